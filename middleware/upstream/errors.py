@@ -1,0 +1,80 @@
+"""What can go wrong between the proxy and its upstream, and how it is answered.
+
+::
+
+    QueryliftError
+    ├── RequestRefusedError            the client's request can't be forwarded safely (4xx, 501)
+    └── UpstreamError                  the upstream call failed
+        ├── UpstreamUnreachableError   502 upstream_unreachable: refused, unresolved, TLS, cut off
+        ├── UpstreamTimeoutError       504 upstream_timeout: pool, connect, write, read, total
+        └── UpstreamProtocolError      502 upstream_protocol: not HTTP, or broken HTTP
+
+Every message here may be shown to a client: it names the phase that failed, never an address,
+a path or an exception of a library.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from middleware.errors import QueryliftError
+
+__all__ = [
+    "RequestRefusedError",
+    "TimeoutPhase",
+    "UpstreamError",
+    "UpstreamProtocolError",
+    "UpstreamTimeoutError",
+    "UpstreamUnreachableError",
+]
+
+TimeoutPhase = Literal["pool", "connect", "write", "read", "total"]
+
+_TIMEOUT_DETAILS: dict[TimeoutPhase, str] = {
+    "pool": "no upstream connection became free in time",
+    "connect": "the upstream did not accept a connection in time",
+    "write": "the upstream did not take the request in time",
+    "read": "the upstream did not answer in time",
+    "total": "the upstream exchange took longer than allowed",
+}
+
+
+class RequestRefusedError(QueryliftError):
+    """The client's request is malformed in a way that must not reach the upstream."""
+
+    def __init__(self, detail: str, *, status: int = 400) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.status = status
+
+
+class UpstreamError(QueryliftError):
+    """The upstream call failed; ``status`` and ``kind`` say how to answer the client."""
+
+    kind: ClassVar[str] = "upstream_unreachable"
+    status: ClassVar[int] = 502
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class UpstreamUnreachableError(UpstreamError):
+    """No connection could be made, or it was cut before a whole answer came."""
+
+
+class UpstreamTimeoutError(UpstreamError):
+    """The upstream was too slow; ``phase`` tells in which part of the exchange."""
+
+    kind = "upstream_timeout"
+    status = 504
+
+    def __init__(self, phase: TimeoutPhase) -> None:
+        super().__init__(_TIMEOUT_DETAILS[phase])
+        self.phase = phase
+
+
+class UpstreamProtocolError(UpstreamError):
+    """The upstream answered with something that is not well-formed HTTP/1.1."""
+
+    kind = "upstream_protocol"
