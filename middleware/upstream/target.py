@@ -122,8 +122,8 @@ class Upstream:
     def request_target(self, scope: Mapping[str, Any]) -> bytes:
         """The request target for an ASGI ``http`` scope: base path, raw path, query string.
 
-        Raises :class:`RequestRefusedError` where the bytes could split the request line, or where the
-        target has no form that an origin server understands.
+        Raises :class:`RequestRefusedError` where the bytes could split the request line, or where
+        the target has no form that an origin server understands.
         """
         return request_target(scope, self.base)
 
@@ -133,8 +133,8 @@ def request_target(scope: Mapping[str, Any], base: bytes = b"") -> bytes:
 
     A mount's prefix (``root_path``) is taken off, as it names a place in this server and not in
     the upstream. A target in absolute form is reduced to its path (RFC 9112, 3.2.2), ``*`` is kept
-    for ``OPTIONS``. Raises :class:`RequestRefusedError` for everything else without a leading slash and
-    for blanks and control bytes.
+    for ``OPTIONS``. Raises :class:`RequestRefusedError` for everything else without a leading
+    slash and for blanks and control bytes.
     """
     raw: bytes | None = scope.get("raw_path")
     if not raw:

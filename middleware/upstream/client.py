@@ -1,0 +1,361 @@
+"""One upstream's client, and the one place where foreign exceptions become our own.
+
+Only this module imports httpx, and only the transport layer of it. An ``httpx.AsyncClient`` would
+add what a proxy must not have: a cookie jar shared by all users, proxy variables and netrc, default
+headers, redirect handling that fails on a malformed ``Location``, and a URL type that re-encodes
+queries and resolves ``/a/../b``. A transport has none of these, and the raw request target reaches
+the socket through httpcore's ``target`` extension.
+
+Requests are half duplex: the answer is read once the request's body is sent, or once the upstream
+stops taking it. 1xx answers are skipped and trailers are dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self, cast
+
+import h11
+import httpcore
+import httpx
+
+from middleware.errors import ConfigurationError
+from middleware.upstream.errors import (
+    TimeoutPhase,
+    UpstreamError,
+    UpstreamProtocolError,
+    UpstreamTimeoutError,
+    UpstreamUnreachableError,
+)
+from middleware.upstream.pool import OriginPool, StaleConnectionError
+from middleware.upstream.target import Upstream
+
+__all__ = ["UpstreamClient", "UpstreamResponse", "translate"]
+
+HeaderLines = Sequence[tuple[bytes, bytes]]
+
+# Idempotent and free of side effects (RFC 9110, 9.2.1): may be sent again.
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+_PHASES: dict[str, TimeoutPhase] = {
+    "PoolTimeout": "pool",
+    "ConnectTimeout": "connect",
+    "WriteTimeout": "write",
+    "ReadTimeout": "read",
+}
+_UNREACHABLE: dict[str, str] = {
+    "ConnectError": "no connection to the upstream could be made",
+    "ReadError": "the upstream closed the connection before its answer was complete",
+    "WriteError": "the upstream closed the connection while the request was sent",
+    "CloseError": "the upstream connection could not be closed",
+    "NetworkError": "the connection to the upstream failed",
+    "ProxyError": "the proxy on the way to the upstream failed",
+}
+_FOREIGN = (
+    httpx.HTTPError,
+    httpx.InvalidURL,
+    httpx.CookieConflict,
+    httpx.StreamError,
+    httpcore.ConnectionNotAvailable,
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.ProxyError,
+    httpcore.TimeoutException,
+    httpcore.UnsupportedProtocol,
+    h11.ProtocolError,
+    StaleConnectionError,
+)
+
+
+def translate(error: Exception) -> UpstreamError:
+    """The :class:`UpstreamError` for an exception of httpx, httpcore, h11 or the pool.
+
+    httpx and httpcore use the same names for the same faults, so the names decide.
+    """
+    if isinstance(error, StaleConnectionError):
+        return UpstreamUnreachableError("the upstream closed the connection before answering")
+    for kind in type(error).__mro__:
+        if kind.__name__ in _PHASES:
+            return UpstreamTimeoutError(_PHASES[kind.__name__])
+        if kind.__name__ in _UNREACHABLE:
+            return UpstreamUnreachableError(_UNREACHABLE[kind.__name__])
+        if kind.__name__ == "TimeoutException":
+            return UpstreamTimeoutError("total")
+    return UpstreamProtocolError("the upstream's answer is not valid HTTP/1.1")
+
+
+class _Transport(Protocol):
+    """What sends a request: the pool, or an httpx transport behind :class:`_HttpxTransport`."""
+
+    async def handle_async_request(
+        self, request: httpcore.Request, *, fresh: bool = False
+    ) -> httpcore.Response: ...
+
+    async def aclose(self) -> None: ...
+
+
+class UpstreamResponse:
+    """A response whose head has arrived; iterate it for the body's bytes as they come.
+
+    ``headers`` are the upstream's lines as it sent them. Bodies are never decoded: compressed
+    stays compressed. Iterating raises :class:`UpstreamError` when the body breaks off.
+    """
+
+    __slots__ = ("_response", "headers", "status")
+
+    def __init__(self, response: httpcore.Response) -> None:
+        self.status: int = response.status
+        self.headers: HeaderLines = response.headers
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in cast("AsyncIterable[bytes]", self._response.stream):
+                yield chunk
+        except _FOREIGN as error:
+            raise translate(error) from error
+
+    async def aclose(self) -> None:
+        """Free the connection; one whose answer was not read to its end is closed."""
+        with contextlib.suppress(*_FOREIGN):
+            await self._response.aclose()
+
+
+class UpstreamClient:
+    """Sends requests to one upstream over kept-alive connections.
+
+    Times are seconds; None means no limit. ``connect_timeout`` also bounds the wait for a free
+    connection, ``read_timeout`` and ``write_timeout`` each wait for bytes, ``total_timeout`` is
+    the whole exchange up to the last byte of the body. ``verify`` is True, False, a path to a CA
+    bundle, or an ``ssl.SSLContext``. ``transport`` replaces the connection pool by any httpx
+    transport; such a transport keeps its own limits, and its requests are never retried.
+
+    Invariants: nothing learned from one response (cookies, credentials) is sent with another
+    request; the environment is not read.
+
+    Concurrency: nothing is opened before the first request, which ties the pool to the running
+    event loop; a later request in another loop gets a new pool. Any number of tasks may use it.
+    Cancelling an exchange closes its connection. After :meth:`aclose` the next request opens a
+    new pool.
+    """
+
+    def __init__(
+        self,
+        upstream: Upstream | str,
+        *,
+        connect_timeout: float | None = 5.0,
+        read_timeout: float | None = 30.0,
+        write_timeout: float | None = 30.0,
+        total_timeout: float | None = None,
+        max_connections: int = 100,
+        keepalive_expiry: float = 4.0,
+        verify: bool | str | Path | ssl.SSLContext = True,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        for name, value in (
+            ("connect_timeout", connect_timeout),
+            ("read_timeout", read_timeout),
+            ("write_timeout", write_timeout),
+            ("total_timeout", total_timeout),
+        ):
+            if value is not None and not value > 0:
+                raise ConfigurationError(
+                    f"{name} is {value!r}; give seconds above 0, or None for no limit"
+                )
+        if max_connections < 1:
+            raise ConfigurationError(
+                f"max_connections is {max_connections!r}; it must be 1 or more"
+            )
+        self.upstream = Upstream.parse(upstream) if isinstance(upstream, str) else upstream
+        self._total_timeout = total_timeout
+        self._max_connections = max_connections
+        self._keepalive_expiry = keepalive_expiry
+        self._extensions = {
+            "timeout": {
+                "pool": connect_timeout,
+                "connect": connect_timeout,
+                "read": read_timeout,
+                "write": write_timeout,
+            }
+        }
+        self._ssl_context = _ssl_context(verify) if self.upstream.scheme == "https" else None
+        self._injected = None if transport is None else _HttpxTransport(transport)
+        self._pool: OriginPool | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._url = httpcore.URL(
+            scheme=self.upstream.scheme.encode("ascii"),
+            host=self.upstream.host.encode("ascii"),
+            port=self.upstream.port,
+        )
+
+    @property
+    def active_connections(self) -> int:
+        """How many connections of the pool carry a request now (0 with a transport of your own)."""
+        return 0 if self._pool is None else self._pool.active
+
+    @contextlib.asynccontextmanager
+    async def exchange(
+        self,
+        method: str,
+        target: bytes,
+        headers: HeaderLines,
+        content: bytes | AsyncIterable[bytes] = b"",
+        *,
+        retry_safe: bool | None = None,
+    ) -> AsyncIterator[UpstreamResponse]:
+        """Send a request; inside the block the response's head is there and its body is read.
+
+        ``target`` and ``headers`` go on the wire as they are; ``headers`` must carry ``Host`` and
+        the framing of ``content``. A request on a kept-alive connection that the upstream closed
+        before a byte of the answer came is sent once more on a new one, if ``retry_safe`` (by
+        default: GET, HEAD, OPTIONS) and ``content`` is bytes. Raises :class:`UpstreamError`;
+        exceptions of an asynchronous ``content`` pass through.
+        """
+        if retry_safe is None:
+            retry_safe = method in _SAFE_METHODS
+        repeatable = retry_safe and isinstance(content, bytes)
+        timer = asyncio.timeout(self._total_timeout)
+        try:
+            async with timer:
+                response = await self._send(method, target, headers, content, repeatable)
+                try:
+                    yield response
+                finally:
+                    await response.aclose()
+        except TimeoutError:
+            if timer.expired():
+                raise UpstreamTimeoutError("total") from None
+            raise
+
+    async def aclose(self) -> None:
+        """Close all connections; requests in flight fail with :class:`UpstreamError`."""
+        if self._injected is not None:
+            await self._injected.aclose()
+        pool, self._pool = self._pool, None
+        if pool is not None and self._loop is asyncio.get_running_loop():
+            await pool.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def _send(
+        self,
+        method: str,
+        target: bytes,
+        headers: HeaderLines,
+        content: bytes | AsyncIterable[bytes],
+        repeatable: bool,
+    ) -> UpstreamResponse:
+        transport = self._transport()
+        for fresh in (False, True):
+            request = httpcore.Request(
+                method,
+                self._url,
+                headers=headers,
+                content=content,
+                extensions={**self._extensions, "target": target},
+            )
+            try:
+                response = await transport.handle_async_request(request, fresh=fresh)
+            except StaleConnectionError as error:
+                if fresh or not repeatable:
+                    raise translate(error) from error
+                continue
+            except _FOREIGN as error:
+                raise translate(error) from error
+            if 200 <= response.status < 600:
+                return UpstreamResponse(response)
+            await response.aclose()
+            break
+        raise UpstreamProtocolError("the upstream answered with an unusable status")
+
+    def _transport(self) -> _Transport:
+        if self._injected is not None:
+            return self._injected
+        loop = asyncio.get_running_loop()
+        if self._pool is None or self._loop is not loop:
+            self._loop = loop
+            self._pool = OriginPool(
+                self.upstream.scheme,
+                self.upstream.host,
+                self.upstream.port,
+                max_connections=self._max_connections,
+                keepalive_expiry=self._keepalive_expiry,
+                ssl_context=self._ssl_context,
+            )
+        return self._pool
+
+
+class _HttpxTransport:
+    """An httpx transport seen as the pool is: raw bytes in, raw bytes out."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+
+    async def handle_async_request(
+        self, request: httpcore.Request, *, fresh: bool = False
+    ) -> httpcore.Response:
+        url = request.url
+        host = url.host.decode("ascii")
+        target = url.target.decode("latin-1")
+        path = target if target.startswith("/") else "/"
+        response = await self._transport.handle_async_request(
+            httpx.Request(
+                request.method.decode("ascii"),
+                # Transports without a socket (httpx.MockTransport, ASGITransport) read the URL;
+                # over a socket the extension decides, byte for byte.
+                httpx.URL(
+                    scheme=url.scheme.decode("ascii"),
+                    host=host,
+                    port=url.port,
+                    raw_path=path.encode("latin-1"),
+                ),
+                headers=request.headers,
+                stream=_Stream(cast("AsyncIterable[bytes]", request.stream)),
+                extensions=request.extensions,
+            )
+        )
+        return httpcore.Response(
+            response.status_code,
+            headers=response.headers.raw,
+            content=cast("httpx.AsyncByteStream", response.stream),
+            extensions=response.extensions,
+        )
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+
+class _Stream(httpx.AsyncByteStream):
+    def __init__(self, content: AsyncIterable[bytes]) -> None:
+        self._content = content
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._content:
+            yield chunk
+
+
+def _ssl_context(verify: bool | str | Path | ssl.SSLContext) -> ssl.SSLContext:
+    if isinstance(verify, ssl.SSLContext):
+        return verify
+    try:
+        if isinstance(verify, str | Path):
+            return ssl.create_default_context(cafile=str(verify))
+        return httpx.create_ssl_context(verify=verify, trust_env=False)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the CA bundle {str(verify)!r} can't be read ({error.strerror or 'not PEM'})"
+        ) from None

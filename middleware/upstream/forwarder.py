@@ -1,0 +1,290 @@
+"""A transparent streaming reverse proxy as an ASGI application.
+
+What arrives goes on as it came (see :mod:`.target` and :mod:`.headers` for the few exceptions),
+what the upstream answers goes back as it comes, chunk by chunk. It knows nothing of rewriting:
+whatever wraps it may have changed the scope's query string, headers and body before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+from middleware.upstream.client import UpstreamClient, UpstreamResponse
+from middleware.upstream.errors import RequestRefusedError, UpstreamError
+from middleware.upstream.headers import (
+    HeaderLines,
+    RequestHeaders,
+    add_framing,
+    response_headers,
+)
+from middleware.upstream.target import Upstream
+
+__all__ = ["Forwarder"]
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+RETRY_SAFE: Final = "querylift.retry_safe"
+
+_WRONG_LENGTH = "the body is not as long as Content-Length says"
+
+# How often a receive that does not wait is asked again whether the client has left.
+_POLL_INTERVAL = 0.05
+
+_log = logging.getLogger("middleware.upstream")
+
+
+class Forwarder:
+    """Forwards every HTTP request to one upstream.
+
+    ``client`` is an :class:`UpstreamClient`, an :class:`Upstream` or a URL. ``preserve_host`` sends
+    the client's ``Host`` instead of the upstream's authority; ``forwarded`` appends this hop to
+    ``Forwarded`` and the ``X-Forwarded-`` lists; ``via`` is a pseudonym for a ``Via`` line (None:
+    no such line); ``server_timing`` appends ``Server-Timing: upstream;dur=<ms>``, the time to the
+    response's head, as a line of its own. ``clock`` gives seconds.
+
+    A wrapping application may set ``scope["extensions"]["querylift.retry_safe"] = True`` for a
+    request that is safe to repeat whatever its method (a search by POST).
+
+    Other scope types: ``websocket`` is refused before it is accepted (the client sees 403),
+    ``lifespan`` closes the client at shutdown, and anything else is ignored.
+
+    Errors: an upstream that is down is answered with 502, a slow one with 504, a request that
+    can't be forwarded safely with 400 or 501, each with a short JSON body. Once the response has
+    started there is no honest answer left, so the error is raised and the server in front cuts
+    the connection.
+
+    Concurrency: holds no state of a request; any number may run at once. When a client leaves, its
+    upstream exchange is cancelled.
+    """
+
+    def __init__(
+        self,
+        client: UpstreamClient | Upstream | str,
+        *,
+        preserve_host: bool = False,
+        forwarded: bool = False,
+        via: str | None = None,
+        server_timing: bool = True,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.client = client if isinstance(client, UpstreamClient) else UpstreamClient(client)
+        self._base = self.client.upstream
+        self._headers = RequestHeaders(
+            self.client.upstream.authority,
+            preserve_host=preserve_host,
+            forwarded=forwarded,
+            via=via,
+        )
+        self._server_timing = server_timing
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        kind = scope["type"]
+        if kind == "http":
+            await self._forward(scope, receive, send)
+        elif kind == "websocket":
+            if (await receive())["type"] == "websocket.connect":
+                await send({"type": "websocket.close", "code": 1000, "reason": ""})
+        elif kind == "lifespan":
+            await self._lifespan(receive, send)
+
+    async def aclose(self) -> None:
+        """Close the upstream connections; for applications whose lifespan never runs."""
+        await self.client.aclose()
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                await self.client.aclose()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    async def _forward(self, scope: Scope, receive: Receive, send: Send) -> None:
+        first = await receive()
+        if first["type"] != "http.request":
+            return  # the client left before its request was read
+        body: bytes = first.get("body", b"")
+        more: bool = first.get("more_body", False)
+        try:
+            target = self._base.request_target(scope)
+            lines, framing, length = self._headers.build(scope)
+            if framing == "none" and (body or more):
+                # An HTTP/2 server delivers bodies that were never declared.
+                framing, length = ("chunked", 0) if more else ("length", len(body))
+            elif framing == "length" and not more and len(body) != length:
+                raise RequestRefusedError(_WRONG_LENGTH)
+        except RequestRefusedError as refusal:
+            await _answer(send, refusal.status, "request_refused", refusal.detail)
+            return
+        add_framing(lines, framing, length)
+
+        exchange = _Exchange(receive, send, self._clock if self._server_timing else None)
+        content: bytes | _Upload = body
+        if more:
+            content = _Upload(exchange, body, length if framing == "length" else None)
+        else:
+            exchange.watch()
+        await exchange.run(
+            self.client.exchange(
+                scope["method"],
+                target,
+                lines,
+                content,
+                retry_safe=(scope.get("extensions") or {}).get(RETRY_SAFE),
+            )
+        )
+
+
+class _ClientGoneError(Exception):
+    """The client left while its request body was being read."""
+
+
+class _Exchange:
+    """One request on its way: relays the response and watches for the client to leave.
+
+    Invariants: at most one coroutine awaits ``receive``: the upload first, the watcher after it.
+    The watcher cancels the request's task only between :meth:`watch` and the last message.
+    """
+
+    __slots__ = ("_clock", "_closing", "_gone", "_receive", "_send", "_task", "_watcher", "started")
+
+    def __init__(self, receive: Receive, send: Send, clock: Callable[[], float] | None) -> None:
+        self._receive = receive
+        self._send = send
+        self._clock = clock
+        self._task = asyncio.current_task()
+        self._watcher: asyncio.Task[None] | None = None
+        self._closing = False
+        self._gone = False
+        self.started = False
+
+    @property
+    def receive(self) -> Receive:
+        """The server's ``receive``."""
+        return self._receive
+
+    def watch(self) -> None:
+        """Start to listen for the client's disconnect; the request's body has been read."""
+        self._watcher = asyncio.create_task(self._watch())
+
+    async def run(self, exchange: Any) -> None:
+        """Perform the exchange and relay its response, or answer for the error."""
+        task = self._task
+        assert task is not None
+        started_at = self._clock() if self._clock is not None else 0.0
+        try:
+            async with exchange as response:
+                if self._watcher is None:
+                    self.watch()  # the upstream answered without reading the whole body
+                await self._relay(response, started_at)
+        except _ClientGoneError:
+            return
+        except asyncio.CancelledError:
+            if not self._gone or task.cancelling() > 1:
+                raise
+        except UpstreamError as error:
+            if self._gone:
+                return
+            if self.started:
+                raise
+            _log.warning("upstream failed: %s (%s)", error.kind, error.detail)
+            self._closing = True
+            await _answer(self._send, error.status, error.kind, error.detail)
+        except RequestRefusedError as refusal:
+            if self.started:
+                raise
+            self._closing = True
+            await _answer(self._send, refusal.status, "request_refused", refusal.detail)
+        finally:
+            self._closing = True
+            if self._watcher is not None:
+                self._watcher.cancel()
+            if self._gone:
+                task.uncancel()
+
+    async def _relay(self, response: UpstreamResponse, started_at: float) -> None:
+        headers, length = response_headers(response.headers, response.status)
+        if self._clock is not None:
+            duration = (self._clock() - started_at) * 1000
+            headers.append((b"server-timing", b"upstream;dur=%.1f" % duration))
+        self.started = True
+        send = self._send
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        async for chunk in response:
+            if self._closing:
+                continue  # nothing follows a complete body; this lets the connection be reused
+            if length is not None:
+                length -= len(chunk)
+                if length == 0:
+                    self._closing = True
+            await send(
+                {"type": "http.response.body", "body": chunk, "more_body": not self._closing}
+            )
+        if not self._closing:
+            self._closing = True
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _watch(self) -> None:
+        ended = False
+        while (message := await self._receive())["type"] == "http.request":
+            # Past the body's end a server waits until the client leaves; what wraps this
+            # application may answer at once instead, which must not spin.
+            if ended:
+                await asyncio.sleep(_POLL_INTERVAL)
+            ended = not message.get("more_body", False)
+        if not self._closing and self._task is not None:
+            self._gone = True
+            self._task.cancel()
+
+
+class _Upload:
+    """A request body as it arrives from the client, checked against its declared length.
+
+    Raises :class:`_ClientGoneError` when the client leaves before the end, so that half a body is
+    never completed upstream.
+    """
+
+    def __init__(self, exchange: _Exchange, first: bytes, length: int | None) -> None:
+        self._exchange = exchange
+        self._first = first
+        self._remaining = length
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        receive = self._exchange.receive
+        body, more = self._first, True
+        self._first = b""
+        while True:
+            if self._remaining is not None:
+                self._remaining -= len(body)
+                if self._remaining < 0 or (not more and self._remaining):
+                    raise RequestRefusedError(_WRONG_LENGTH)
+            if body:
+                yield body
+            if not more:
+                break
+            message = await receive()
+            if message["type"] != "http.request":
+                raise _ClientGoneError
+            body, more = message.get("body", b""), message.get("more_body", False)
+        self._exchange.watch()
+
+
+async def _answer(send: Send, status: int, error: str, detail: str) -> None:
+    body = json.dumps({"error": error, "detail": detail}).encode()
+    headers: HeaderLines = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})

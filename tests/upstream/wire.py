@@ -1,0 +1,176 @@
+"""Real sockets for the upstream tests: a raw upstream that records bytes, and uvicorn in front."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvicorn
+
+FRONTS = ["h11", *(["httptools"] if importlib.util.find_spec("httptools") else [])]
+
+
+@dataclass
+class Received:
+    """One request as it stood on the wire."""
+
+    head: bytes
+    body: bytes = b""
+
+    @property
+    def target(self) -> bytes:
+        return self.head.split(b"\r\n", 1)[0].split(b" ", 1)[1].rsplit(b" ", 1)[0]
+
+    @property
+    def lines(self) -> list[tuple[bytes, bytes]]:
+        pairs = (line.split(b": ", 1) for line in self.head.split(b"\r\n")[1:] if line)
+        return [(name.lower(), value) for name, value in pairs]
+
+    def values(self, name: bytes) -> list[bytes]:
+        return [value for found, value in self.lines if found == name]
+
+
+Answer = Callable[["Received", asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+def reply(
+    body: bytes = b"ok", *lines: bytes, status: bytes = b"200 OK", length: bool = True
+) -> Answer:
+    """An answer with ``Content-Length`` (unless told otherwise) and the given header lines."""
+    head = [b"HTTP/1.1 " + status, *lines]
+    if length:
+        head.append(b"Content-Length: %d" % len(body))
+    message = b"\r\n".join(head) + b"\r\n\r\n" + body
+
+    async def answer(
+        request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        writer.write(message)
+
+    return answer
+
+
+@dataclass
+class RawUpstream:
+    """An upstream on a real socket; ``answer`` writes bytes, and may close the writer."""
+
+    answer: Answer = field(default_factory=reply)
+    read_body: bool = True
+    requests: list[Received] = field(default_factory=list)
+    connections: int = 0
+    open: int = 0
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
+    port: int = 0
+    _writers: set[asyncio.StreamWriter] = field(default_factory=set)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def drop_connections(self) -> None:
+        """Close every connection, kept-alive ones included."""
+        for writer in self._writers:
+            writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self.open += 1
+        self._writers.add(writer)
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n"))[:-4]
+                request = Received(head)
+                self.requests.append(request)
+                if self.read_body:
+                    request.body = await _body(request, reader)
+                await self.answer(request, reader, writer)
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            self.open -= 1
+            self.closed.set()
+            self._writers.discard(writer)
+            writer.close()
+
+
+async def _body(request: Received, reader: asyncio.StreamReader) -> bytes:
+    if lengths := request.values(b"content-length"):
+        return await reader.readexactly(int(lengths[0]))
+    if request.values(b"transfer-encoding"):
+        raw = b""
+        while not raw.endswith(b"0\r\n\r\n"):
+            raw += await reader.readuntil(b"\r\n")
+        return raw
+    return b""
+
+
+@contextlib.asynccontextmanager
+async def upstream(answer: Answer | None = None, **options: Any) -> AsyncIterator[RawUpstream]:
+    """Run a :class:`RawUpstream` on a free port of 127.0.0.1."""
+    raw = RawUpstream(**({"answer": answer} if answer else {}), **options)
+    server = await asyncio.start_server(raw._serve, "127.0.0.1", 0)
+    raw.port = server.sockets[0].getsockname()[1]
+    try:
+        yield raw
+    finally:
+        server.close()
+        raw.drop_connections()
+        await asyncio.sleep(0)
+
+
+@contextlib.asynccontextmanager
+async def front(app: Any, http: str = "h11", **options: Any) -> AsyncIterator[int]:
+    """Serve ``app`` with uvicorn on a free port of 127.0.0.1; gives the port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    settings: dict[str, Any] = {
+        "http": http,
+        "ws": "none",
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "date_header": False,
+        "timeout_graceful_shutdown": 1,
+        **options,
+    }
+    server = uvicorn.Server(uvicorn.Config(app, **settings))
+    task = asyncio.create_task(server._serve([listener]))
+    while not server.started and not task.done():  # noqa: ASYNC110
+        await asyncio.sleep(0.005)
+    try:
+        yield int(listener.getsockname()[1])
+    finally:
+        server.should_exit = True
+        await task
+
+
+async def exchange(port: int, request: bytes, *, deadline: float = 10.0) -> bytes:
+    """Send ``request`` and read until the server closes; ask it to in ``request``."""
+    async with asyncio.timeout(deadline):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            writer.write(request)
+            return await reader.read()
+        finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+
+def get(target: bytes = b"/", *lines: bytes, method: bytes = b"GET") -> bytes:
+    """A request head that asks the server to close afterwards."""
+    head = [b"%b %b HTTP/1.1" % (method, target), b"Host: front.test", b"Connection: close"]
+    return b"\r\n".join([*head, *lines]) + b"\r\n\r\n"
+
+
+def split(response: bytes) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """Status, header lines (names in lower case) and the raw body."""
+    head, _, body = response.partition(b"\r\n\r\n")
+    status, *lines = head.split(b"\r\n")
+    pairs = (line.split(b": ", 1) for line in lines)
+    return int(status.split(b" ")[1]), [(name.lower(), value) for name, value in pairs], body
