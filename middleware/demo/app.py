@@ -1,0 +1,34 @@
+"""The page in front of the proxy: two ASGI applications under one address."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from .examples import Example
+from .page import build_page
+
+__all__ = ["build_app"]
+
+
+def build_app(
+    proxy_app: ASGIApp,
+    *,
+    examples: Sequence[Example],
+    collection: str = "",
+    documents: int | None = None,
+) -> ASGIApp:
+    """Return an application with the page at ``/`` and ``/demo/…`` and the proxy everywhere else.
+
+    Every other scope, the lifespan's among them, is the proxy's: the page has nothing to
+    start or stop.
+    """
+    page = build_page(examples, collection=collection, documents=documents)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"] if scope["type"] == "http" else ""
+        chosen = page if path == "/" or path.startswith("/demo/") else proxy_app
+        await chosen(scope, receive, send)
+
+    return app

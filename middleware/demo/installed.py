@@ -1,0 +1,224 @@
+"""The documentation that is on any machine with Python: the library's and the packages'.
+
+The standard library is always read whole. What is left of the caps is shared out over
+the installed packages so that a giant cannot crowd out the small: every package gets
+what it needs up to one common share, and the share is as large as the caps allow.
+"""
+
+from __future__ import annotations
+
+import os
+import sysconfig
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from .docstrings import read_module
+from .documents import Collection, CollectionError, Document, Progress
+
+__all__ = ["Limits", "fair_shares", "installed_collection"]
+
+_NOT_API = frozenset(
+    (
+        *("test", "tests", "idle_test", "examples", "benchmarks", "__pycache__"),
+        *("lib2to3", "idlelib", "turtledemo", "pydoc_data"),  # programs, and one huge table
+        *("vendor", "vendored", "third_party", "thirdparty", "extern", "externals"),
+        *("site-packages", "dist-packages", "lib-dynload", "node_modules"),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What bounds the reading of packages; the standard library is bound by ``file_bytes`` only.
+
+    ``package_bytes`` is the source text read from all packages together; it is what
+    decides how long the reading takes.
+    """
+
+    documents: int = 20_000
+    package_files: int = 150
+    package_bytes: int = 10_000_000
+    file_bytes: int = 600_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    root: Path
+    path: Path
+    size: int
+
+
+def installed_collection(
+    *,
+    limits: Limits = Limits(),
+    library: Path | None = None,
+    packages: Sequence[Path] | None = None,
+    progress: Progress | None = None,
+) -> Collection:
+    """Return the docstrings of the standard library and of the installed packages.
+
+    ``library`` and ``packages`` are import roots, by default those of the running
+    interpreter. The same files give the same collection. Progress is in bytes of source.
+
+    :raises CollectionError: when there is not one docstring, as in a Python without sources.
+    """
+    paths = sysconfig.get_paths()
+    library = library or Path(paths["stdlib"])
+    if packages is None:
+        packages = list(dict.fromkeys(Path(paths[key]) for key in ("purelib", "platlib")))
+
+    library_files = list(_sources(library, Path(), limits))
+    chosen = _within_caps(_packages(packages, limits), limits)
+    total = sum(file.size for files in (library_files, *chosen.values()) for file in files)
+    report = _Report(progress, total)
+
+    seen: set[str] = set()
+    taken = _read(library_files, seen, report)
+    by_package = {name: _read(files, seen, report) for name, files in chosen.items()}
+    shares = fair_shares(
+        {name: len(found) for name, found in by_package.items()}, limits.documents - len(taken)
+    )
+    used = 0
+    for name, found in by_package.items():
+        taken += found[: shares[name]]
+        used += bool(shares[name])
+    if not taken:
+        raise CollectionError(f"{library}: no Python sources with docstrings; give --corpus")
+    name = "Documentation of Python's standard library"
+    if used:
+        name += f" and {used} installed package{'s' if used > 1 else ''}"
+    return Collection(name, tuple(_with_distinct_ids(taken)))
+
+
+def fair_shares(wanted: Mapping[str, int], budget: int) -> dict[str, int]:
+    """Share a budget out: each gets what it wants up to one common, largest possible share.
+
+    The sum is ``min(budget, sum of wanted)``; units left over by rounding go to the
+    first in order that still want one.
+    """
+    shares = dict.fromkeys(wanted, 0)
+    left = max(0, budget)
+    open_ones = sorted((name for name in wanted if wanted[name] > 0), key=lambda n: wanted[n])
+    for position, name in enumerate(open_ones):
+        shares[name] = min(wanted[name], left // (len(open_ones) - position))
+        left -= shares[name]
+    for name, want in wanted.items():
+        if left and shares[name] < want:
+            shares[name] += 1
+            left -= 1
+    return shares
+
+
+class _Report:
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self._progress = progress
+        self._total = total
+        self._done = 0
+
+    def add(self, size: int) -> None:
+        self._done += size
+        if self._progress is not None:
+            self._progress(self._done, self._total)
+
+
+def _read(files: Sequence[_Source], seen: set[str], report: _Report) -> list[Document]:
+    """Read files in order, leaving out a docstring that an earlier one had already."""
+    found: list[Document] = []
+    for file in files:
+        for document in read_module(file.root, file.path):
+            if document.text not in seen:
+                seen.add(document.text)
+                found.append(document)
+        report.add(file.size)
+    return found
+
+
+def _packages(roots: Sequence[Path], limits: Limits) -> dict[str, list[_Source]]:
+    found: dict[str, list[_Source]] = {}
+    for root in roots:
+        for entry in _entries(root):
+            name = entry.name.removesuffix(".py")
+            if not _public(name) or name in found:
+                continue
+            if entry.is_dir():
+                files = list(_sources(root, Path(entry.name), limits))
+            else:
+                files = list(_source_file(root, Path(entry.name), entry, limits))
+            if files:
+                found[name] = files
+    return dict(sorted(found.items()))
+
+
+def _within_caps(packages: dict[str, list[_Source]], limits: Limits) -> dict[str, list[_Source]]:
+    capped = {name: files[: limits.package_files] for name, files in packages.items()}
+    sizes = {name: sum(file.size for file in files) for name, files in capped.items()}
+    shares = fair_shares(sizes, limits.package_bytes)
+    return {name: list(_up_to(files, shares[name])) for name, files in capped.items()}
+
+
+def _up_to(files: Sequence[_Source], size: int) -> Iterator[_Source]:
+    for file in files:
+        if file.size <= size:
+            size -= file.size
+            yield file
+
+
+def _sources(root: Path, folder: Path, limits: Limits) -> Iterator[_Source]:
+    """Yield the public source files under a folder, those nearest to its top first."""
+    level = [folder]
+    while level:
+        below: list[Path] = []
+        for current in level:
+            for entry in _entries(root / current):
+                if not _public(entry.name.removesuffix(".py")):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    below.append(current / entry.name)
+                else:
+                    yield from _source_file(root, current / entry.name, entry, limits)
+        level = below
+
+
+def _source_file(
+    root: Path, path: Path, entry: os.DirEntry[str], limits: Limits
+) -> Iterator[_Source]:
+    if entry.name.endswith(".py") and entry.is_file():
+        size = entry.stat().st_size
+        if 0 < size <= limits.file_bytes:
+            yield _Source(root, path, size)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=_by_name)
+    except OSError:  # no such folder, or one that is not ours to read
+        return []
+
+
+def _by_name(entry: os.DirEntry[str]) -> tuple[bool, str]:
+    return entry.name != "__init__.py", entry.name
+
+
+def _public(name: str) -> bool:
+    if name == "__init__":
+        return True
+    return (
+        name.isidentifier()
+        and not name.startswith(("_", "test_"))
+        and name not in _NOT_API
+        and name != "conftest"
+    )
+
+
+def _with_distinct_ids(documents: Sequence[Document]) -> Iterator[Document]:
+    """Yield the documents; those of one name (defined under a condition) get their line as well."""
+    seen: set[str] = set()
+    for document in documents:
+        distinct = document
+        if document.id in seen:
+            distinct = replace(document, id=f"{document.id}:{document.source.rpartition(':')[2]}")
+        if distinct.id not in seen:
+            seen.add(distinct.id)
+            yield distinct

@@ -1,0 +1,155 @@
+// The page's conduct: asks the search API, once through reformulation and, where that
+// changed the query, once as typed; keeps the address in step; follows the keyboard.
+
+import { readReformulation, readTimings } from "./reading.js";
+import { exampleItems, make, resultLists, spoken, verdict } from "./view.js";
+
+const RETRY_MS = 1500;
+const SHOWN_HEADERS = ["Query-Reformulation", "Server-Timing", "Content-Type"];
+
+const form = document.getElementById("search");
+const box = document.getElementById("q");
+const statusLine = document.getElementById("status");
+const verdictBar = document.getElementById("verdict");
+const results = document.getElementById("results");
+const welcome = document.getElementById("welcome");
+
+let words = { outcomes: {}, reasons: {}, sources: {} };
+let running = null; // the AbortController of the search on its way
+let retry = null; // the timer of a search to be done again
+
+async function json(path) {
+  const response = await fetch(path);
+  if (!response.ok) throw new Error(`${path}: ${response.status}`);
+  return response.json();
+}
+
+/** Ask the search API; the answer carries the headers' story beside the results. */
+async function ask(query, { asTyped = false, signal }) {
+  const url = `/search?q=${encodeURIComponent(query)}`;
+  const headers = asTyped ? { "Query-Reformulation-Control": "off" } : {};
+  const response = await fetch(url, { headers, signal, cache: "no-store" });
+  const type = response.headers.get("Content-Type") ?? "";
+  const content = type.includes("json") ? await response.json() : null;
+  if (!response.ok || !Array.isArray(content?.hits)) {
+    const said = content?.error?.message ?? content?.error ?? "";
+    throw new Error(`the search API answered ${response.status} ${said}`.trim());
+  }
+  return {
+    content,
+    url: new URL(url, location.href).href,
+    reformulation: readReformulation(response.headers.get("Query-Reformulation")),
+    timings: readTimings(response.headers.get("Server-Timing")),
+    raw: SHOWN_HEADERS.map((name) => [name, response.headers.get(name)]).filter(([, v]) => v),
+  };
+}
+
+async function search(query, { quiet = false } = {}) {
+  running?.abort();
+  clearTimeout(retry);
+  running = new AbortController();
+  const { signal } = running;
+  if (!quiet) {
+    document.body.setAttribute("aria-busy", "true");
+    statusLine.textContent = "Searching";
+  }
+  try {
+    const answer = await ask(query, { signal });
+    const rewritten = answer.reformulation?.outcome === "rewritten";
+    const plain = rewritten ? await ask(query, { asTyped: true, signal }) : null;
+    show(query, answer, plain, quiet);
+  } catch (error) {
+    if (!signal.aborted) fail(error);
+  } finally {
+    if (!signal.aborted) document.body.removeAttribute("aria-busy");
+  }
+}
+
+function show(query, answer, plain, quiet) {
+  const loading = answer.reformulation?.reason === "not_ready";
+  const again = () => search(query);
+  verdictBar.replaceChildren(...verdict(query, answer, words, { onRetry: again }));
+  results.replaceChildren(...resultLists(answer, plain));
+  results.dataset.columns = plain ? "2" : "1";
+  verdictBar.hidden = false;
+  welcome.hidden = true;
+  // A search that is repeated while the model loads is not announced each time.
+  if (!(quiet && loading)) statusLine.textContent = spoken(answer, plain, words);
+  if (loading) retry = setTimeout(() => search(query, { quiet: true }), RETRY_MS);
+}
+
+function fail(error) {
+  const unreachable = error instanceof TypeError;
+  const said = unreachable
+    ? "The server does not answer. Is querylift demo still running?"
+    : `That went wrong: ${error.message}.`;
+  verdictBar.hidden = true;
+  welcome.hidden = true;
+  results.replaceChildren(make("p", { class: "failure" }, said));
+  statusLine.textContent = said;
+}
+
+function clear() {
+  running?.abort();
+  clearTimeout(retry);
+  verdictBar.hidden = true;
+  results.replaceChildren();
+  welcome.hidden = false;
+  statusLine.textContent = "";
+}
+
+/** Show what the address asks for: a deep link, or a step back or forward. */
+function follow() {
+  const query = new URLSearchParams(location.search).get("q") ?? "";
+  box.value = query;
+  document.title = query ? `${query} – Querylift demo` : "Querylift demo";
+  if (query.trim()) return search(query);
+  clear();
+}
+
+function go(query) {
+  const address = query ? `/?q=${encodeURIComponent(query)}` : "/";
+  if (address !== location.pathname + location.search) history.pushState(null, "", address);
+  return follow();
+}
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  go(box.value);
+});
+
+document.getElementById("examples").addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-query]");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  go(link.dataset.query);
+});
+
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest?.("input, textarea, [contenteditable]");
+  if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    event.preventDefault();
+    box.focus();
+    box.select();
+  }
+});
+
+addEventListener("popstate", follow);
+
+async function start() {
+  try {
+    words = await json("/demo/vocabulary.json");
+    const about = await json("/demo/examples.json");
+    const size = about.documents ? `${about.documents.toLocaleString("en")} documents. ` : "";
+    document.getElementById("collection").textContent = size + about.collection;
+    const nav = document.getElementById("examples");
+    nav.querySelector("ul").replaceChildren(...exampleItems(about.examples));
+    nav.hidden = about.examples.length === 0;
+  } catch (error) {
+    fail(error);
+    return;
+  }
+  await follow();
+}
+
+start();

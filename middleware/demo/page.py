@@ -1,0 +1,108 @@
+"""The web page's files and data, served under a policy that allows nothing from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib import resources
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from middleware.core.outcome import Outcome, Reason, Source
+
+from .examples import Example
+
+__all__ = ["SECURITY_HEADERS", "STATIC_FILES", "build_page", "vocabulary"]
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-cache",
+}
+
+STATIC_FILES = {
+    "page.css": "text/css; charset=utf-8",
+    "page.js": "text/javascript; charset=utf-8",
+    "view.js": "text/javascript; charset=utf-8",
+    "reading.js": "text/javascript; charset=utf-8",
+    "diff.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
+"""What is served under ``/demo/``, each with its media type; nothing else of the folder is."""
+
+_OUTCOMES = {
+    Outcome.REWRITTEN: ("Rewritten", "The backend was asked for the rewritten query."),
+    Outcome.UNCHANGED: ("Left as it was", "The model found nothing to change in this query."),
+    Outcome.SKIPPED: ("Not rewritten", "The query went to the backend as typed"),
+    Outcome.FALLBACK: ("Sent as typed", "The query went to the backend as typed"),
+}
+
+_SOURCES = {
+    Source.ENGINE: "the model, just now",
+    Source.MEMO: "the memo of earlier rewrites",
+    Source.SHARED: "a rewrite that another caller was waiting for",
+}
+
+
+def vocabulary() -> dict[str, Any]:
+    """Return the words of outcomes, reasons and sources with their sentences for people."""
+    return {
+        "outcomes": {
+            outcome.value: {"title": title, "sentence": sentence}
+            for outcome, (title, sentence) in _OUTCOMES.items()
+        },
+        "reasons": {reason.value: reason.explanation for reason in Reason},
+        "sources": {source.value: sentence for source, sentence in _SOURCES.items()},
+    }
+
+
+def build_page(
+    examples: Sequence[Example], *, collection: str = "", documents: int | None = None
+) -> Starlette:
+    """Return the application that serves ``/`` and ``/demo/…``.
+
+    ``collection`` and ``documents`` name what is searched and how large it is, for the
+    page's head.
+    """
+    about = {
+        "collection": collection,
+        "documents": documents,
+        "examples": [asdict(example) for example in examples],
+    }
+    words = vocabulary()
+    routes = [
+        _file("/", "page.html", "text/html; charset=utf-8"),
+        *(_file(f"/demo/{name}", name, media_type) for name, media_type in STATIC_FILES.items()),
+        _data("/demo/examples.json", about),
+        _data("/demo/vocabulary.json", words),
+    ]
+    return Starlette(routes=routes, exception_handlers={404: _no_such_page})
+
+
+def _file(path: str, name: str, media_type: str) -> Route:
+    content = resources.files(__package__).joinpath(name).read_bytes()
+
+    async def serve(request: Request) -> Response:
+        return Response(content, media_type=media_type, headers=SECURITY_HEADERS)
+
+    return Route(path, serve, methods=["GET"])
+
+
+def _data(path: str, content: dict[str, Any]) -> Route:
+    async def serve(request: Request) -> Response:
+        return JSONResponse(content, headers=SECURITY_HEADERS)
+
+    return Route(path, serve, methods=["GET"])
+
+
+async def _no_such_page(request: Request, error: Exception) -> Response:
+    return PlainTextResponse("no such page", 404, SECURITY_HEADERS)

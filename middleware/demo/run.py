@@ -1,0 +1,138 @@
+"""``querylift demo``: the index, the backend, the proxy and the page, in one process."""
+
+from __future__ import annotations
+
+import shlex
+import webbrowser
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
+from starlette.types import ASGIApp
+
+from middleware.errors import QueryliftError
+
+from .app import build_app
+from .backend import build_backend
+from .corpus import load_collection
+from .documents import Collection
+from .examples import Example, derive_examples
+from .index import SearchIndex
+from .serving import address_of, bound_socket, serve, served_in_thread
+
+__all__ = ["run_demo"]
+
+
+def run_demo(
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    open_browser: bool = True,
+    corpus: Path | None = None,
+    model: str | None = None,
+    budget: float = 0.1,
+) -> int:
+    """Run the demo until it is interrupted, and return the exit status.
+
+    ``corpus`` is the user's own collection, else what is installed is searched; ``model``
+    is a T5's folder or hub id, else the bundled one; ``budget`` is in seconds. Returns 0
+    after an interrupt and 1 when the demo cannot start, having said why.
+    """
+    console = Console(highlight=False)
+    try:
+        # Bound first: a port that is taken should not cost the time of indexing.
+        with bound_socket(host, port) as front:
+            collection, index = _indexed(corpus, console)
+            with index, served_in_thread(build_backend(index)) as upstream:
+                examples = derive_examples(collection.documents, index)
+                app = build_app(
+                    _proxy(upstream, model=model, budget=budget),
+                    examples=examples,
+                    collection=collection.name,
+                    documents=index.size,
+                )
+                url = address_of(front)
+
+                def announce() -> None:
+                    _announce(console, url, upstream, examples)
+                    if open_browser:
+                        webbrowser.open(url)
+
+                serve(app, front, started=announce)
+    except KeyboardInterrupt:
+        pass
+    except QueryliftError as error:
+        Console(stderr=True, highlight=False).print(Text(f"querylift demo: {error}", "red"))
+        return 1
+    console.print("Stopped.")
+    return 0
+
+
+def _proxy(upstream: str, *, model: str | None, budget: float) -> ASGIApp:
+    """Return the product in front of the backend: what any user of the package would write."""
+    from middleware import Reformulator, ReverseProxy, SearchRule, load_engine
+
+    engine = load_engine("t5", model=model) if model else load_engine("t5")
+    return ReverseProxy(
+        upstream,
+        reformulator=Reformulator(engine, budget=budget),
+        rules=[SearchRule(path="/search", methods=("GET", "POST"))],
+        trust_control=True,
+        expose_query=True,
+    )
+
+
+def _indexed(corpus: Path | None, console: Console) -> tuple[Collection, SearchIndex]:
+    with _progress(console) as steps:
+        collection = load_collection(corpus, progress=steps("Reading documents"))
+        index = SearchIndex(collection.documents, progress=steps("Building the index"))
+    for note in collection.notes[:5]:
+        console.print(Text(f"note: {note}", "yellow"))
+    if len(collection.notes) > 5:
+        console.print(Text(f"note: and {len(collection.notes) - 5} more like these", "yellow"))
+    console.print(f"[bold]{index.size:,}[/] documents: {collection.name}")
+    return collection, index
+
+
+@contextmanager
+def _progress(console: Console) -> Iterator[Callable[[str], Callable[[int, int], None]]]:
+    """Show a bar for each step that is begun; gives the function that begins one."""
+    columns = (
+        TextColumn("{task.description:<20}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+
+        def step(description: str) -> Callable[[int, int], None]:
+            task = progress.add_task(description, total=None)
+
+            def report(done: int, total: int) -> None:
+                progress.update(task, completed=done, total=total)
+
+            return report
+
+        yield step
+
+
+def _announce(console: Console, url: str, upstream: str, examples: Sequence[Example]) -> None:
+    console.print()
+    console.print(f"  Page and search API   [bold]{url}[/]")
+    console.print(f"  Search backend        {upstream}")
+    console.print()
+    console.print("Try (the header [bold]Query-Reformulation[/] tells what was done):")
+    for example in examples:
+        if example.label in _ON_TERMINAL:
+            console.print(f"\n  [dim]# {example.label.lower()}: {example.hint}[/]")
+            line = f"curl -i {shlex.quote(f'{url}/search?size=3&q={quote(example.query)}')}"
+            # Not wrapped: a command is for pasting.
+            console.print(Text("  " + line), soft_wrap=True)
+    console.print("\nThe model loads in the background. Ctrl-C stops everything.\n")
+
+
+_ON_TERMINAL = frozenset(("Misspelled", "Chatty", "A name"))

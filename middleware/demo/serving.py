@@ -1,0 +1,113 @@
+"""Two HTTP servers in one process: the backend in a thread, the front in the main thread."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from middleware.errors import ConfigurationError
+
+__all__ = ["address_of", "bound_socket", "serve", "served_in_thread"]
+
+_START_LIMIT = 10.0  # seconds
+_STOP_LIMIT = 5.0  # seconds
+
+
+class _Server(uvicorn.Server):
+    """A server that says when it accepts requests."""
+
+    def __init__(self, app: ASGIApp, started: Callable[[], None]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                log_level="warning",
+                access_log=False,
+                ws="none",
+                timeout_graceful_shutdown=2,
+            )
+        )
+        self._tell = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._tell()
+
+
+def bound_socket(host: str, port: int) -> socket.socket:
+    """Return a TCP socket bound to an address, not yet listening; port 0 takes any free one.
+
+    :raises ConfigurationError: when the address is taken or not to be had, with what to do.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except (OSError, OverflowError) as error:
+        raise ConfigurationError(f"no such address: {host} port {port} ({error})") from None
+    opened = socket.socket(family, kind, protocol)
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.bind(address)
+    except (OSError, OverflowError) as error:
+        opened.close()
+        raise ConfigurationError(_why(host, port, error)) from None
+    return opened
+
+
+def address_of(bound: socket.socket) -> str:
+    """Return the base URL under which a server on the socket is reached from this machine."""
+    host, port = bound.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def serve(app: ASGIApp, bound: socket.socket, *, started: Callable[[], None]) -> None:
+    """Serve until the process is told to stop; ``started`` is called once requests are accepted.
+
+    To be called in the main thread. Returns after an interrupt, with connections closed.
+    """
+    with suppress(KeyboardInterrupt):  # uvicorn stops first and then hands the interrupt on
+        _Server(app, started).run(sockets=[bound])
+
+
+@contextmanager
+def served_in_thread(app: ASGIApp) -> Iterator[str]:
+    """Serve on a free loopback port in a thread of its own; gives the base URL.
+
+    :raises ConfigurationError: when the server does not come up.
+    """
+    ready = threading.Event()
+    with bound_socket("127.0.0.1", 0) as bound:
+        server = _Server(app, ready.set)
+        thread = threading.Thread(
+            target=server.run, kwargs={"sockets": [bound]}, name="querylift-demo-backend"
+        )
+        thread.start()
+        try:
+            if not ready.wait(_START_LIMIT):
+                raise ConfigurationError("the search backend did not start")
+            yield address_of(bound)
+        finally:
+            server.should_exit = True
+            thread.join(_STOP_LIMIT)
+
+
+def _why(host: str, port: int, error: Exception) -> str:
+    number = error.errno if isinstance(error, OSError) else None
+    if number == errno.EADDRINUSE:
+        return (
+            f"port {port} on {host} is taken by another program; "
+            "give another one with --port, or --port 0 for any that is free"
+        )
+    if number in (errno.EACCES, errno.EPERM):
+        return f"port {port} on {host} is not open to you; ports from 1024 up are: give --port"
+    if number == errno.EADDRNOTAVAIL:
+        return f"{host} is no address of this machine"
+    return f"cannot listen on {host} port {port}: {error}"

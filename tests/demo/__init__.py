@@ -1,0 +1,1 @@
+"""The demo: collection, index, backend, page, and all of it together."""
