@@ -13,10 +13,10 @@ __all__ = ["Collection", "CollectionError", "Document", "Progress", "clean", "su
 Progress = Callable[[int, int], None]
 """Called with the work done and the work in all, in any one unit, as the work goes on."""
 
-# Everything below U+0020 except tab and newline, DEL, the C1 controls and lone surrogates:
+# Everything below U+0020 except white space, DEL, the C1 controls and lone surrogates:
 # none of it is text, SQLite stops at NUL, UTF-8 cannot carry surrogates, and the index
 # marks matches with two of the controls.
-_NOT_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_NOT_TEXT = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s")
 _SUMMARY_LIMIT = 200
 

@@ -21,7 +21,9 @@ _NAME = re.compile(
 _CHATTY = "hi, could you please help me find something about {}, thank you"
 _LOOKED_AT = 4_000  # documents: enough to choose from, and few enough to take no time
 _TRIED = 60
-_SHARE_TOO_COMMON = 0.08  # a word in more of the texts than this says little, in any language
+# A word in more of the texts than this says little, in any language; where that leaves
+# nothing, because a collection is small or all about one thing, more will do.
+_SHARES_TOO_COMMON = (0.08, 0.3, 1.0)
 _LEAST_COMMON = 0.002  # a word in fewer is perhaps no ordinary one
 
 
@@ -82,22 +84,29 @@ def _subjects(
     """Yield word groups that find the document they are from, each from another document."""
     texts = [set(_WORD.findall(document.text.lower())) for document in sample]
     counts = Counter(word for words in texts for word in words)
-    most, least = len(sample) * _SHARE_TOO_COMMON, len(sample) * _LEAST_COMMON
-    if len(sample) < 50:  # too few to tell common words from telling ones
-        most = max(most, 2)
-    candidates: list[_Subject] = []
-    for document in sample:
-        words = _WORD.findall(document.summary.lower())
-        telling = [w for w in dict.fromkeys(words) if len(w) > 3 and least <= counts[w] <= most]
-        phrase = next((f"{a} {b}" for a, b in pairwise(words) if {a, b} <= set(telling)), "")
-        # Summaries that are mostly such words read like queries when the rest is left out.
-        if 3 <= len(telling) <= 4 and phrase and len(words) <= 2 * len(telling) + 1:
-            candidates.append(_Subject(tuple(telling), phrase, document))
+    least = len(sample) * _LEAST_COMMON
+    for share in _SHARES_TOO_COMMON:
+        ordinary = {w for w, c in counts.items() if least <= c <= max(1, share * len(sample))}
+        found = (_subject(document, ordinary, counts) for document in sample)
+        candidates = [subject for subject in found if subject is not None]
+        if candidates:
+            break
     draw.shuffle(candidates)
     for subject in candidates[:_TRIED]:
         hits = index.search(" ".join(subject.words), size=1).hits
         if hits and hits[0].id == subject.document.id:
             yield subject
+
+
+def _subject(document: Document, ordinary: set[str], counts: Counter[str]) -> _Subject | None:
+    """Return the telling words of a summary that is mostly such words: they read like a query."""
+    words = _WORD.findall(document.summary.lower())
+    telling = {word for word in words if len(word) > 3 and word in ordinary}
+    rarest = sorted(telling, key=lambda word: (counts[word], word))[:4]
+    phrase = next((f"{a} {b}" for a, b in pairwise(words) if {a, b} <= telling), "")
+    if len(rarest) < 3 or not phrase or len(words) > 2 * len(telling) + 1:
+        return None
+    return _Subject(tuple(w for w in dict.fromkeys(words) if w in rarest), phrase, document)
 
 
 def _misspelled(words: Sequence[str], index: SearchIndex, draw: random.Random) -> str | None:

@@ -16,6 +16,7 @@ const welcome = document.getElementById("welcome");
 
 let words = { outcomes: {}, reasons: {}, sources: {} };
 let running = null; // the AbortController of the search on its way
+let shown = null; // the query that the page shows or is about to
 let retry = null; // the timer of a search to be done again
 
 async function json(path) {
@@ -98,9 +99,14 @@ function clear() {
   statusLine.textContent = "";
 }
 
+function asked() {
+  return new URLSearchParams(location.search).get("q") ?? "";
+}
+
 /** Show what the address asks for: a deep link, or a step back or forward. */
 function follow() {
-  const query = new URLSearchParams(location.search).get("q") ?? "";
+  const query = asked();
+  shown = query;
   box.value = query;
   document.title = query ? `${query} – Querylift demo` : "Querylift demo";
   if (query.trim()) return search(query);
@@ -134,7 +140,9 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-addEventListener("popstate", follow);
+addEventListener("popstate", () => {
+  if (asked() !== shown) follow(); // a step to another place in the same page is no new search
+});
 
 async function start() {
   try {

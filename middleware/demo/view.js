@@ -47,17 +47,26 @@ export function verdict(typed, answer, words, { onRetry }) {
   const head = make(
     "div",
     { class: "outcome" },
-    make("h2", { class: "badge", "data-outcome": loading ? "loading" : outcome }, known.title),
+    make(
+      "h2",
+      { class: "badge", "data-outcome": loading ? "loading" : outcome },
+      loading ? "Getting ready" : known.title,
+    ),
     make(
       "p",
       { class: "sentence" },
       loading
-        ? "The model is still loading; the query is tried again by itself as soon as it is in."
+        ? `${capitalized(words.reasons[reason] ?? "")}: these are the results as typed. ` +
+            "The search is repeated by itself until the model is in."
         : sentence(known.sentence, words.reasons[reason]),
     ),
   );
   const parts = [head];
-  if (outcome === "rewritten") parts.push(changes(typed, reformulation.query ?? typed));
+  if (outcome === "rewritten") {
+    parts.push(changes(typed, reformulation.query ?? typed));
+    const below = make("a", { href: "#as-rewritten" }, "Results as rewritten");
+    parts.push(make("p", { class: "jump" }, "Further down: ", below));
+  }
   parts.push(facts(answer, words));
   if (WORTH_ANOTHER_TRY.has(reason)) {
     const again = make("button", { type: "button", class: "again" }, "Search again");
@@ -96,6 +105,10 @@ export function spoken(answer, plain, words) {
   return `${title}${why ? `: ${why}` : ""}. ${found}.`;
 }
 
+function capitalized(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
 function sentence(start, why) {
   if (!why) return start;
   return `${start}: ${why}.`;
@@ -126,9 +139,11 @@ function facts({ reformulation, timings }, words) {
   const add = (term, ...description) =>
     list.append(make("div", {}, make("dt", {}, term), make("dd", {}, ...description)));
   add("Outcome", make("code", {}, reason ? `${outcome};reason=${reason}` : outcome));
-  if (source) add("Rewrite from", make("code", {}, source), ` ${words.sources[source] ?? ""}`);
+  if (source) add("Answer from", make("code", {}, source), `: ${words.sources[source] ?? ""}`);
   const rewrite = reformulation.ms ?? timings.reformulate ?? null;
-  if (rewrite !== null) add("Rewrite took", duration(rewrite));
+  // Nothing is rewritten where the text alone decides: then this is the time to see that.
+  const work = outcome === "skipped" ? "Decision took" : "Rewrite took";
+  if (rewrite !== null) add(work, duration(rewrite));
   if (timings.upstream !== undefined) add("Search took", duration(timings.upstream));
   return list;
 }
@@ -153,14 +168,14 @@ function column(id, title, answer, item) {
   );
   const list = hits.length
     ? make("ol", { class: "hits" }, ...hits.map(item))
-    : make("p", { class: "nothing" }, "Nothing matches. Fewer or other words may.");
+    : make("p", { class: "nothing" }, "Nothing matches. Try other words.");
   return make("section", { id, class: "column", "aria-labelledby": `${id}-title` }, heading, list);
 }
 
 function row(hit, mark) {
   const snippet = hit.snippet.map(({ text, match }) => (match ? make("mark", {}, text) : text));
   const start = hit.snippet.map(({ text }) => text).join("").slice(0, 24);
-  const summaryToo = hit.summary && !hit.summary.startsWith(start);
+  const repeated = hit.summary.startsWith(start) || start.startsWith(hit.summary);
   return make(
     "li",
     { "data-mark": mark?.dataset.kind },
@@ -171,7 +186,7 @@ function row(hit, mark) {
       hit.signature ? make("span", { class: "signature" }, hit.signature) : null,
       mark,
     ),
-    summaryToo ? make("p", { class: "summary" }, hit.summary) : null,
+    repeated ? null : make("p", { class: "summary" }, hit.summary),
     make("p", { class: "snippet" }, ...snippet),
     make("p", { class: "source" }, hit.kind, " · ", ...breakable(hit.source)),
   );
