@@ -133,7 +133,9 @@ def _edited(word: str, draw: random.Random) -> str:
 def _name(documents: Sequence[Document]) -> str | None:
     """Return the name or code that texts mention most, one that is a document's own if any is."""
     titles = {document.title for document in documents}
-    mentions = Counter(name for document in documents for name in set(_NAME.findall(document.text)))
+    mentions: Counter[str] = Counter(
+        name for document in documents for name in set(_NAME.findall(document.text))
+    )
     names = {n: count for n, count in mentions.items() if n in titles} or dict(mentions)
     if names:
         return min(names, key=lambda name: (-names[name], name))
