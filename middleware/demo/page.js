@@ -68,15 +68,18 @@ async function search(query, { quiet = false } = {}) {
 
 function show(query, answer, plain, quiet) {
   const loading = answer.reformulation?.reason === "not_ready";
-  const again = () => search(query);
+  if (loading) retry = setTimeout(() => search(query, { quiet: true }), RETRY_MS);
+  if (loading && quiet) return; // nothing new: whoever is reading is left in peace
+  const again = async () => {
+    await search(query);
+    verdictBar.focus(); // the button that had the focus is gone
+  };
   verdictBar.replaceChildren(...verdict(query, answer, words, { onRetry: again }));
   results.replaceChildren(...resultLists(answer, plain));
   results.dataset.columns = plain ? "2" : "1";
   verdictBar.hidden = false;
   welcome.hidden = true;
-  // A search that is repeated while the model loads is not announced each time.
-  if (!(quiet && loading)) statusLine.textContent = spoken(answer, plain, words);
-  if (loading) retry = setTimeout(() => search(query, { quiet: true }), RETRY_MS);
+  statusLine.textContent = spoken(answer, plain, words);
 }
 
 function fail(error) {

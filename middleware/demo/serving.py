@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -45,17 +46,20 @@ def bound_socket(host: str, port: int) -> socket.socket:
 
     :raises ConfigurationError: when the address is taken or not to be had, with what to do.
     """
+    if not 0 <= port <= 65_535:  # the resolver would take it modulo 65,536
+        raise ConfigurationError(f"{port} is no port: ports are 0 to 65535")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise ConfigurationError(f"no such address: {host} port {port} ({error})") from None
     opened = socket.socket(family, kind, protocol)
     try:
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if os.name == "posix":  # elsewhere the option lets two servers share a port
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         opened.bind(address)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         opened.close()
         raise ConfigurationError(_why(host, port, error)) from None
     return opened
@@ -99,8 +103,8 @@ def served_in_thread(app: ASGIApp) -> Iterator[str]:
             thread.join(_STOP_LIMIT)
 
 
-def _why(host: str, port: int, error: Exception) -> str:
-    number = error.errno if isinstance(error, OSError) else None
+def _why(host: str, port: int, error: OSError) -> str:
+    number = error.errno
     if number == errno.EADDRINUSE:
         return (
             f"port {port} on {host} is taken by another program; "
