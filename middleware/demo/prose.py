@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
@@ -36,8 +37,11 @@ def documents_in_prose(text: str, source: str, fallback_title: str) -> list[Docu
 def documents_in_html(markup: str, source: str, fallback_title: str) -> list[Document]:
     """Return the documents of an HTML page's visible text, cut as :func:`documents_in_prose`."""
     reader = _PageText()
-    reader.feed(clean(markup))
-    reader.close()
+    # The parser of the standard library gives up on some broken declarations with an
+    # AssertionError; what it had read by then is kept.
+    with suppress(AssertionError):
+        reader.feed(clean(markup))
+    reader.finish()
     return _documents(reader.sections, source, reader.title or fallback_title)
 
 
@@ -179,8 +183,10 @@ class _PageText(HTMLParser):
         elif not self._hidden:
             self._text.append(data)
 
-    def close(self) -> None:
-        super().close()
+    def finish(self) -> None:
+        """End the last paragraph, which nothing in the markup may have ended."""
+        with suppress(AssertionError):
+            self.close()
         self._flush()
 
     def _flush(self) -> None:

@@ -66,7 +66,9 @@ def run_demo(
     except KeyboardInterrupt:
         pass
     except QueryliftError as error:
-        Console(stderr=True, highlight=False).print(Text(f"querylift demo: {error}", "red"))
+        Console(stderr=True, highlight=False).print(
+            Text(f"querylift demo: {error}", "red"), soft_wrap=True
+        )
         return 1
     console.print("Stopped.")
     return 0
@@ -94,7 +96,7 @@ def _indexed(corpus: Path | None, console: Console) -> tuple[Collection, SearchI
         console.print(Text(f"note: {note}", "yellow"))
     if len(collection.notes) > 5:
         console.print(Text(f"note: and {len(collection.notes) - 5} more like these", "yellow"))
-    console.print(f"[bold]{index.size:,}[/] documents: {collection.name}")
+    console.print(Text.assemble((f"{index.size:,}", "bold"), f" documents: {collection.name}"))
     return collection, index
 
 
@@ -128,7 +130,7 @@ def _announce(console: Console, url: str, upstream: str, examples: Sequence[Exam
     console.print("Try (the header [bold]Query-Reformulation[/] tells what was done):")
     for example in examples:
         if example.label in _ON_TERMINAL:
-            console.print(f"\n  [dim]# {example.label.lower()}: {example.hint}[/]")
+            console.print(Text(f"\n  # {example.label.lower()}: {example.hint}", "dim"))
             line = f"curl -i {shlex.quote(f'{url}/search?size=3&q={quote(example.query)}')}"
             # Not wrapped: a command is for pasting.
             console.print(Text("  " + line), soft_wrap=True)
