@@ -113,7 +113,7 @@ async def _body(request: Received, reader: asyncio.StreamReader) -> bytes:
 @contextlib.asynccontextmanager
 async def upstream(answer: Answer | None = None, **options: Any) -> AsyncIterator[RawUpstream]:
     """Run a :class:`RawUpstream` on a free port of 127.0.0.1."""
-    raw = RawUpstream(**({"answer": answer} if answer else {}), **options)
+    raw = RawUpstream(answer or reply(), **options)
     server = await asyncio.start_server(raw._serve, "127.0.0.1", 0)
     raw.port = server.sockets[0].getsockname()[1]
     try:
@@ -135,18 +135,28 @@ async def front(app: Any, http: str = "h11", **options: Any) -> AsyncIterator[in
         "access_log": False,
         "server_header": False,
         "date_header": False,
-        "timeout_graceful_shutdown": 1,
+        "proxy_headers": False,
         **options,
     }
-    server = uvicorn.Server(uvicorn.Config(app, **settings))
-    task = asyncio.create_task(server._serve([listener]))
-    while not server.started and not task.done():  # noqa: ASYNC110
-        await asyncio.sleep(0.005)
+    config = uvicorn.Config(app, **settings)
+    config.load()
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    # serve() would take over the test process's signal handlers, and poll ten times a second.
+    await server.startup(sockets=[listener])
     try:
         yield int(listener.getsockname()[1])
     finally:
-        server.should_exit = True
-        await task
+        for listening in server.servers:
+            listening.close()
+        state = server.server_state
+        for connection in list(state.connections):
+            connection.shutdown()
+        if state.tasks:
+            _, unfinished = await asyncio.wait(state.tasks, timeout=1)
+            for task in unfinished:
+                task.cancel()
+        await server.lifespan.shutdown()
 
 
 async def exchange(port: int, request: bytes, *, deadline: float = 10.0) -> bytes:

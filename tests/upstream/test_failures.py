@@ -1,0 +1,396 @@
+"""An upstream that is down, slow, broken, or dies half way."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import struct
+from pathlib import Path
+from typing import Any
+
+import httpcore
+import httpx
+import pytest
+
+from middleware.errors import ConfigurationError, QueryliftError
+from middleware.upstream import client as client_module
+from middleware.upstream.client import UpstreamClient, translate
+from middleware.upstream.errors import (
+    UpstreamError,
+    UpstreamProtocolError,
+    UpstreamTimeoutError,
+    UpstreamUnreachableError,
+)
+from middleware.upstream.forwarder import Forwarder
+from tests.upstream.wire import FRONTS, Received, exchange, front, get, reply, split, upstream
+
+pytestmark = pytest.mark.anyio
+
+HOST = [(b"host", b"x")]
+
+
+async def hang(_: Received, __: asyncio.StreamReader, ___: asyncio.StreamWriter) -> None:
+    """An upstream that never answers (until its connection is closed)."""
+    await asyncio.Event().wait()
+
+
+def closed_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+async def failure(client: UpstreamClient, http: str = "h11") -> tuple[int, dict[str, str]]:
+    """What a client of the proxy sees."""
+    async with front(Forwarder(client), http) as port:
+        status, lines, body = split(await exchange(port, get()))
+    assert (b"content-type", b"application/json") in lines
+    return status, json.loads(body)
+
+
+@pytest.mark.parametrize("http", FRONTS)
+@pytest.mark.parametrize("own", [True, False])
+async def test_down(http: str, own: bool) -> None:
+    """Nobody listens: 502 with a body that names no address."""
+    port = closed_port()
+    transport = None if own else httpx.AsyncHTTPTransport(trust_env=False)
+    status, body = await failure(
+        UpstreamClient(f"http://127.0.0.1:{port}", transport=transport), http
+    )
+    assert status == 502
+    assert body == {
+        "error": "upstream_unreachable",
+        "detail": "no connection to the upstream could be made",
+    }
+
+
+async def test_unresolvable() -> None:
+    """A host that doesn't exist is unreachable."""
+    status, body = await failure(UpstreamClient("http://nobody.invalid"))
+    assert (status, body["error"]) == (502, "upstream_unreachable")
+
+
+async def test_not_tls() -> None:
+    """A TLS handshake with a server that speaks none is unreachable."""
+
+    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(plain, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        status, body = await failure(UpstreamClient(f"https://127.0.0.1:{port}"))
+    assert (status, body["error"]) == (502, "upstream_unreachable")
+
+
+@pytest.mark.parametrize(
+    ("limits", "phase"),
+    [({"read_timeout": 0.05}, "read"), ({"total_timeout": 0.05}, "total")],
+)
+async def test_slow(limits: dict[str, Any], phase: str) -> None:
+    """An upstream that doesn't answer is a 504 that tells which limit it was."""
+    async with upstream(hang) as raw:
+        client = UpstreamClient(raw.url, **limits)
+        status, body = await failure(client)
+        assert (status, body["error"]) == (504, "upstream_timeout")
+        with pytest.raises(UpstreamTimeoutError) as caught:
+            async with client.exchange("GET", b"/", HOST):
+                pass
+        assert caught.value.phase == phase
+        assert body["detail"] == caught.value.detail
+        assert client.active_connections == 0
+        await client.aclose()
+
+
+async def test_slow_to_connect(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that doesn't come about is told apart from an answer that doesn't."""
+
+    async def never(*_: Any, **__: Any) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", never)
+    client = UpstreamClient("http://127.0.0.1:1", connect_timeout=0.05)
+    with pytest.raises(UpstreamTimeoutError) as caught:
+        async with client.exchange("GET", b"/", HOST):
+            pass
+    assert caught.value.phase == "connect"
+
+
+async def test_slow_to_take_the_request() -> None:
+    """An upstream that stops reading an upload is a write timeout."""
+
+    async def chunks() -> Any:
+        while True:
+            yield b"x" * 65536
+
+    lines = [*HOST, (b"transfer-encoding", b"chunked")]
+    async with (
+        upstream(hang, read_body=False) as raw,
+        UpstreamClient(raw.url, write_timeout=0.1) as client,
+    ):
+        with pytest.raises(UpstreamTimeoutError) as caught:
+            async with client.exchange("POST", b"/", lines, chunks()):
+                pass
+    assert caught.value.phase == "write"
+
+
+async def test_no_free_connection() -> None:
+    """A pool that stays full is a timeout of its own, and the waiter leaves no trace."""
+    async with upstream(hang) as raw:
+        client = UpstreamClient(raw.url, max_connections=1, connect_timeout=0.1)
+        first = asyncio.create_task(_drain(client))
+        await asyncio.sleep(0.02)
+        with pytest.raises(UpstreamTimeoutError) as caught:
+            await _drain(client)
+        assert caught.value.phase == "pool"
+        raw.answer = reply()
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        assert await _drain(client) == b"ok"
+        await client.aclose()
+
+
+async def test_total_covers_the_body() -> None:
+    """A body that drips for longer than the total limit ends in a timeout."""
+
+    async def drip(_: Received, __: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while True:
+            writer.write(b"1\r\nx\r\n")
+            await writer.drain()
+            await asyncio.sleep(0.01)
+
+    async with upstream(drip) as raw, UpstreamClient(raw.url, total_timeout=0.1) as client:
+        with pytest.raises(UpstreamTimeoutError) as caught:
+            await _drain(client)
+        assert caught.value.phase == "total"
+        assert client.active_connections == 0
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        b"not http at all\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        b"HTTP/1.1 200 OK\r\nbad header\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+        b"HTTP/1.1 999 Odd\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"a" * 200_000,
+    ],
+)
+async def test_broken_answers(junk: bytes) -> None:
+    """An answer that isn't HTTP/1.1 is a 502 of its own kind, never a 500."""
+
+    async def answer(_: Received, __: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(junk)
+
+    async with upstream(answer) as raw:
+        client = UpstreamClient(raw.url)
+        status, body = await failure(client)
+    assert (status, body["error"]) == (502, "upstream_protocol")
+    assert client.active_connections == 0
+
+
+async def test_closed_before_answering() -> None:
+    """An upstream that hangs up on a new connection: 502, and no second try."""
+
+    async def answer(_: Received, __: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with upstream(answer) as raw:
+        status, body = await failure(UpstreamClient(raw.url))
+    assert (status, body["error"]) == (502, "upstream_unreachable")
+    assert "before its answer was complete" in body["detail"]
+    assert len(raw.requests) == 1
+
+
+@pytest.mark.parametrize("http", FRONTS)
+@pytest.mark.parametrize("framing", [b"Content-Length: 100", b"Transfer-Encoding: chunked"])
+@pytest.mark.parametrize("reset", [False, True])
+async def test_dying_after_the_first_chunk(http: str, framing: bytes, reset: bool) -> None:
+    """A cut-off body can't look complete: the client's connection is cut too."""
+
+    async def answer(_: Received, __: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n" + framing + b"\r\n\r\n5\r\nhello\r\n")
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        if reset:
+            linger = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            writer.transport.abort()
+        writer.close()
+
+    async with upstream(answer) as raw, front(Forwarder(raw.url), http) as port:
+        response = await exchange(port, get())
+    assert response.startswith(b"HTTP/1.1 200 ")
+    assert response.count(b"HTTP/1.1") == 1
+    assert b"hello" in response
+    assert not response.endswith(b"0\r\n\r\n")
+    assert len(raw.requests) == 1
+
+
+async def _stale(method: str, *, retry_safe: bool | None = None, content: Any = b"") -> list[bytes]:
+    """Bodies (or error details) of two requests; before the second the upstream hangs up."""
+    dropping = False
+
+    async def answer(
+        request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        nonlocal dropping
+        if dropping:
+            dropping = False
+            writer.close()
+            return
+        await reply()(request, reader, writer)
+
+    seen = []
+    async with upstream(answer) as raw, UpstreamClient(raw.url) as client:
+        for _ in range(2):
+            lines = [*HOST]
+            if not isinstance(content, bytes):
+                lines.append((b"transfer-encoding", b"chunked"))
+            try:
+                async with client.exchange(
+                    method,
+                    b"/",
+                    lines,
+                    content if isinstance(content, bytes) else content(),
+                    retry_safe=retry_safe,
+                ) as response:
+                    seen.append(b"".join([chunk async for chunk in response]) or b"empty")
+            except UpstreamUnreachableError as error:
+                seen.append(error.detail.encode())
+            dropping = True
+        assert client.active_connections == 0
+    return seen
+
+
+HUNG_UP = b"the upstream closed the connection before answering"
+
+
+async def _body() -> Any:
+    yield b"abc"
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "second"),
+    [
+        ("GET", {}, b"ok"),
+        ("HEAD", {}, b"empty"),
+        ("POST", {}, HUNG_UP),
+        ("POST", {"retry_safe": True}, b"ok"),
+        ("GET", {"retry_safe": False}, HUNG_UP),
+        ("POST", {"retry_safe": True, "content": _body}, HUNG_UP),
+    ],
+)
+async def test_a_stale_connection(method: str, options: dict[str, Any], second: bytes) -> None:
+    """A safe request on a connection that was just closed is sent again once, others fail."""
+    first = b"empty" if method == "HEAD" else b"ok"
+    assert await _stale(method, **options) == [first, second]
+
+
+async def test_a_connection_seen_to_be_closed_is_not_used() -> None:
+    """After the upstream closed an idle connection even a POST goes out on a new one."""
+    async with upstream() as raw, UpstreamClient(raw.url) as client:
+        assert await _drain(client) == b"ok"
+        raw.closed.clear()
+        raw.drop_connections()
+        await raw.closed.wait()
+        await asyncio.sleep(0.02)
+        async with client.exchange("POST", b"/", HOST) as response:
+            assert [chunk async for chunk in response] == [b"ok"]
+        assert raw.connections == 2
+
+
+async def test_an_answer_that_has_begun_is_not_asked_for_again() -> None:
+    """Half a response head on a kept-alive connection is an error, not a reason to retry."""
+    halves = iter([b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", b"HTTP/1.1 200 OK\r\nX:"])
+
+    async def answer(_: Received, __: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        half = next(halves)
+        writer.write(half)
+        if half.endswith(b":"):
+            writer.close()
+
+    async with upstream(answer) as raw, UpstreamClient(raw.url) as client:
+        await _drain(client)
+        with pytest.raises(UpstreamError):
+            await _drain(client)
+    assert len(raw.requests) == 2
+
+
+async def _drain(client: UpstreamClient) -> bytes:
+    async with client.exchange("GET", b"/", HOST) as response:
+        return b"".join([chunk async for chunk in response])
+
+
+def _exceptions(module: Any) -> list[type[Exception]]:
+    found = [getattr(module, name) for name in module.__all__]
+    return [kind for kind in found if isinstance(kind, type) and issubclass(kind, Exception)]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [*_exceptions(httpx), *_exceptions(httpcore)],
+    ids=lambda kind: kind.__module__ + kind.__name__,
+)
+async def test_every_foreign_exception_is_translated(kind: type[Exception]) -> None:
+    """Whatever class of httpx or httpcore a transport raises, callers see an UpstreamError."""
+    error = kind.__new__(kind)
+    Exception.__init__(error, "secret internals")
+
+    class Failing(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            raise error
+
+    client = UpstreamClient("http://x", transport=Failing())
+    with pytest.raises(UpstreamError) as caught:
+        await _drain(client)
+    assert "secret" not in caught.value.detail
+    assert isinstance(caught.value, QueryliftError)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (httpx.ConnectError(""), UpstreamUnreachableError),
+        (httpx.ReadError(""), UpstreamUnreachableError),
+        (httpx.ConnectTimeout(""), UpstreamTimeoutError),
+        (httpx.PoolTimeout(""), UpstreamTimeoutError),
+        (httpx.RemoteProtocolError(""), UpstreamProtocolError),
+        (httpx.InvalidURL(""), UpstreamProtocolError),
+    ],
+)
+def test_translation_keeps_the_kind(error: Exception, kind: type[UpstreamError]) -> None:
+    """Unreachable, slow and broken stay told apart."""
+    assert type(translate(error)) is kind
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        ({"read_timeout": 0}, "read_timeout"),
+        ({"connect_timeout": -1.0}, "connect_timeout"),
+        ({"total_timeout": float("nan")}, "total_timeout"),
+        ({"max_connections": 0}, "max_connections"),
+    ],
+)
+def test_wrong_settings(options: dict[str, Any], hint: str) -> None:
+    """A limit that can't work is refused with its name."""
+    with pytest.raises(ConfigurationError, match=hint):
+        UpstreamClient("http://h", **options)
+
+
+def test_wrong_ca_bundle() -> None:
+    """A CA bundle that isn't there is a configuration error."""
+    with pytest.raises(ConfigurationError, match="CA bundle"):
+        UpstreamClient("https://h", verify="/nowhere/ca.pem")
+
+
+def test_only_the_client_imports_httpx() -> None:
+    """httpx stays behind one module."""
+    folder = Path(client_module.__file__).parent
+    importers = [p.name for p in folder.glob("*.py") if "import httpx" in p.read_text()]
+    assert importers == ["client.py"]
