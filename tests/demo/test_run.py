@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,32 +42,43 @@ def corpus(tmp_path: Path) -> Path:
 
 
 class _Running:
+    """A process and what it has said so far, read by a thread."""
+
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
         self.said = ""
+        self._heard = threading.Condition()
+        self._ended = False
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
 
     def _read(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            self.said += line
+            with self._heard:
+                self.said += line
+                self._heard.notify_all()
+        with self._heard:
+            self._ended = True
+            self._heard.notify_all()
 
     def wait_for(self, pattern: str, limit: float = 60.0) -> re.Match[str]:
         """Return the match in what the process said, once it has said it."""
-        end = time.monotonic() + limit
-        while time.monotonic() < end:
-            if found := re.search(pattern, self.said):
-                return found
-            assert self.process.poll() is None, self.said
-            time.sleep(0.02)
-        raise AssertionError(f"never said {pattern!r}: {self.said}")
+        with self._heard:
+            self._heard.wait_for(lambda: self._ended or re.search(pattern, self.said), limit)
+            found = re.search(pattern, self.said)
+        assert found, f"never said {pattern!r}: {self.said}"
+        return found
+
+    def ended(self) -> None:
+        """Wait until nothing more can be said."""
+        self._reader.join(5)
 
     def interrupt(self) -> int:
         """Interrupt the process as Ctrl-C does, and return its exit status."""
         self.process.send_signal(signal.SIGINT)
         status = self.process.wait(20)
-        self._reader.join(5)
+        self.ended()
         return status
 
 
@@ -87,7 +97,7 @@ def _demo(corpus: Path) -> Iterator[_Running]:
             yield running
         finally:
             process.kill()
-            running._reader.join(5)
+            running.ended()
 
 
 def test_it_starts_answers_and_stops(corpus: Path) -> None:
@@ -144,4 +154,4 @@ def test_a_bad_corpus_ends_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 
 def _header(answer: httpx.Response) -> str:
-    return answer.headers.get("query-reformulation", "")
+    return str(answer.headers.get("query-reformulation", ""))
