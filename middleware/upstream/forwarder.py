@@ -12,6 +12,7 @@ import json
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
 from middleware.upstream.client import UpstreamClient, UpstreamResponse
@@ -24,13 +25,14 @@ from middleware.upstream.headers import (
 )
 from middleware.upstream.target import Upstream
 
-__all__ = ["Forwarder"]
+__all__ = ["RETRY_SAFE", "Forwarder"]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+# Set to True in scope["extensions"] for a request that may be sent twice whatever its method.
 RETRY_SAFE: Final = "querylift.retry_safe"
 
 _WRONG_LENGTH = "the body is not as long as Content-Length says"
@@ -53,13 +55,16 @@ class Forwarder:
     A wrapping application may set ``scope["extensions"]["querylift.retry_safe"] = True`` for a
     request that is safe to repeat whatever its method (a search by POST).
 
+    Run the server in front without its own ``Date`` and ``Server`` lines, as the upstream's are
+    relayed. With uvicorn that is ``date_header=False, server_header=False``.
+
     Other scope types: ``websocket`` is refused before it is accepted (the client sees 403),
     ``lifespan`` closes the client at shutdown, and anything else is ignored.
 
     Errors: an upstream that is down is answered with 502, a slow one with 504, a request that
     can't be forwarded safely with 400 or 501, each with a short JSON body. Once the response has
     started there is no honest answer left, so the error is raised and the server in front cuts
-    the connection.
+    the connection. (An HTTP/1.0 client that was sent no length can't tell that from the end.)
 
     Concurrency: holds no state of a request; any number may run at once. When a client leaves, its
     upstream exchange is cancelled.
@@ -76,9 +81,9 @@ class Forwarder:
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.client = client if isinstance(client, UpstreamClient) else UpstreamClient(client)
-        self._base = self.client.upstream
+        self._upstream = self.client.upstream
         self._headers = RequestHeaders(
-            self.client.upstream.authority,
+            self._upstream.authority,
             preserve_host=preserve_host,
             forwarded=forwarded,
             via=via,
@@ -117,7 +122,7 @@ class Forwarder:
         body: bytes = first.get("body", b"")
         more: bool = first.get("more_body", False)
         try:
-            target = self._base.request_target(scope)
+            target = self._upstream.request_target(scope)
             lines, framing, length = self._headers.build(scope)
             if framing == "none" and (body or more):
                 # An HTTP/2 server delivers bodies that were never declared.
@@ -132,7 +137,9 @@ class Forwarder:
         exchange = _Exchange(receive, send, self._clock if self._server_timing else None)
         content: bytes | _Upload = body
         if more:
-            content = _Upload(exchange, body, length if framing == "length" else None)
+            content = _Upload(
+                receive, body, length if framing == "length" else None, exchange.watch
+            )
         else:
             exchange.watch()
         await exchange.run(
@@ -169,16 +176,11 @@ class _Exchange:
         self._gone = False
         self.started = False
 
-    @property
-    def receive(self) -> Receive:
-        """The server's ``receive``."""
-        return self._receive
-
     def watch(self) -> None:
         """Start to listen for the client's disconnect; the request's body has been read."""
         self._watcher = asyncio.create_task(self._watch())
 
-    async def run(self, exchange: Any) -> None:
+    async def run(self, exchange: AbstractAsyncContextManager[UpstreamResponse]) -> None:
         """Perform the exchange and relay its response, or answer for the error."""
         task = self._task
         assert task is not None
@@ -198,7 +200,7 @@ class _Exchange:
                 return
             if self.started:
                 raise
-            _log.warning("upstream failed: %s (%s)", error.kind, error.detail)
+            _log.warning("%s: %s (%s)", error.kind, error.detail, _root_cause(error))
             self._closing = True
             await _answer(self._send, error.status, error.kind, error.detail)
         except RequestRefusedError as refusal:
@@ -255,13 +257,15 @@ class _Upload:
     never completed upstream.
     """
 
-    def __init__(self, exchange: _Exchange, first: bytes, length: int | None) -> None:
-        self._exchange = exchange
+    def __init__(
+        self, receive: Receive, first: bytes, length: int | None, ended: Callable[[], None]
+    ) -> None:
+        self._receive = receive
         self._first = first
         self._remaining = length
+        self._ended = ended
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        receive = self._exchange.receive
         body, more = self._first, True
         self._first = b""
         while True:
@@ -273,11 +277,18 @@ class _Upload:
                 yield body
             if not more:
                 break
-            message = await receive()
+            message = await self._receive()
             if message["type"] != "http.request":
                 raise _ClientGoneError
             body, more = message.get("body", b""), message.get("more_body", False)
-        self._exchange.watch()
+        self._ended()
+
+
+def _root_cause(error: BaseException) -> str:
+    """What the library or the system said; for the log, never for the client."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return repr(error)
 
 
 async def _answer(send: Send, status: int, error: str, detail: str) -> None:

@@ -64,6 +64,7 @@ class OriginPool:
         self._slots = asyncio.Semaphore(max_connections)
         self._idle: deque[_Connection] = deque()
         self._active: set[_Connection] = set()
+        self._closed = False
 
     @property
     def active(self) -> int:
@@ -126,7 +127,11 @@ class OriginPool:
         )
 
     async def aclose(self) -> None:
-        """Close every connection, those in use included (their requests fail)."""
+        """Close every connection, those in use included (their requests fail).
+
+        Requests that still wait for a slot are served, but leave no connection behind.
+        """
+        self._closed = True
         while self._idle:
             self._idle.pop().stream.abort()
         for connection in self._active:
@@ -144,7 +149,7 @@ class OriginPool:
         """Give a slot back; keep its connection when it can carry another request."""
         if connection is not None:
             self._active.discard(connection)
-            if connection.http.is_idle() and not connection.stream.stale:
+            if connection.http.is_idle() and not connection.stream.stale and not self._closed:
                 self._idle.append(connection)
             else:
                 connection.stream.abort()

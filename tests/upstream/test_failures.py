@@ -65,6 +65,42 @@ async def test_down(http: str, own: bool) -> None:
     }
 
 
+@pytest.mark.parametrize("http", FRONTS)
+async def test_down_for_head_and_uploads(http: str) -> None:
+    """HEAD gets the 502 without its body; an upload gets it although nobody read it."""
+    async with front(Forwarder(f"http://127.0.0.1:{closed_port()}"), http) as port:
+        status, _, body = split(await exchange(port, get(method=b"HEAD")))
+        assert (status, body) == (502, b"")
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(get(b"/", b"Content-Length: %d" % 2**20, method=b"POST") + bytes(2**20))
+        async with asyncio.timeout(5):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 502")
+        writer.transport.abort()
+
+
+async def test_an_answer_before_the_upload_is_read() -> None:
+    """An upstream that refuses an upload early is heard, though not all of the body was taken."""
+
+    async def refuse(
+        _: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig")
+        writer.write_eof()
+        await reader.read()
+        raise ConnectionError
+
+    async with upstream(refuse, read_body=False) as raw, front(Forwarder(raw.url)) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(get(b"/", b"Content-Length: 999999999", method=b"POST"))
+        async with asyncio.timeout(5):
+            head = asyncio.create_task(reader.readuntil(b"big"))
+            while not head.done():
+                writer.write(bytes(2**16))
+                await asyncio.wait([head], timeout=0.005)
+            assert (await head).startswith(b"HTTP/1.1 413")
+        writer.transport.abort()
+
+
 async def test_unresolvable() -> None:
     """A host that doesn't exist is unreachable."""
     status, body = await failure(UpstreamClient("http://nobody.invalid"))
