@@ -267,6 +267,47 @@ async def test_dying_after_the_first_chunk(http: str, framing: bytes, reset: boo
     assert len(raw.requests) == 1
 
 
+async def test_dying_after_the_start_is_raised() -> None:
+    """Any ASGI server is told of the cut-off body: the application raises, sends no last chunk."""
+
+    async def answer(_: Received, __: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello")
+        writer.close()
+
+    sent: list[Any] = []
+    request = iter([{"type": "http.request"}])
+
+    async def receive() -> Any:
+        for message in request:
+            return message
+        return await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http", "method": "GET", "raw_path": b"/", "query_string": b"", "headers": [],
+    }  # fmt: skip
+    async with upstream(answer) as raw:
+        with pytest.raises(UpstreamError):
+            await Forwarder(raw.url)(scope, receive, send)
+    assert [m["type"] for m in sent] == ["http.response.start", "http.response.body"]
+    assert sent[1]["more_body"] is True
+
+
+async def test_an_unread_answer_frees_its_connection() -> None:
+    """A caller that doesn't read the body leaves no connection in use."""
+    async with (
+        upstream(reply(bytes(2**20))) as raw,
+        UpstreamClient(raw.url, max_connections=1) as client,
+    ):
+        for _ in range(2):
+            async with client.exchange("GET", b"/", HOST) as response:
+                assert response.status == 200
+                assert client.active_connections == 1
+            assert client.active_connections == 0
+
+
 async def _stale(method: str, *, retry_safe: bool | None = None, content: Any = b"") -> list[bytes]:
     """Bodies (or error details) of two requests; before the second the upstream hangs up."""
     dropping = False
