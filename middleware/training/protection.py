@@ -1,0 +1,40 @@
+"""Which words of a query must survive a rewrite exactly as they were typed."""
+
+from __future__ import annotations
+
+import re
+
+_NEGATIONS_TEXT = (
+    "no not non nor none never neither without except excluding minus cannot cant can't "
+    "don't doesn't didn't won't isn't aren't wasn't weren't shouldn't wouldn't couldn't "
+    "hasn't haven't hadn't dont doesnt didnt wont isnt arent unlike against"
+)
+NEGATIONS = frozenset(_NEGATIONS_TEXT.split())
+_UNITS_TEXT = (
+    "mm cm m km in inch inches ft foot feet yd mile miles mg g kg lb lbs oz ml l liter "
+    "litre gal kb mb gb tb mhz ghz hz v volt volts w watt watts kw mah amp amps ohm "
+    "ohms psi rpm kmh mph c f k usd eur gbp px dpi fps bit bits byte bytes ms sec min "
+    "hr nm um ppm"
+)
+UNITS = frozenset(_UNITS_TEXT.split())
+_PLAIN_WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)?")
+
+
+def core(token: str) -> str:
+    """Strip the sentence punctuation around a token, never a symbol that carries meaning."""
+    return token.strip('?!.,;:()"“”‘’')
+
+
+def is_protected(token: str) -> bool:
+    """Tell whether a whitespace token is a number, unit, negation, acronym or identifier.
+
+    Anything that is not a plain Latin word counts as an identifier, and so does a word
+    with capitals after its first letter (``iPhone``, ``NASA``, ``getItem``).
+    """
+    word = core(token)
+    if not word or not _PLAIN_WORD.fullmatch(word):
+        return True
+    lower = word.lower()
+    if lower in NEGATIONS or lower in UNITS:
+        return True
+    return any(letter.isupper() for letter in word[1:])
