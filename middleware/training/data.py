@@ -176,10 +176,10 @@ def _load_documentation(corpora: Corpora) -> None:
 def _load_words(root: Path, corpora: Corpora) -> None:
     from wordfreq import top_n_list, zipf_frequency
 
-    frequent = [w for w in top_n_list("en", 40_000) if w.isascii() and w.isalpha() and len(w) > 2]
+    frequent = [w for w in top_n_list("en", 30_000) if w.isascii() and w.isalpha() and len(w) > 2]
     corpora.common = frequent
     # Between uniform and natural: rare words must be seen, frequent ones matter more.
-    corpora.common_weights = [10 ** (zipf_frequency(word, "en") * 0.35) for word in frequent]
+    corpora.common_weights = [10 ** (zipf_frequency(word, "en") * 0.5) for word in frequent]
     counts: Counter[str] = Counter()
     for pool in corpora.pools.values():
         for text in pool:

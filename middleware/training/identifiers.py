@@ -49,5 +49,8 @@ def identifier(rng: random.Random, words: list[str]) -> str:
         first, second = rng.sample(words, 2)
         return first.lower() + second.capitalize()
     if kind == 10:
-        return rng.choice(("0x", "#", "")) + "".join(rng.choices(_HEX, k=rng.choice((4, 6, 8))))
+        prefix = rng.choice(("0x", "#", ""))
+        code = "".join(rng.choices(_HEX, k=rng.choice((4, 6, 8))))
+        # Letters alone could be a word: "facade".
+        return prefix + (f"0{code[1:]}" if code.isalpha() else code)
     return rng.choice(("error ", "E", "HTTP ", "code ", "v", "$", "RFC ")) + _digits(rng, 1, 4)

@@ -4,10 +4,13 @@ Copying is wired in before the first step: an encoder head brings each position 
 neighbour's embedding, the first decoder layer's cross-attention looks for the position
 whose left neighbour is the token just written (an induction head, Olsson et al. 2022,
 https://arxiv.org/abs/2209.11895), and its value and output maps are the identity.
+Embeddings start as sums of letter features, so that the pieces of a misspelled word
+together already resemble the right word.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -53,15 +56,50 @@ def build_config(shape: Shape) -> Any:
     )
 
 
-def build_model(shape: Shape, seed: int) -> Any:
-    """Make a model that copies from the start; the same seed gives the same weights."""
+def build_model(shape: Shape, seed: int, pieces: Sequence[str] = ()) -> Any:
+    """Make a model that copies from the start; the same seed gives the same weights.
+
+    ``pieces`` are the vocabulary's, in order, for :func:`spell_embeddings`.
+    """
     import torch
     from transformers import T5ForConditionalGeneration
 
     torch.manual_seed(seed)
     model = T5ForConditionalGeneration(build_config(shape))
     wire_copying(model, shape, seed)
+    spell_embeddings(model, pieces, seed)
     return model
+
+
+def letter_features(piece: str) -> Iterator[tuple[str, float]]:
+    """Yield what a piece is spelled with: its letters, neighbours, and letters one apart."""
+    letters = piece.replace("▁", "^").lower()
+    for index, letter in enumerate(letters):
+        yield letter, 1.0
+        if index + 1 < len(letters):
+            yield letter + letters[index + 1], 1.5
+        if index + 2 < len(letters):
+            yield letter + "." + letters[index + 2], 0.75
+
+
+def spell_embeddings(model: Any, pieces: Sequence[str], seed: int, share: float = 0.6) -> None:
+    """Give ``share`` of each embedding's energy to its piece's spelling, the rest to chance."""
+    import torch
+
+    generator = torch.Generator().manual_seed(seed + 2)
+    weight = model.shared.weight
+    vectors: dict[str, Any] = {}
+    with torch.no_grad():
+        for index, piece in enumerate(pieces):
+            if piece.startswith("<") and piece.endswith(">"):
+                continue
+            total = torch.zeros(weight.shape[1])
+            for feature, strength in letter_features(piece):
+                if feature not in vectors:
+                    vectors[feature] = torch.randn(weight.shape[1], generator=generator)
+                total += strength * vectors[feature]
+            spelled = total / total.square().mean().sqrt()
+            weight[index] = (1 - share) ** 0.5 * weight[index] + share**0.5 * spelled
 
 
 def wire_copying(model: Any, shape: Shape, seed: int) -> None:

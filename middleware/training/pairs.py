@@ -27,26 +27,25 @@ class Pair:
 
 
 KINDS: dict[str, float] = {
-    "unchanged": 0.28,
-    "typo1": 0.24,
-    "typo2": 0.08,
-    "wrapped": 0.13,
+    "unchanged": 0.26,
+    "typo1": 0.30,
+    "typo2": 0.09,
+    "wrapped": 0.12,
     "wrapped_typo": 0.07,
-    "question": 0.07,
-    "letter": 0.07,
-    "disfluent": 0.03,
+    "question": 0.05,
+    "letter": 0.055,
+    "disfluent": 0.025,
     "title": 0.01,
     "spacing": 0.02,
 }
 _POOLS = {
-    "questions": 0.0,
-    "titles": 0.14,
+    "titles": 0.16,
     "short": 0.03,
-    "products": 0.27,
-    "science": 0.13,
-    "sentences": 0.12,
-    "documentation": 0.09,
-    "soup": 0.22,
+    "products": 0.30,
+    "science": 0.16,
+    "sentences": 0.05,
+    "documentation": 0.10,
+    "soup": 0.20,
 }
 
 
@@ -61,7 +60,7 @@ class PairSource:
     def __init__(self, corpora: Corpora, *, held: bool = False) -> None:
         self._corpora = corpora
         texts = corpora.held if held else corpora.pools
-        self._texts = {pool: texts.get(pool, []) for pool in _POOLS}
+        self._texts = {pool: texts.get(pool, []) for pool in ("questions", *_POOLS)}
         self._names = [p for p in _POOLS if p == "soup" or self._texts[p]]
         self._weights = [_POOLS[p] for p in self._names]
         self._titles = self._half(corpora.titles, held)
@@ -129,8 +128,8 @@ class PairSource:
                 text = self._span(text, rng, rng.choice((3, 4, 5, 6, 8)))
             elif pool == "documentation" or (pool == "sentences" and rng.random() < 0.6):
                 text = self._span(text, rng, rng.choice((4, 6, 9)))
-            elif pool != "short" and rng.random() < 0.35:
-                text = self._span(text, rng, 8)
+            elif pool != "short" and rng.random() < 0.6:
+                text = self._span(text, rng, rng.choice((4, 6, 8)))
         if rng.random() < (0.75 if pool in ("products", "documentation") else 0.4):
             text = text.lower()
         elif rng.random() < 0.02:
@@ -166,7 +165,10 @@ class PairSource:
         return text, text
 
     def _typo(self, rng: random.Random, count: int) -> tuple[str, str]:
-        text = self._either(rng, 0.12)
+        text = self._either(rng, 0.1)
+        if rng.random() < 0.5 and not is_question(text):
+            # Short ones teach spelling at a fraction of the cost.
+            text = self._span(text, rng, 3)
         return self._misspelled(text, rng, count), clean(text)
 
     def _spacing(self, rng: random.Random) -> tuple[str, str]:

@@ -30,7 +30,7 @@ class Settings:
     steps: int | None = None
     seed: int = 1
     threads: int = 2
-    batch_tokens: int = 6144
+    batch_tokens: int = 4096
     longest: int = 48
     muon_rate: float = 0.01
     adam_rate: float = 2e-3
@@ -38,8 +38,8 @@ class Settings:
     decay_share: float = 0.35
     smoothing: float = 0.02
     sampled_share: float = 0.15
-    checkpoint_seconds: float = 180.0
-    validate_seconds: float = 420.0
+    checkpoint_seconds: float = 120.0
+    validate_seconds: float = 360.0
     validate_pairs: int = 40
     bfloat16: bool = True
 
@@ -140,7 +140,8 @@ class Trainer:
         self.path = folder / "checkpoint.pt"
         self.log = folder / "log.jsonl"
         self.progress = Progress()
-        self.model = build_model(shape, settings.seed)
+        pieces = [processor.id_to_piece(index) for index in range(shape.vocabulary)]
+        self.model = build_model(shape, settings.seed, pieces)
         self.model.train()
         matrices, others = split_parameters(self.model)
         self.muon = Muon(matrices)

@@ -18,7 +18,7 @@ from transformers import AutoTokenizer, T5ForConditionalGeneration
 from middleware.training import trainer as trainer_module
 from middleware.training.export import export_model
 from middleware.training.growth import grow
-from middleware.training.model import Shape, build_model
+from middleware.training.model import Shape, build_model, letter_features
 from middleware.training.muon import orthogonalize
 from middleware.training.pairs import PairSource
 from middleware.training.report import rewrite, score, write_report
@@ -151,6 +151,15 @@ def test_fresh_model_already_attends_to_what_comes_next(processor: Any) -> None:
         right += int((logits.argmax(-1) == ids)[:, 1:].sum())
         total += 9
     assert right / total > 0.7
+
+
+def test_pieces_start_near_what_they_spell() -> None:
+    """A misspelled piece starts nearer to its word than to a word of other letters."""
+    pieces = ["<pad>", "</s>", "<unk>", "▁yellow", "▁yellwo", "▁market"]
+    model = build_model(replace(SHAPE, width=192), 1, pieces)
+    vectors = torch.nn.functional.normalize(model.shared.weight.detach()[:6], dim=1)
+    assert float(vectors[3] @ vectors[4]) > float(vectors[3] @ vectors[5]) + 0.2
+    assert dict(letter_features("▁ab")).keys() == {"^", "^a", "^.b", "a", "ab", "b"}
 
 
 def test_growth_preserves_the_function() -> None:
