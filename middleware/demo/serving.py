@@ -23,7 +23,7 @@ _STOP_LIMIT = 5.0  # seconds
 class _Server(uvicorn.Server):
     """A server that says when it accepts requests."""
 
-    def __init__(self, app: ASGIApp, started: Callable[[], None]) -> None:
+    def __init__(self, app: ASGIApp, started: Callable[[], None], *, relays: bool = False) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -31,6 +31,9 @@ class _Server(uvicorn.Server):
                 access_log=False,
                 ws="none",
                 timeout_graceful_shutdown=2,
+                # What is relayed has the origin's Date and Server already.
+                date_header=not relays,
+                server_header=not relays,
             )
         )
         self._tell = started
@@ -78,7 +81,7 @@ def serve(app: ASGIApp, bound: socket.socket, *, started: Callable[[], None]) ->
     To be called in the main thread. Returns after an interrupt, with connections closed.
     """
     with suppress(KeyboardInterrupt):  # uvicorn stops first and then hands the interrupt on
-        _Server(app, started).run(sockets=[bound])
+        _Server(app, started, relays=True).run(sockets=[bound])
 
 
 @contextmanager

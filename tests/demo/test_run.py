@@ -120,6 +120,7 @@ def test_it_starts_answers_and_stops(corpus: Path) -> None:
     assert found.json()["hits"][0]["id"] == "Compare-weather"
     assert re.match(r"(rewritten|unchanged|skipped|fallback)\b", _header(found))
     assert 'q="' in _header(found)
+    assert len(found.headers.get_list("date")) == len(found.headers.get_list("server")) == 1
     assert _header(plain).startswith("skipped;reason=disabled")
     assert posted.json()["hits"][0]["id"] == "Archive-harvest"
     assert _header(posted)
