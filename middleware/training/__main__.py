@@ -32,6 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--batch-tokens", type=int, default=settings.batch_tokens)
     parser.add_argument("--muon-rate", type=float, default=settings.muon_rate)
     parser.add_argument("--adam-rate", type=float, default=settings.adam_rate)
+    parser.add_argument("--decay-share", type=float, default=settings.decay_share)
     parser.add_argument("--fp32", action="store_true", help="no bfloat16 arithmetic")
     parser.add_argument("--report-pairs", type=int, default=300, help="of each kind, at the end")
     parser.add_argument("--export-only", action="store_true", help="export the last checkpoint")
@@ -56,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         batch_tokens=given.batch_tokens,
         muon_rate=given.muon_rate,
         adam_rate=given.adam_rate,
+        decay_share=given.decay_share,
         bfloat16=not given.fp32,
     )
     keep_memory()

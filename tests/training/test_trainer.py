@@ -29,7 +29,8 @@ from tests.training.test_data import make_corpora
 SHAPE = Shape(vocabulary=420, width=32, feed_forward=48, heads=2, kv=16,
               encoder_layers=2, decoder_layers=1)  # fmt: skip
 SETTINGS = Settings(steps=40, seed=3, threads=1, batch_tokens=400, warmup_steps=5,
-                    bfloat16=False, checkpoint_seconds=1e9, validate_seconds=1e9)  # fmt: skip
+                    muon_rate=0.01, decay_share=0.35, bfloat16=False,
+                    checkpoint_seconds=1e9, validate_seconds=1e9)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
