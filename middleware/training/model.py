@@ -1,11 +1,12 @@
 """The T5's shape and a start from which it already copies.
 
-Copying is wired in before the first step: an encoder head brings each position its left
-neighbour's embedding, the first decoder layer's cross-attention looks for the position
-whose left neighbour is the token just written (an induction head, Olsson et al. 2022,
-https://arxiv.org/abs/2209.11895), and its value and output maps are the identity.
-Embeddings start as sums of letter features, so that the pieces of a misspelled word
-together already resemble the right word.
+Copying is wired in before the first step: encoder heads bring each position the embeddings
+of its three neighbours to the left, decoder heads bring the last tokens written, and the
+first decoder layer's cross-attention looks for the position where the two agree (an
+induction circuit, Olsson et al. 2022, https://arxiv.org/abs/2209.11895). Its value and
+output maps are the identity on all dimensions that carry no context. Embeddings start as
+sums of letter features, so that the pieces of a misspelled word together already resemble
+the right word.
 """
 
 from __future__ import annotations
@@ -102,8 +103,16 @@ def spell_embeddings(model: Any, pieces: Sequence[str], seed: int, share: float 
             weight[index] = (1 - share) ** 0.5 * weight[index] + share**0.5 * spelled
 
 
+# For each of the last three tokens: the dimensions compared, and the logit a match adds.
+_CONTEXT = ((24, 24.0), (16, 14.0), (8, 5.0))
+_GAIN = 2.0
+
+
 def wire_copying(model: Any, shape: Shape, seed: int) -> None:
-    """Write the induction circuit into fresh weights and quieten all other branches."""
+    """Write the induction circuit into fresh weights and quieten all other branches.
+
+    Heads are used up to three; a head narrower than 64 compares fewer dimensions.
+    """
     import torch
 
     generator = torch.Generator().manual_seed(seed + 1)
@@ -113,30 +122,47 @@ def wire_copying(model: Any, shape: Shape, seed: int) -> None:
         return torch.linalg.qr(square).Q
 
     kv, width = shape.kv, shape.width
-    reading, writing = frame()[:kv], frame()[:, :kv]
+    sizes = [size * kv // 64 for size, _ in _CONTEXT[: shape.heads]]
+    reading, writing = frame(), frame().T
+    starts = [sum(sizes[:index]) for index in range(len(sizes))]
+    reads = [reading[a : a + n] for a, n in zip(starts, sizes, strict=True)]
+    writes = [writing[a : a + n] for a, n in zip(starts, sizes, strict=True)]
+    queries, keys = torch.zeros(kv, width), torch.zeros(kv, width)
+    for index, (start, size) in enumerate(zip(starts, sizes, strict=True)):
+        # The token just written is the decoder's own input, and has no gain.
+        gain = _GAIN if index == 0 else _GAIN**2
+        scale = (_CONTEXT[index][1] / (size * gain)) ** 0.5
+        rows = slice(start, start + size)
+        queries[rows] = scale * (reads[0] if index == 0 else writes[index])
+        keys[rows] = scale * writes[index]
+    used = torch.cat(writes)
+    content = torch.eye(width) - used.T @ used
     with torch.no_grad():
         for stack in (model.encoder, model.decoder):
             for block in stack.block:
                 block.layer[0].SelfAttention.o.weight.mul_(0.2)
                 block.layer[-1].DenseReluDense.wo.weight.mul_(0.2)
-        first = model.encoder.block[0].layer[0].SelfAttention
-        first.relative_attention_bias.weight.mul_(0.2)
-        # Bucket 1 is the left neighbour, bucket 0 the position itself (for the first one).
-        first.relative_attention_bias.weight[1, 0] = 5.0
-        first.relative_attention_bias.weight[0, 0] = 1.0
-        for part in (first.q, first.k):
-            part.weight[:kv].mul_(0.1)
-        first.v.weight[:kv] = reading
-        first.o.weight[:, :kv] = writing
-        sharpness = (10.0 / kv) ** 0.5
-        identity = torch.eye(shape.heads * kv, width)
+        for stack, first in ((model.encoder, 0), (model.decoder, 1)):
+            attention = stack.block[0].layer[0].SelfAttention
+            attention.relative_attention_bias.weight.mul_(0.2)
+            for index in range(first, len(sizes)):
+                head, size = index - first, sizes[index]
+                rows = slice(head * kv, head * kv + size)
+                # Bucket n is the n-th neighbour to the left, bucket 0 the position itself.
+                attention.relative_attention_bias.weight[index + 1 - first, head] = 6.0
+                attention.relative_attention_bias.weight[0, head] = 1.0
+                for part in (attention.q, attention.k):
+                    part.weight[head * kv : (head + 1) * kv].mul_(0.1)
+                attention.v.weight[rows] = _GAIN * reads[index]
+                attention.o.weight[:, rows] = writes[index].T
         for index, block in enumerate(model.decoder.block):
             cross = block.layer[1].EncDecAttention
             if index == 0:
-                cross.q.weight.copy_(sharpness * reading.repeat(shape.heads, 1))
-                cross.k.weight.copy_(sharpness * writing.T.repeat(shape.heads, 1))
-                cross.v.weight.copy_(1.5 * identity)
-                cross.o.weight.copy_(identity.T)
-            else:
-                cross.v.weight.copy_(0.5 * identity)
-                cross.o.weight.copy_(0.5 * identity.T)
+                cross.q.weight.copy_(queries.repeat(shape.heads, 1))
+                cross.k.weight.copy_(keys.repeat(shape.heads, 1))
+            strength = 6.0 if index == 0 else 0.5
+            inner = shape.heads * kv
+            values = torch.zeros(inner, width)
+            values[: min(inner, width)] = torch.eye(min(inner, width), width)
+            cross.v.weight.copy_(strength * values @ content)
+            cross.o.weight.copy_(values.T)

@@ -22,7 +22,8 @@ _PLAIN_WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)?")
 
 def core(token: str) -> str:
     """Strip the sentence punctuation around a token, never a symbol that carries meaning."""
-    return token.strip('?!.,;:()"“”‘’')
+    # A point in front belongs to the word: ".net".
+    return token.lstrip('?!,;:("“”‘’').rstrip('?!.,;:)"“”‘’')
 
 
 def is_protected(token: str) -> bool:
@@ -32,7 +33,7 @@ def is_protected(token: str) -> bool:
     with capitals after its first letter (``iPhone``, ``NASA``, ``getItem``).
     """
     word = core(token)
-    if not word or not _PLAIN_WORD.fullmatch(word):
+    if "()" in token or not word or not _PLAIN_WORD.fullmatch(word):
         return True
     lower = word.lower()
     if lower in NEGATIONS or lower in UNITS:

@@ -32,10 +32,10 @@ class Settings:
     threads: int = 2
     batch_tokens: int = 4096
     longest: int = 48
-    muon_rate: float = 0.004
+    muon_rate: float = 0.005
     adam_rate: float = 2e-3
-    warmup_steps: int = 100
-    decay_share: float = 0.8
+    warmup_steps: int = 40
+    decay_share: float = 0.9
     smoothing: float = 0.02
     sampled_share: float = 0.15
     checkpoint_seconds: float = 120.0

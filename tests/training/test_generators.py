@@ -104,6 +104,8 @@ def test_only_known_words_are_misspelled() -> None:
         "c++",
         "a1b2",
         "x.y",
+        ".net",
+        "read()",
         "foo_bar",
     ],
 )

@@ -141,7 +141,7 @@ def test_validation_is_logged(tmp_path: Path, processor: Any) -> None:
 
 def test_fresh_model_already_attends_to_what_comes_next(processor: Any) -> None:
     """The wired start copies most of a text under teacher forcing before any training."""
-    shape = replace(SHAPE, width=128, kv=64, vocabulary=420)
+    shape = replace(SHAPE, width=192, heads=3, kv=64)
     model = build_model(shape, 1).eval()
     right = total = 0
     for seed in range(20):
@@ -151,7 +151,7 @@ def test_fresh_model_already_attends_to_what_comes_next(processor: Any) -> None:
             logits = model(input_ids=ids, labels=ids).logits
         right += int((logits.argmax(-1) == ids)[:, 1:].sum())
         total += 9
-    assert right / total > 0.7
+    assert right / total > 0.9
 
 
 def test_pieces_start_near_what_they_spell() -> None:
