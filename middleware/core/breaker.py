@@ -1,0 +1,82 @@
+"""A circuit breaker over the engine: rest it when most of its calls fail."""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import StrEnum
+
+from middleware.errors import ConfigurationError
+
+__all__ = ["Breaker", "BreakerState"]
+
+
+class BreakerState(StrEnum):
+    """``closed`` lets calls through, ``open`` none, ``half_open`` one probe at a time."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
+class Breaker:
+    """Opens when a share of the last calls failed, and probes again after a rest.
+
+    ``window`` is how many calls are looked at, ``share`` the part of them that must have
+    failed, ``rest`` the seconds of rest before a probe; each failed probe doubles the
+    rest up to ``max_rest``.
+
+    Invariants: while half open at most one call is under way. Concurrency: owned by one
+    lock of its user; time is given to each call.
+    """
+
+    def __init__(
+        self, *, window: int = 10, share: float = 0.5, rest: float = 5.0, max_rest: float = 60.0
+    ) -> None:
+        if window < 1 or not 0 < share <= 1 or not 0 < rest <= max_rest:
+            raise ConfigurationError(
+                f"breaker: window ({window}) must be at least 1, share ({share}) within 0 and 1, "
+                f"rest ({rest}) above 0 and at most max_rest ({max_rest})"
+            )
+        self._window = window
+        self._share = share
+        self._first_rest = self._rest = rest
+        self._max_rest = max_rest
+        self._failed: deque[bool] = deque(maxlen=window)
+        self._opened_at: float | None = None
+        self._probing = False
+
+    def state(self, now: float) -> BreakerState:
+        """Return the state at ``now``."""
+        if self._opened_at is None:
+            return BreakerState.CLOSED
+        if now - self._opened_at >= self._rest:
+            return BreakerState.HALF_OPEN
+        return BreakerState.OPEN
+
+    def allows(self, now: float) -> bool:
+        """Tell whether a call may start at ``now``; a half-open breaker lends its one probe."""
+        state = self.state(now)
+        if state is BreakerState.HALF_OPEN and not self._probing:
+            self._probing = True
+            return True
+        return state is BreakerState.CLOSED
+
+    def record(self, *, failed: bool, now: float) -> None:
+        """Take note of how a call ended."""
+        if self._opened_at is not None:
+            self._probing = False
+            if failed:
+                self._rest = min(self._max_rest, 2 * self._rest)
+                self._opened_at = now
+            else:
+                self._opened_at = None
+                self._rest = self._first_rest
+                self._failed.clear()
+            return
+        self._failed.append(failed)
+        if len(self._failed) == self._window and sum(self._failed) >= self._share * self._window:
+            self._opened_at = now
+
+    def release(self) -> None:
+        """Give back a lent probe whose call never ran."""
+        self._probing = False

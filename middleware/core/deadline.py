@@ -1,0 +1,27 @@
+"""Absolute points in monotonic time, so that nested budgets resolve by minimum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Deadline"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Deadline:
+    """A point in seconds on the injected monotonic clock by which a rewrite must be in hand."""
+
+    at: float
+
+    @classmethod
+    def after(cls, now: float, budget: float) -> Deadline:
+        """Return the deadline ``budget`` seconds after ``now``; a negative budget counts as 0."""
+        return cls(now + max(0.0, budget))
+
+    def remaining(self, now: float) -> float:
+        """Return the seconds left at ``now``, never less than 0."""
+        return max(0.0, self.at - now)
+
+    def passed(self, now: float) -> bool:
+        """Tell whether no time is left at ``now``."""
+        return now >= self.at

@@ -1,0 +1,141 @@
+"""The memo: verdicts kept by key, bounded by entries, bytes and time."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from cachetools import TLRUCache
+
+from middleware.errors import ConfigurationError
+
+from .outcome import Mode
+from .reformulation import Verdict
+
+__all__ = ["Memo", "MemoKey", "MemoStats"]
+
+# What a key, an entry and cachetools' own bookkeeping weigh beside the texts themselves,
+# measured on CPython 3.11 with tracemalloc over 100,000 entries and rounded up.
+ENTRY_OVERHEAD = 900
+
+
+class MemoKey(NamedTuple):
+    """What makes two reformulations the same.
+
+    ``engine`` is the engine's name, revision and decoding parameters, ``policy`` the
+    admission and acceptance revisions with the mode, ``scope`` who may share the answer.
+    """
+
+    text: str
+    engine: str
+    policy: str
+    mode: Mode
+    scope: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemoStats:
+    """A snapshot of the memo: entries and bytes held, hits and misses since the start."""
+
+    entries: int
+    bytes: int
+    hits: int
+    misses: int
+
+
+class Memo:
+    """Verdicts by key, least recently used first out, each with its own time to live.
+
+    ``ttl`` is for accepted rewrites and unchanged texts, ``rejection_ttl`` for refused
+    ones (seconds); time comes from the ``now`` given to each call, so that nothing here
+    reads a clock. Timeouts, overload and engine errors never come here.
+
+    Invariants: ``entries <= max_entries`` and ``bytes <= max_bytes``; an expired entry is
+    never returned. Concurrency: every call takes one lock for microseconds; any thread.
+    A fault inside the cache is a miss, never an error.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_entries: int = 50_000,
+        max_bytes: int = 64 * 2**20,
+        ttl: float = 24 * 3600.0,
+        rejection_ttl: float = 60.0,
+    ) -> None:
+        for name, value in (
+            ("max_entries", max_entries),
+            ("max_bytes", max_bytes),
+            ("ttl", ttl),
+            ("rejection_ttl", rejection_ttl),
+        ):
+            if value <= 0:
+                raise ConfigurationError(f"memo: {name} ({value}) must be above 0")
+        self.ttl = ttl
+        self.rejection_ttl = rejection_ttl
+        self._now = 0.0
+        self._hits = self._misses = 0
+        self._lock = threading.Lock()
+        # Charging each entry at least its share of the bytes bounds their number too.
+        self._floor = max(1, -(-max_bytes // max_entries))
+        self._cache: TLRUCache[MemoKey, tuple[Verdict, int]] = TLRUCache(
+            maxsize=max_bytes, ttu=self._expiry, timer=self._timer, getsizeof=self._charge
+        )
+
+    def _timer(self) -> float:
+        return self._now
+
+    def _expiry(self, key: MemoKey, value: tuple[Verdict, int], now: float) -> float:
+        return now + (self.rejection_ttl if value[0].reason is not None else self.ttl)
+
+    def _charge(self, value: tuple[Verdict, int]) -> int:
+        return max(self._floor, value[1])
+
+    def get(self, key: MemoKey, now: float) -> Verdict | None:
+        """Return what is known for ``key`` at ``now``, or ``None``."""
+        with self._lock:
+            self._now = max(self._now, now)
+            try:
+                verdict = self._cache[key][0]
+            except KeyError:
+                self._misses += 1
+                return None
+            self._hits += 1
+            return verdict
+
+    def put(self, key: MemoKey, verdict: Verdict, now: float) -> None:
+        """Keep a verdict; one too large for the whole memo is not kept."""
+        size = ENTRY_OVERHEAD + sys.getsizeof(key.text) + sys.getsizeof(key.scope)
+        size += sys.getsizeof(verdict.rewrite)
+        with self._lock:
+            self._now = max(self._now, now)
+            try:
+                self._cache[key] = (verdict, size)
+            except ValueError:  # larger than the memo
+                self._cache.pop(key, None)
+
+    def purge(self, matches: Callable[[MemoKey], bool] = lambda key: True) -> int:
+        """Forget the entries whose key ``matches``, and return how many there were."""
+        with self._lock:
+            doomed = [key for key in list(self._cache) if matches(key)]
+            for key in doomed:
+                self._cache.pop(key, None)
+            return len(doomed)
+
+    def expire(self, now: float) -> None:
+        """Let go of what has expired by ``now``."""
+        with self._lock:
+            self._now = max(self._now, now)
+            self._cache.expire(self._now)
+
+    def stats(self) -> MemoStats:
+        """Return counts as they are now."""
+        with self._lock:
+            return MemoStats(len(self._cache), int(self._cache.currsize), self._hits, self._misses)
+
+    def __len__(self) -> int:
+        with self._lock:
+            return len(self._cache)

@@ -1,0 +1,104 @@
+"""The one vocabulary of outcomes, reasons and sources.
+
+Headers, metrics, logs, the documentation and the tests all take their words from
+here; a new word is added here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+__all__ = ["Mode", "Outcome", "Reason", "Source"]
+
+
+class Outcome(StrEnum):
+    """What became of a query."""
+
+    REWRITTEN = "rewritten"
+    UNCHANGED = "unchanged"
+    SKIPPED = "skipped"
+    FALLBACK = "fallback"
+
+
+class Source(StrEnum):
+    """Where a rewrite came from: an engine run, the memo, or another caller's engine run."""
+
+    ENGINE = "engine"
+    MEMO = "memo"
+    SHARED = "shared"
+
+
+class Mode(StrEnum):
+    """What is done with a rewrite.
+
+    ``replace`` sends the rewrite, ``expand`` adds its new terms to the original,
+    ``shadow`` computes and records it but sends the original, ``off`` does nothing.
+    """
+
+    REPLACE = "replace"
+    EXPAND = "expand"
+    SHADOW = "shadow"
+    OFF = "off"
+
+
+class Reason(StrEnum):
+    """Why a query was not rewritten; every reason belongs to exactly one outcome."""
+
+    explanation: str
+    outcome: Outcome
+
+    def __new__(cls, word: str, outcome: Outcome, explanation: str) -> Reason:
+        """Make a member whose value is its word."""
+        member = str.__new__(cls, word)
+        member._value_ = word
+        member.outcome = outcome
+        member.explanation = explanation
+        return member
+
+    DISABLED = "disabled", Outcome.SKIPPED, "rewriting is switched off for this request"
+    EMPTY = "empty", Outcome.SKIPPED, "there is no text to rewrite"
+    TOO_SHORT = "too_short", Outcome.SKIPPED, "the text is too short to say anything about"
+    TOO_LONG = "too_long", Outcome.SKIPPED, "the text is longer than a query can be"
+    SYNTAX = "syntax", Outcome.SKIPPED, "the text uses query-language syntax or is code"
+    QUOTED = "quoted", Outcome.SKIPPED, "the text asks for an exact phrase in quotation marks"
+    IDENTIFIER = "identifier", Outcome.SKIPPED, "the text is a code, name or address to match as is"
+    LANGUAGE = "language", Outcome.SKIPPED, "the text is in a language the model does not know"
+    UNENCODABLE = (
+        "unencodable",
+        Outcome.SKIPPED,
+        "the text has characters the model cannot represent",
+    )
+    PAGED = "paged", Outcome.SKIPPED, "the request asks for a later page of an earlier search"
+    SIGNED = "signed", Outcome.SKIPPED, "the request is signed, so changing it would break it"
+    SHADOW = "shadow", Outcome.SKIPPED, "the rewrite is computed and recorded but not used"
+    NOT_READY = "not_ready", Outcome.SKIPPED, "the model is still loading"
+
+    TIMEOUT = "timeout", Outcome.FALLBACK, "the rewrite was not ready within the budget"
+    OVERLOADED = "overloaded", Outcome.FALLBACK, "too many rewrites were waiting already"
+    PREDICTED_LATE = (
+        "predicted_late",
+        Outcome.FALLBACK,
+        "the rewrite would not have been ready within the budget",
+    )
+    BREAKER_OPEN = "breaker_open", Outcome.FALLBACK, "the engine failed too often and is rested"
+    ENGINE_ERROR = "engine_error", Outcome.FALLBACK, "the engine failed on this text"
+    REJECTED_EMPTY = "rejected_empty", Outcome.FALLBACK, "the model answered with nothing"
+    REJECTED_LOOP = "rejected_loop", Outcome.FALLBACK, "the rewrite repeats itself"
+    REJECTED_TRUNCATED = "rejected_truncated", Outcome.FALLBACK, "the rewrite has no end"
+    REJECTED_UNKNOWN_TOKEN = (
+        "rejected_unknown_token",
+        Outcome.FALLBACK,
+        "the rewrite holds pieces that are no text",
+    )
+    REJECTED_LOST_TERM = (
+        "rejected_lost_term",
+        Outcome.FALLBACK,
+        "the rewrite lost a number, negation, unit, identifier or protected term",
+    )
+    REJECTED_DRIFT = "rejected_drift", Outcome.FALLBACK, "the rewrite is about something else"
+    REJECTED_LANGUAGE = (
+        "rejected_language",
+        Outcome.FALLBACK,
+        "the rewrite is in another language than the text",
+    )
+    REJECTED_LENGTH = "rejected_length", Outcome.FALLBACK, "the rewrite is far longer than the text"

@@ -1,0 +1,93 @@
+"""The result of the decision path, and how a rewrite becomes the query that is sent."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+
+from .outcome import Mode, Outcome, Reason, Source
+from .terms import words
+
+__all__ = ["Reformulation", "Timings", "Verdict", "effective_query", "expansion_terms", "normalize"]
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Where the time of a reformulation went, in seconds.
+
+    ``total`` runs from reading the text to the decision; ``queue`` and ``engine`` are
+    the wait for the engine and its run, 0 where it did not run for this caller.
+    """
+
+    total: float = 0.0
+    queue: float = 0.0
+    engine: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the engine and acceptance said of a text, the same for every caller who asks.
+
+    Exactly one of the two is set where the model spoke: ``rewrite`` when it was
+    accepted, ``reason`` when not. Both are ``None`` when the model left the text as it was.
+    """
+
+    rewrite: str | None = None
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reformulation:
+    """A query and what was decided about it; ``query`` is always fit to send upstream.
+
+    ``reason`` is set for every outcome but ``rewritten`` and ``unchanged``; ``source``
+    is set where a model's answer was used. ``added`` holds the new terms in ``expand`` mode.
+    """
+
+    original: str
+    query: str
+    outcome: Outcome
+    reason: Reason | None = None
+    source: Source | None = None
+    timings: Timings = Timings()
+    added: tuple[str, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        """Tell whether ``query`` differs from ``original``."""
+        return self.outcome is Outcome.REWRITTEN
+
+    @classmethod
+    def untouched(
+        cls, original: str, reason: Reason, *, timings: Timings = Timings()
+    ) -> Reformulation:
+        """Return the reformulation that sends the original because of ``reason``."""
+        return cls(original, original, reason.outcome, reason, None, timings)
+
+
+def normalize(text: str) -> str:
+    """Return the text in NFC with white space collapsed; case, accents and quotes stay.
+
+    Two texts with equal normal forms are the same request to the model, so this is
+    what the memo is keyed by and what the model is given.
+    """
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def expansion_terms(original: str, rewrite: str) -> tuple[str, ...]:
+    """Return the words of the rewrite that the original does not have, in order, once each."""
+    seen = {word.casefold() for word in words(original)}
+    added: list[str] = []
+    for word in words(rewrite):
+        if word.casefold() not in seen:
+            seen.add(word.casefold())
+            added.append(word)
+    return tuple(added)
+
+
+def effective_query(original: str, rewrite: str, mode: Mode) -> tuple[str, tuple[str, ...]]:
+    """Return the query to send for an accepted rewrite, and the terms that ``expand`` added."""
+    if mode is Mode.EXPAND:
+        added = expansion_terms(original, rewrite)
+        return (f"{original} {' '.join(added)}" if added else original), added
+    return rewrite, ()

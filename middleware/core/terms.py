@@ -1,0 +1,192 @@
+"""What kinds of term a text holds: words, numbers, units, negations, identifiers.
+
+Admission asks what a text is made of, acceptance asks whether a rewrite kept it; both
+use the kinds defined here. All functions are pure and take microseconds.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = [
+    "BOILERPLATE",
+    "FUNCTION_WORDS",
+    "is_identifier",
+    "is_negation",
+    "is_number",
+    "protected_terms",
+    "tokens",
+    "words",
+]
+
+_TRIM = "\"'`“”‘’«»„()[]{}<>,;:!?…。，、"
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*", re.UNICODE)
+
+_NEGATIONS = frozenset(
+    "no not never none without nor neither cannot except excluding excludes exclude minus "
+    "sans non w/o nobody nothing nowhere free-of".split()
+)
+_NEGATION_PATTERN = re.compile(r"(?:.+n['’]t|non-.+|un-.+|.+-free|.+-less)", re.IGNORECASE)
+
+# A number with an optional sign of money in front and an optional unit behind, or a
+# number that stands inside a model name ("12v", "1/2in", "3,5mm", "$40", "4k", "24-70mm").
+_NUMBER = re.compile(
+    r"[$€£¥#~<>=≤≥±+-]?\d+(?:[.,:/x×-]\d+)*(?:st|nd|rd|th|s|%|°[cf]?|[a-zµ]{1,4}²?|\"|'|″|′)?",
+    re.IGNORECASE,
+)
+_HAS_DIGIT = re.compile(r"\d")
+
+_UNITS = frozenset(
+    "mm cm m km in inch inches ft feet foot yd yard yards mile miles mg g kg oz lb lbs pound "
+    "pounds ml cl l liter liters litre litres gal gallon gallons qt quart pint cup cups tsp tbsp "
+    "v volt volts kv mv w watt watts kw kwh mwh a amp amps ma mah hz khz mhz ghz kb mb gb tb kib "
+    "mib gib tib bit bits byte bytes mbps gbps fps dpi ppi psi bar pa kpa mpa nm um µm °c °f k "
+    "percent % usd eur gbp dollars euros btu cc hp rpm db lumens lm pcs pack ct count "
+    "sec secs second seconds min mins minute minutes hr hrs hour hours day days week weeks month "
+    "months year years".split()
+)
+
+_IDENTIFIER = re.compile(
+    r"""
+      (?:https?|ftp|file|s3|ssh|git|urn|doi):\S+          # URL, URN
+    | www\.\S+
+    | [\w.+-]+@[\w-]+(?:\.[\w-]+)+                        # e-mail address
+    | [\w-]+(?:\.[\w-]+)*\.(?:com|org|net|io|dev|edu|gov|co|uk|de|fr|app|ai)(?:/\S*)?
+    | (?:~|\.{1,2})?/[\w.-]+(?:/[\w.@+-]*)*               # path
+    | [A-Za-z]:\\\S+
+    | \\\\\S+
+    | [\w-]+(?:/[\w.-]+){2,}
+    | (?:[A-Za-z_]\w*)(?:(?:\.|::|->|\#)[A-Za-z_]\w*)+(?:\(\))?   # os.path.join, std::vector
+    | [A-Za-z]\w*\(\)                                     # call()
+    | [\w-]+\.(?:py|js|ts|c|h|cpp|rs|go|java|rb|sh|json|ya?ml|toml|ini|cfg|md|txt|csv|pdf|exe
+        |dll|so|zip|gz|tar|png|jpe?g)
+    | --?[A-Za-z][\w-]*(?:=\S+)?                          # --option
+    | [A-Za-z]\+\+ | [A-Za-z]\#                           # c++, c#
+    | \.[A-Za-z]\w+                                       # .net
+    | (?:0x)?(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{7,}   # hash
+    | [0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}         # UUID
+    | (?:97[89][- ]?)?(?:\d[- ]?){9}[\dx]                 # ISBN
+    | \d{7,}                                              # EAN, UPC, part number
+    | \w*[a-z0-9]_[a-z0-9]\w*                             # snake_case
+    | v?\d+(?:\.\d+){2,}\S*                               # version 1.2.3, IPv4
+    | \d+(?:\.\d+)*-?rc\d+
+    | (?:CVE|ISO|IEC|RFC|PEP|DIN|EN)-?\d[\w.:-]*
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_CAMEL = re.compile(r"[a-z]+[a-z0-9]*(?:[A-Z][a-z0-9]+)+|(?:[A-Z][a-z0-9]+){2,}[A-Z]?")
+# Letters and digits in turn, upper case or joined by hyphens: a stock or part number.
+_PART_NUMBER = re.compile(
+    r"(?=[^a-z]*\d)(?=[^a-z]*[A-Z])[A-Z0-9]+(?:[-_./][A-Z0-9]+)*"
+    r"|(?=\S*\d)(?=\S*[A-Za-z])\w+(?:[-_./]\w+)+"
+    r"|(?=\S*[A-Za-z])(?:[A-Za-z]+\d+[A-Za-z]+\d*|\d+[A-Za-z]+\d+\w*)"
+)
+_KNOWN_COMPOUND = re.compile(
+    r"\d+(?:[.,]\d+)?-(?:inch|in|year|years|month|day|week|hour|minute|pack|piece|piece|foot|ft|mm"
+    r"|cm|way|speed|door|person|volt|watt|gallon|ounce|oz|lb|pound|pin|port|bit|core|d|star|ply"
+    r"|point|step|part|page|man|old|in-1)(?:-old)?|(?:covid|type|mp|usb|hdmi|ps|pm|co)-?\d+\w*"
+    r"|\w+-\d{1,2}",
+    re.IGNORECASE,
+)
+
+FUNCTION_WORDS = frozenset(
+    "a an the and or but if of in on at by for with about into onto to from as is are was were be "
+    "been being am do does did done doing have has had having will would shall should can could "
+    "may might must i me my mine myself we us our ours you your yours he him his she her hers it "
+    "its they them their theirs this that these those there here what which who whom whose when "
+    "where why how all any both each few more most other some such only own same so than too very "
+    "just also then once again further during before after above below up down out off over under "
+    "between through because until while whether per via get got gets getting let lets".split()
+)
+"""English words that carry grammar rather than meaning."""
+
+BOILERPLATE = frozenset(
+    "please pls plz thanks thank thankyou hi hello hey dear kindly ok okay well um uh er hmm erm "
+    "ah oh like actually basically really maybe perhaps probably somehow something someone anyone "
+    "anybody anything everything everybody stuff thing things kind sort lot lots bit little quick "
+    "quickly show tell give find finding found look looking looked search searching searched want "
+    "wants wanted wanting need needs needed needing wish hope hoping try trying tried help helps "
+    "helping assist know knows knew think thinking guess suppose wonder wondering wondered ask "
+    "asking question questions recommend recommended recommendation recommendations suggest "
+    "suggestion suggestions suggested list lists listed provide explain describe discuss discusses "
+    "discussed document documents article articles paper papers information info details detail "
+    "material concerning regarding related relating relate interested interest see seeing seen say "
+    "says said mean means meant go going gonna wanna gotta make makes making come came available "
+    "possible sure curious today now bring pull fetch display buy buying purchase order ordering "
+    "shop shopping sell "
+    "i'm i'd i've i'll im ive id you're you've let's what's whats where's how's it's its that's "
+    "there's who's right wait sorry no-problem appreciate appreciated great good nice best".split()
+)
+"""Words of a request that say something to the listener rather than about the thing searched."""
+
+
+def tokens(text: str) -> list[str]:
+    """Return the white-space separated tokens of a text without the punctuation around them."""
+    found = []
+    for raw in text.split():
+        token = raw.strip(_TRIM)
+        if len(token) > 1 and token[-1] == "." and token.count(".") == 1:
+            token = token[:-1]
+        if token:
+            found.append(token)
+    return found
+
+
+def words(text: str) -> list[str]:
+    """Return the tokens of a text that hold a letter or a digit."""
+    return [token for token in tokens(text) if any(c.isalnum() for c in token)]
+
+
+def word_parts(token: str) -> list[str]:
+    """Return the runs of letters and digits of a token, case-folded."""
+    return [part.casefold() for part in _WORD.findall(token)]
+
+
+def is_identifier(token: str) -> bool:
+    """Tell whether a token names one thing exactly: a SKU, EAN, URL, path, symbol, hash, c++."""
+    if _KNOWN_COMPOUND.fullmatch(token) or is_number(token):
+        return token.isdigit() and len(token) >= 7
+    return bool(
+        _IDENTIFIER.fullmatch(token) or _CAMEL.fullmatch(token) or _PART_NUMBER.fullmatch(token)
+    )
+
+
+def is_number(token: str) -> bool:
+    """Tell whether a token is a number, with or without a unit or a sign of money."""
+    return bool(_NUMBER.fullmatch(token))
+
+
+def is_negation(token: str) -> bool:
+    """Tell whether a token turns its neighbours' meaning round (``not``, ``isn't``)."""
+    low = token.casefold()
+    return low in _NEGATIONS or bool(_NEGATION_PATTERN.fullmatch(low))
+
+
+def is_unit(token: str) -> bool:
+    """Tell whether a token is a unit of measure."""
+    return token.casefold() in _UNITS
+
+
+def has_digit(token: str) -> bool:
+    """Tell whether a token holds a digit."""
+    return bool(_HAS_DIGIT.search(token))
+
+
+def protected_terms(text: str) -> list[str]:
+    """Return the tokens that no rewrite may lose or alter, case-folded, in order.
+
+    They are the numbers (with the unit that follows), negations and identifiers.
+    """
+    kept: list[str] = []
+    previous_number = False
+    for token in tokens(text):
+        number = is_number(token) or has_digit(token)
+        if (
+            number
+            or is_negation(token)
+            or is_identifier(token)
+            or (previous_number and is_unit(token))
+        ):
+            kept.append(token.casefold())
+        previous_number = number
+    return kept
