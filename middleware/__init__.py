@@ -1,0 +1,1 @@
+"""Querylift: search queries rewritten with a T5 model, inside a latency budget."""

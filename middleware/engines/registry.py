@@ -1,0 +1,61 @@
+"""Engines by name, made without importing what they run on."""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, cast
+
+from middleware.errors import ConfigurationError, MissingExtraError
+
+from .base import Engine
+
+__all__ = ["DEFAULT_ENGINE", "engine_names", "load_engine"]
+
+DEFAULT_ENGINE = "t5"
+ENTRY_POINTS = "querylift.engines"
+"""The entry point group under which other packages offer engines."""
+
+# name -> (module and class, extra that brings what it needs)
+_ENGINES: dict[str, tuple[str, str | None]] = {
+    "t5": ("middleware.engines.transformers:TransformersEngine", None),
+    "transformers": ("middleware.engines.transformers:TransformersEngine", None),
+}
+
+
+def engine_names() -> list[str]:
+    """Return the names that :func:`load_engine` knows."""
+    return sorted({*_ENGINES, *(point.name for point in entry_points(group=ENTRY_POINTS))})
+
+
+def load_engine(
+    name: str = DEFAULT_ENGINE, model: str | os.PathLike[str] | None = None, **options: Any
+) -> Engine:
+    """Return the engine called ``name`` for ``model``: the bundled one, a folder or a hub id.
+
+    The files are checked here, in milliseconds; the weights are loaded later, by the
+    worker thread. ``options`` are the engine's own. Errors: :class:`ConfigurationError`
+    for an unknown name or option, :class:`~middleware.errors.ModelError` for wrong files,
+    :class:`~middleware.errors.MissingExtraError` where an optional dependency is missing.
+    """
+    factory = _factory(name)
+    try:
+        return cast(Engine, factory(model, **options))
+    except TypeError as error:
+        raise ConfigurationError(f"engine {name}: {error}") from error
+
+
+def _factory(name: str) -> Any:
+    if name in _ENGINES:
+        target, extra = _ENGINES[name]
+        module, _, attribute = target.partition(":")
+        try:
+            return getattr(import_module(module), attribute)
+        except ImportError as error:
+            if extra is None:
+                raise
+            raise MissingExtraError(f"engine {name}", extra) from error
+    for point in entry_points(group=ENTRY_POINTS, name=name):
+        return point.load()
+    raise ConfigurationError(f"no engine is called {name!r}; known: {', '.join(engine_names())}")

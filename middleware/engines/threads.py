@@ -1,0 +1,41 @@
+"""How many threads an engine may use: never more than the container's share of the CPU."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+__all__ = ["available_cpus", "default_threads"]
+
+_CGROUP_V2 = Path("/sys/fs/cgroup/cpu.max")
+_CGROUP_V1 = Path("/sys/fs/cgroup/cpu")
+
+
+def available_cpus() -> int:
+    """Return how many CPUs this process may keep busy by affinity and quota, at least 1."""
+    try:
+        count = len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every system
+        count = os.cpu_count() or 1
+    quota = _quota()
+    return max(1, min(count, int(quota)) if quota else count)
+
+
+def default_threads(workers: int = 1) -> int:
+    """Return the threads for each of ``workers`` processes that share the machine."""
+    return max(1, available_cpus() // max(1, workers))
+
+
+def _quota() -> float | None:
+    """Return the CPUs that the control group grants, ``None`` where it sets no limit."""
+    try:
+        limit, period = _CGROUP_V2.read_text().split()
+        return None if limit == "max" else int(limit) / int(period)
+    except (OSError, ValueError):
+        pass
+    try:
+        limit = (_CGROUP_V1 / "cpu.cfs_quota_us").read_text()
+        period = (_CGROUP_V1 / "cpu.cfs_period_us").read_text()
+        return int(limit) / int(period) if int(limit) > 0 else None
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,144 @@
+"""The reference engine: the ``transformers`` library's own greedy ``generate`` on the CPU.
+
+Slow but plain; other engines are held against it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from middleware.core.outcome import Reason
+from middleware.errors import ConfigurationError, EngineError, ModelError
+
+from .base import Answer, Refusal
+from .checkpoint import locate
+from .threads import default_threads
+
+__all__ = ["TransformersEngine"]
+
+
+class TransformersEngine:
+    """Any T5 of a folder or of the hub, run greedily in 32-bit floats.
+
+    ``prefix`` is put before each text, as some checkpoints were trained with one. A text
+    of more than ``max_input_tokens`` is refused; ``max_new_tokens`` bounds the answer,
+    and one that has no end by then is ``None``. ``threads`` defaults to the CPU quota.
+
+    Concurrency: owned by one thread, the one that calls :meth:`load`.
+    Errors: :class:`ModelError` from the constructor for files that cannot be a T5, and
+    from :meth:`load` for those that turn out not to be.
+    """
+
+    name = "transformers"
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | None = None,
+        *,
+        prefix: str = "",
+        max_input_tokens: int = 128,
+        max_new_tokens: int = 64,
+        threads: int | None = None,
+    ) -> None:
+        for option, value in (
+            ("max_input_tokens", max_input_tokens),
+            ("max_new_tokens", max_new_tokens),
+            ("threads", 1 if threads is None else threads),
+        ):
+            if value < 1:
+                raise ConfigurationError(f"engine: {option} ({value}) must be at least 1")
+        self._checkpoint = locate(model)
+        self._prefix = prefix
+        self._max_input = max_input_tokens
+        self._max_new = max_new_tokens
+        self._threads = threads or default_threads()
+        self.revision = f"{self._checkpoint.revision}:{max_input_tokens}:{max_new_tokens}:{prefix}"
+        self._model: Any = None
+        self._tokenizer: Any = None
+
+    def load(self) -> None:
+        """Load the tokenizer and weights and run one text; seconds, on the calling thread."""
+        folder = str(self._checkpoint.fetch())
+        try:
+            import torch
+            from transformers import AutoTokenizer, T5ForConditionalGeneration
+            from transformers.utils import logging
+
+            logging.disable_progress_bar()  # it would draw over the server's own output
+            torch.set_num_threads(self._threads)
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            model: Any = T5ForConditionalGeneration.from_pretrained(
+                folder, dtype=torch.float32, local_files_only=True
+            )
+            model.eval()
+        except Exception as error:
+            raise ModelError(f"model folder {folder} cannot be loaded: {error}") from error
+        rows = model.get_input_embeddings().weight.shape[0]
+        if len(tokenizer) > rows:
+            raise ModelError(
+                f"model folder {folder}: the tokenizer has {len(tokenizer)} pieces and the model "
+                f"embeds {rows}; they are not of one checkpoint"
+            )
+        model.generation_config.update(
+            max_new_tokens=None, max_length=None, num_beams=1, do_sample=False
+        )
+        self._tokenizer, self._model = tokenizer, model
+        self.generate(["warm up"], lambda index: False)
+
+    def generate(self, texts: Sequence[str], cancelled: Callable[[int], bool]) -> Sequence[Answer]:
+        """Return greedy rewrites; see :class:`~middleware.engines.base.Engine`."""
+        if self._model is None:
+            raise EngineError("the engine was not loaded")
+        answers: list[Answer] = [None] * len(texts)
+        rows: list[int] = []
+        encoded: list[list[int]] = []
+        for index, text in enumerate(texts):
+            # One piece more than is taken tells that a text is too long; the rest isn't needed.
+            ids = self._tokenizer(
+                self._prefix + text, truncation=True, max_length=self._max_input + 1
+            )["input_ids"]
+            if self._tokenizer.unk_token_id in ids:
+                answers[index] = Refusal(Reason.UNENCODABLE)
+            elif len(ids) > self._max_input:
+                answers[index] = Refusal(Reason.TOO_LONG)
+            else:
+                rows.append(index)
+                encoded.append(ids)
+        if rows:
+            for index, answer in zip(rows, self._decode(encoded, rows, cancelled), strict=True):
+                answers[index] = answer
+        return answers
+
+    def _decode(
+        self, encoded: list[list[int]], rows: list[int], cancelled: Callable[[int], bool]
+    ) -> list[Answer]:
+        import torch
+
+        width = max(map(len, encoded))
+        pad = self._model.config.pad_token_id
+        inputs = torch.tensor([ids + [pad] * (width - len(ids)) for ids in encoded])
+        mask = torch.tensor([[1] * len(ids) + [0] * (width - len(ids)) for ids in encoded])
+
+        def stop(input_ids: Any, scores: Any, **_: Any) -> Any:
+            return torch.tensor([cancelled(index) for index in rows])
+
+        with torch.inference_mode():
+            output = self._model.generate(
+                input_ids=inputs,
+                attention_mask=mask,
+                max_new_tokens=min(self._max_new, 2 * width + 16),
+                stopping_criteria=[stop],
+            )
+        return [self._answer(row) for row in output.tolist()]
+
+    def _answer(self, ids: list[int]) -> Answer:
+        end = self._model.config.eos_token_id
+        body = ids[1:]  # after the start token
+        if end not in body:
+            return None
+        body = body[: body.index(end)]
+        if self._tokenizer.unk_token_id in body:
+            return Refusal(Reason.REJECTED_UNKNOWN_TOKEN)
+        return str(self._tokenizer.decode(body, skip_special_tokens=True)).strip()
