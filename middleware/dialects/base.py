@@ -1,0 +1,102 @@
+"""The contract of a dialect, and the one place that edits a request.
+
+A dialect only *finds* texts: it gives the span of bytes that spells each text and a
+function that spells another text in that place. The edit itself is the same for all, so
+that no dialect can change a byte outside of the spans it gave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from middleware.core.outcome import Reason
+
+__all__ = ["Dialect", "Part", "SearchRequest", "Slot", "apply_edits"]
+
+MAX_SLOTS = 16
+"""Texts of one request that are looked at; a dialect gives no more."""
+
+
+class Part(StrEnum):
+    """The part of a request that a span of bytes lies in."""
+
+    QUERY_STRING = "query_string"
+    BODY = "body"
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """What a dialect sees of a request.
+
+    ``path`` is canonical (decoded, dot segments resolved, without a mount's prefix);
+    ``headers`` have lower-case names; ``body`` is ``None`` while it was not read.
+    """
+
+    method: str
+    path: str
+    query_string: bytes
+    headers: Sequence[tuple[bytes, bytes]]
+    body: bytes | None = None
+
+    def header(self, name: bytes) -> bytes:
+        """Return a header's value, the last one of several, or ``b""``."""
+        return next((value for key, value in reversed(self.headers) if key == name), b"")
+
+    @property
+    def media_type(self) -> str:
+        """The media type without its parameters, in lower case; ``""`` where none is given."""
+        return self.header(b"content-type").split(b";", 1)[0].strip().lower().decode("latin-1")
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A place that holds the text of a query.
+
+    ``start`` and ``stop`` bound the bytes in ``part`` that spell ``text``; ``spell`` gives
+    the bytes that spell another text there. ``skip`` is set where the request itself says
+    that the text must stay (a later page, a signature).
+    """
+
+    part: Part
+    start: int
+    stop: int
+    text: str
+    spell: Callable[[str], bytes]
+    skip: Reason | None = None
+
+
+class Dialect(Protocol):
+    """Knows where a search API keeps its texts.
+
+    Neither method may raise; what is malformed has no slots. Concurrency: immutable.
+    """
+
+    @property
+    def name(self) -> str:
+        """The word by which settings name the dialect."""
+        ...
+
+    def wants_body(self, request: SearchRequest) -> bool:
+        """Tell, before the body is read, whether it may hold a text."""
+        ...
+
+    def slots(self, request: SearchRequest) -> Sequence[Slot]:
+        """Return the texts of a request, most important first; spans do not overlap."""
+        ...
+
+
+def apply_edits(request: SearchRequest, edits: Iterable[tuple[Slot, str]]) -> tuple[bytes, bytes]:
+    """Return the query string and the body with each slot's bytes spelling the text given.
+
+    Every byte outside of the slots is kept.
+    """
+    query_string, body = request.query_string, request.body or b""
+    for slot, text in sorted(edits, key=lambda edit: edit[0].start, reverse=True):
+        if slot.part is Part.QUERY_STRING:
+            query_string = query_string[: slot.start] + slot.spell(text) + query_string[slot.stop :]
+        else:
+            body = body[: slot.start] + slot.spell(text) + body[slot.stop :]
+    return query_string, body
