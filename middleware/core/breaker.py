@@ -61,6 +61,11 @@ class Breaker:
             return True
         return state is BreakerState.CLOSED
 
+    @property
+    def probing(self) -> bool:
+        """Whether the one probe of a half-open breaker is lent out."""
+        return self._probing
+
     def record(self, *, failed: bool, now: float) -> None:
         """Take note of how a call ended."""
         if self._opened_at is not None:

@@ -94,16 +94,19 @@ class Memo:
     def _charge(self, value: tuple[Verdict, int]) -> int:
         return max(self._floor, value[1])
 
-    def get(self, key: MemoKey, now: float) -> Verdict | None:
-        """Return what is known for ``key`` at ``now``, or ``None``."""
+    def get(self, key: MemoKey, now: float, *, count: bool = True) -> Verdict | None:
+        """Return what is known for ``key`` at ``now``, or ``None``.
+
+        ``count=False`` leaves hits and misses as they are: for asking a second time.
+        """
         with self._lock:
             self._now = max(self._now, now)
             try:
                 verdict = self._cache[key][0]
             except KeyError:
-                self._misses += 1
+                self._misses += count
                 return None
-            self._hits += 1
+            self._hits += count
             return verdict
 
     def put(self, key: MemoKey, verdict: Verdict, now: float) -> None:
@@ -130,6 +133,10 @@ class Memo:
         with self._lock:
             self._now = max(self._now, now)
             self._cache.expire(self._now)
+
+    def renew_lock(self) -> None:
+        """Take a new lock: in a forked child, the old one may be held by no living thread."""
+        self._lock = threading.Lock()
 
     def stats(self) -> MemoStats:
         """Return counts as they are now."""

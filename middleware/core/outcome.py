@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from middleware.errors import ConfigurationError
+
 __all__ = ["Mode", "Outcome", "Reason", "Source"]
 
 
@@ -39,6 +41,14 @@ class Mode(StrEnum):
     EXPAND = "expand"
     SHADOW = "shadow"
     OFF = "off"
+
+    @classmethod
+    def parse(cls, word: str) -> Mode:
+        """Return the mode a word names. Errors: :class:`ConfigurationError` with the words."""
+        try:
+            return cls(word)
+        except ValueError:
+            raise ConfigurationError(f"mode {word!r} is none of {', '.join(cls)}") from None
 
 
 class Reason(StrEnum):

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from .outcome import Mode, Outcome, Reason, Source
 from .terms import words
 
-__all__ = ["Reformulation", "Timings", "Verdict", "effective_query", "expansion_terms", "normalize"]
+__all__ = [
+    "Reformulation",
+    "Timings",
+    "Verdict",
+    "conclude",
+    "effective_query",
+    "expansion_terms",
+    "normalize",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +30,9 @@ class Timings:
     total: float = 0.0
     queue: float = 0.0
     engine: float = 0.0
+
+
+_NO_TIME = Timings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +60,7 @@ class Reformulation:
     outcome: Outcome
     reason: Reason | None = None
     source: Source | None = None
-    timings: Timings = Timings()
+    timings: Timings = _NO_TIME
     added: tuple[str, ...] = ()
 
     @property
@@ -59,7 +70,7 @@ class Reformulation:
 
     @classmethod
     def untouched(
-        cls, original: str, reason: Reason, *, timings: Timings = Timings()
+        cls, original: str, reason: Reason, *, timings: Timings = _NO_TIME
     ) -> Reformulation:
         """Return the reformulation that sends the original because of ``reason``."""
         return cls(original, original, reason.outcome, reason, None, timings)
@@ -91,3 +102,23 @@ def effective_query(original: str, rewrite: str, mode: Mode) -> tuple[str, tuple
         added = expansion_terms(original, rewrite)
         return (f"{original} {' '.join(added)}" if added else original), added
     return rewrite, ()
+
+
+def conclude(
+    original: str,
+    verdict: Verdict,
+    mode: Mode,
+    source: Source,
+    timings: Timings = _NO_TIME,
+) -> Reformulation:
+    """Return what a verdict means for one caller's text and mode."""
+    if verdict.reason is not None:
+        outcome = verdict.reason.outcome
+        return Reformulation(original, original, outcome, verdict.reason, source, timings)
+    query = original
+    added: tuple[str, ...] = ()
+    if verdict.rewrite is not None:
+        query, added = effective_query(original, verdict.rewrite, mode)
+    if query == original:
+        return Reformulation(original, original, Outcome.UNCHANGED, None, source, timings)
+    return Reformulation(original, query, Outcome.REWRITTEN, None, source, timings, added)

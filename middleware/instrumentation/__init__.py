@@ -1,0 +1,1 @@
+"""What is told of a reformulation: headers, logs and metrics, all from one record."""

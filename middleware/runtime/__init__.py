@@ -1,0 +1,1 @@
+"""What drives the pure core: the clock, single flight, the worker thread and the reformulator."""

@@ -1,0 +1,28 @@
+"""From an engine's answer to a verdict: where acceptance is asked."""
+
+from __future__ import annotations
+
+from middleware.core.acceptance import Acceptance
+from middleware.core.outcome import Reason
+from middleware.core.reformulation import Verdict, normalize
+from middleware.engines.base import Answer, Refusal
+
+from .single_flight import Flight
+
+__all__ = ["verdict_of"]
+
+
+def verdict_of(flight: Flight, answer: Answer, acceptance: Acceptance) -> Verdict:
+    """Return what an answer means for all callers of a flight; a pure function.
+
+    ``None`` is an answer without an end here; the worker keeps those that gave way to itself.
+    """
+    if isinstance(answer, Refusal):
+        return Verdict(reason=answer.reason)
+    if answer is None:
+        return Verdict(reason=Reason.REJECTED_TRUNCATED)
+    rewrite = normalize(answer)
+    if rewrite == flight.text:
+        return Verdict()
+    reason = acceptance.check(flight.text, rewrite, flight.key.mode)
+    return Verdict(rewrite) if reason is None else Verdict(reason=reason)

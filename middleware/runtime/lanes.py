@@ -1,0 +1,187 @@
+"""The two lanes in front of the engine: who runs next, who is turned away, who is dropped.
+
+*Live* flights have somebody waiting within a deadline and run first, several at a time
+where that is not predicted to make one of them late. *Late* flights have nobody left;
+they run when no live one waits. Both lanes are bounded. What nobody waits for and what
+is not worth a late fill is dropped.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from middleware.core.breaker import Breaker
+from middleware.core.cost_model import CostModel
+from middleware.core.deadline import Deadline
+from middleware.core.outcome import Reason
+from middleware.errors import ConfigurationError
+
+from .single_flight import Flight, Landing, SingleFlight, Wake
+
+__all__ = ["NOTHING", "Lanes", "Limits"]
+
+NOTHING = Landing()
+"""How a flight ends that never came to an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of the worker: texts waiting live and late, and texts in one engine call."""
+
+    live: int = 32
+    late: int = 16
+    batch: int = 8
+    late_batch: int = 4
+
+    def __post_init__(self) -> None:
+        if min(self.live, self.batch, self.late_batch) < 1 or self.late < 0:
+            raise ConfigurationError(
+                f"worker: live ({self.live}), batch ({self.batch}) and late_batch "
+                f"({self.late_batch}) must be at least 1, late ({self.late}) at least 0"
+            )
+
+
+class Lanes:
+    """Flights waiting and running, and what their work is expected to cost.
+
+    ``outbox`` collects whom to wake with what, once the lock is released.
+
+    Invariants: ``len(live) <= limits.live`` and ``len(late) <= limits.late``; a flight
+    that was submitted is in one lane, running, or closed. Concurrency: every call needs
+    the lock of its user held. Time is given to each call.
+    """
+
+    def __init__(self, flights: SingleFlight, limits: Limits, breaker: Breaker) -> None:
+        self._flights = flights
+        self._limits = limits
+        self.breaker = breaker
+        self.cost = CostModel()
+        self.live: deque[Flight] = deque()
+        self.late: deque[Flight] = deque()
+        self.running: list[Flight] = []
+        self.outbox: deque[tuple[Wake, Landing]] = deque()
+        self._since = 0.0
+
+    def submit(self, flight: Flight, now: float) -> Reason | None:
+        """Take an opened flight, or return why its first caller should not wait for it.
+
+        A flight that is turned away may still run as a late fill, and is closed otherwise.
+        """
+        if not self.breaker.allows(now):
+            self._flights.close(flight, NOTHING)
+            return Reason.BREAKER_OPEN
+        flight.probe = self.breaker.probing
+        if not flight.waiters:
+            self.put_late(flight)
+            return None
+        reason = self._turn_away(flight, now)
+        if reason is None:
+            self.live.append(flight)
+        else:
+            flight.waiters.clear()
+            self.put_late(flight)
+        return reason
+
+    def rejoin(self, flight: Flight, deadline: Deadline, now: float) -> Reason | None:
+        """Take another caller of a flight, bringing it forward, or say why not to wait."""
+        if flight in self.late:
+            reason = self._turn_away(flight, now, deadline)
+            if reason is None:
+                self.late.remove(flight)
+                self.live.append(flight)
+            return reason
+        if flight in self.running and now + self._remaining(now) > deadline.at:
+            return Reason.PREDICTED_LATE
+        return None
+
+    def _turn_away(
+        self, flight: Flight, now: float, deadline: Deadline | None = None
+    ) -> Reason | None:
+        if len(self.live) >= self._limits.live:
+            return Reason.OVERLOADED
+        queued = [*self.live, flight]
+        batches = math.ceil(len(queued) / self._limits.batch)
+        work = batches * self.cost.predict(round(sum(f.tokens for f in queued) / batches))
+        ahead = self._remaining(now) if any(f.awaited(now) for f in self.running) else 0.0
+        if self.running and not ahead:
+            ahead = self._overdue(now)  # late ones give way, unless the engine hangs
+        late = now + ahead + work > (deadline or flight.deadline()).at
+        return Reason.PREDICTED_LATE if late else None
+
+    def _remaining(self, now: float) -> float:
+        """Return what the engine call under way is expected to take still."""
+        expected = self.cost.predict(sum(f.tokens for f in self.running))
+        return max(0.0, self._since + expected - now) + self._overdue(now)
+
+    def _overdue(self, now: float) -> float:
+        """Return how far the call under way is past what was expected, 0 within it.
+
+        What has taken so much longer may take as long again: a hanging engine turns all away.
+        """
+        expected = self.cost.predict(sum(f.tokens for f in self.running))
+        return max(0.0, now - self._since - expected) if expected else 0.0
+
+    def put_late(self, flight: Flight, *, first: bool = False) -> None:
+        """Put a flight into the late lane; the oldest makes room, as it is least asked for."""
+        if not flight.fill or self._limits.late == 0:
+            self.drop([flight])
+            return
+        if first:
+            self.late.appendleft(flight)
+        else:
+            self.late.append(flight)
+        if len(self.late) > self._limits.late:
+            self.drop([self.late.pop() if first else self.late.popleft()])
+
+    def drop(self, flights: Iterable[Flight]) -> None:
+        """End flights without an answer."""
+        for flight in flights:
+            if flight.probe:
+                self.breaker.release()
+            self.close(flight, NOTHING)
+
+    def close(self, flight: Flight, landing: Landing) -> None:
+        """End a flight."""
+        self.outbox.extend(self._flights.close(flight, landing))
+
+    def next_batch(self, now: float) -> list[Flight]:
+        """Take the flights to run next, none where there is nothing to do."""
+        for flight in list(self.live):
+            deadline = flight.deadline()
+            if now + self.cost.predict(flight.tokens) > deadline.at:
+                # Too late for all who wait: they go now rather than at the deadline.
+                self.live.remove(flight)
+                landing = Landing(reason=Reason.PREDICTED_LATE, queue=now - flight.opened)
+                self.outbox.extend(self._flights.release(flight, landing))
+                self.put_late(flight)
+        if not self.live:
+            count = min(len(self.late), self._limits.late_batch)
+            return [self.late.popleft() for _ in range(count)]
+        batch = [self.live.popleft()]
+        tokens, until = batch[0].tokens, batch[0].deadline().at
+        while self.live and len(batch) < self._limits.batch:
+            tokens += self.live[0].tokens
+            until = min(until, self.live[0].deadline().at)
+            if now + self.cost.predict(tokens) > until:
+                break
+            batch.append(self.live.popleft())
+        return batch
+
+    def began(self, batch: list[Flight], now: float) -> None:
+        """Take note of what the engine runs from ``now`` on."""
+        self.running, self._since = batch, now
+
+    def ended(self, now: float) -> None:
+        """Take note that the engine runs nothing; what neither ended nor waits again is dropped."""
+        batch, self.running, self._since = self.running, [], now
+        self.drop(f for f in batch if not (f.closed or f in self.live or f in self.late))
+
+    def clear(self) -> None:
+        """Drop all that waits."""
+        waiting = [*self.live, *self.late]
+        self.live.clear()
+        self.late.clear()
+        self.drop(waiting)

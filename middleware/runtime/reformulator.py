@@ -1,0 +1,423 @@
+"""The decision path: from a text to the query that is sent, within a budget."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Self
+
+from middleware.core.acceptance import Acceptance
+from middleware.core.admission import Admission
+from middleware.core.breaker import Breaker
+from middleware.core.cost_model import text_cost
+from middleware.core.deadline import Deadline
+from middleware.core.memo import Memo, MemoKey
+from middleware.core.outcome import Mode, Reason, Source
+from middleware.core.reformulation import (
+    Reformulation,
+    Timings,
+    Verdict,
+    conclude,
+    normalize,
+)
+from middleware.engines.base import Answer, Engine
+from middleware.errors import ConfigurationError, EngineError
+from middleware.instrumentation.record import Observer, Record
+
+from .clock import SYSTEM_CLOCK, Clock
+from .forking import forget_at_fork
+from .judgement import verdict_of
+from .lanes import NOTHING, Lanes, Limits
+from .single_flight import Flight, Landing, SingleFlight, Wake
+from .stats import Stats
+from .worker import Worker
+
+__all__ = ["Reformulator"]
+
+_log = logging.getLogger("middleware.runtime")
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """One caller's question: the text, what it is keyed by, and by when it is wanted."""
+
+    original: str
+    key: MemoKey
+    mode: Mode
+    started: float
+    deadline: Deadline
+    cached: bool
+    stored: bool
+
+
+class Reformulator:
+    """Rewrites query texts through an engine, and never lets a caller wait past the budget.
+
+    ``budget`` is in seconds, from reading the text to the decision. ``mode`` is what is
+    done with rewrites unless a call says otherwise. ``memo``, ``admission`` and
+    ``acceptance`` default to ones with their own defaults; ``observers`` are told each
+    decision. ``late_fill`` lets a rewrite that came too late still fill the memo.
+
+    Use it as a context manager, ``async with`` or ``with``, to start the worker and wait
+    until the engine is loaded; otherwise the first call starts it, and texts pass as
+    ``skipped;reason=not_ready`` until then.
+
+    Concurrency: safe to share between threads, tasks and event loops; a forked child
+    starts a worker of its own. Errors: :class:`ConfigurationError` from the constructor,
+    :class:`~middleware.errors.EngineError` from starting; never from a reformulation.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        budget: float = 0.100,
+        memo: Memo | None = None,
+        admission: Admission | None = None,
+        acceptance: Acceptance | None = None,
+        mode: Mode | str = Mode.REPLACE,
+        breaker: Breaker | None = None,
+        limits: Limits | None = None,
+        late_fill: bool = True,
+        observers: Iterable[Observer] = (),
+        switch_interval: float | None = 0.0005,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        if not 0 < budget < 60:
+            raise ConfigurationError(
+                f"budget ({budget}) is in seconds, above 0 and below 60; 0.1 is 100 ms"
+            )
+        self.engine = engine
+        self.budget = budget
+        self.mode = Mode.parse(mode)
+        self.memo = Memo() if memo is None else memo
+        self.admission = admission or Admission()
+        self.acceptance = acceptance or Acceptance()
+        self._late_fill = late_fill
+        self._observers = tuple(observers)
+        self._switch_interval = switch_interval
+        self._clock = clock
+        self._limits = limits or Limits()
+        self._breaker = breaker or Breaker()
+        self._engine_key = f"{engine.name}:{engine.revision}"
+        self._policy = f"{self.admission.revision}/{self.acceptance.revision}"
+        self._set_up()
+        forget_at_fork(self)
+
+    def _set_up(self) -> None:
+        self._pid = os.getpid()
+        self._desk = threading.Condition()
+        self._flights = SingleFlight()
+        self._lanes = Lanes(self._flights, self._limits, self._breaker)
+        self._worker = Worker(
+            self.engine,
+            self._judge,
+            self._lanes,
+            self._desk,
+            self._clock,
+            switch_interval=self._switch_interval,
+        )
+
+    # --- Life ---
+
+    @property
+    def ready(self) -> bool:
+        """Whether the engine is loaded, so that texts are rewritten."""
+        return self._worker.loaded and self._worker.failure is None
+
+    def start(self) -> None:
+        """Start the worker without waiting for the engine to load; again is no harm."""
+        with self._desk:
+            self._worker.start()
+
+    def wait_ready(self, timeout: float | None = None) -> None:
+        """Start the worker and wait until the engine is loaded, at most ``timeout`` seconds.
+
+        Errors: :class:`EngineError` when it cannot be loaded, or not within the time.
+        """
+        until = None if timeout is None else self._clock.now() + timeout
+        with self._desk:
+            self._worker.start()
+            while not self._worker.loaded and self._worker.failure is None:
+                if until is not None and self._clock.now() >= until:
+                    raise EngineError(f"engine {self.engine.name} did not load in {timeout} s")
+                self._clock.wait(self._desk, until)
+            failure = self._worker.failure
+        if isinstance(failure, EngineError):
+            raise failure
+        if failure is not None:
+            raise EngineError(
+                f"engine {self.engine.name} cannot be started: {failure}"
+            ) from failure
+
+    def close(self) -> None:
+        """Stop the worker; the memo is kept, and a later call starts it again."""
+        self._worker.stop()
+
+    def __enter__(self) -> Self:
+        try:
+            self.wait_ready()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return await asyncio.to_thread(self.__enter__)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await asyncio.to_thread(self.close)
+
+    def stats(self) -> Stats:
+        """Return a snapshot."""
+        with self._desk:
+            failure = self._worker.failure
+            return Stats(
+                ready=self.ready,
+                failure=None if failure is None else str(failure),
+                breaker=self._breaker.state(self._clock.now()),
+                live=len(self._lanes.live),
+                late=len(self._lanes.late),
+                running=len(self._lanes.running),
+                flights=len(self._flights),
+                memo=self.memo.stats(),
+            )
+
+    # --- The decision path ---
+
+    async def reformulate(
+        self,
+        text: str,
+        *,
+        budget: float | None = None,
+        mode: Mode | str | None = None,
+        scope: str = "",
+        cached: bool = True,
+        stored: bool = True,
+    ) -> Reformulation:
+        """Return the reformulation of a text within ``budget`` seconds.
+
+        ``scope`` names who may share the answer (a tenant, an index). ``cached=False``
+        doesn't ask the memo, ``stored=False`` doesn't fill it. Never raises for a text.
+        """
+        ask = self._ask(text, budget, mode, scope, cached, stored)
+        if isinstance(ask, Reformulation):
+            return ask
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Landing | None] = loop.create_future()
+
+        def wake(landing: Landing) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+                loop.call_soon_threadsafe(_resolve, future, landing)
+
+        entered = self._enter(ask, wake)
+        if isinstance(entered, Reformulation):
+            return self._done(ask, entered)
+        flight, source = entered
+        timer = self._clock.call_at(ask.deadline.at, lambda: _resolve(future, None))
+        try:
+            landing = await future
+        finally:
+            timer.cancel()
+            flight.waiters.pop(wake, None)
+        return self._done(ask, self._landed(ask, landing, source))
+
+    def reformulate_sync(
+        self,
+        text: str,
+        *,
+        budget: float | None = None,
+        mode: Mode | str | None = None,
+        scope: str = "",
+        cached: bool = True,
+        stored: bool = True,
+    ) -> Reformulation:
+        """Do the same as :meth:`reformulate` for code without an event loop; blocks."""
+        ask = self._ask(text, budget, mode, scope, cached, stored)
+        if isinstance(ask, Reformulation):
+            return ask
+        arrived = threading.Condition()
+        landings: list[Landing] = []
+
+        def wake(landing: Landing) -> None:
+            with arrived:
+                landings.append(landing)
+                self._clock.notify(arrived)
+
+        entered = self._enter(ask, wake)
+        if isinstance(entered, Reformulation):
+            return self._done(ask, entered)
+        flight, source = entered
+        try:
+            with arrived:
+                while not landings and not ask.deadline.passed(self._clock.now()):
+                    self._clock.wait(arrived, ask.deadline.at)
+        finally:
+            flight.waiters.pop(wake, None)
+        return self._done(ask, self._landed(ask, landings[0] if landings else None, source))
+
+    def _ask(
+        self,
+        text: str,
+        budget: float | None,
+        mode: Mode | str | None,
+        scope: str,
+        cached: bool,
+        stored: bool,
+    ) -> _Ask | Reformulation:
+        """Admission and memo: what can be said at once, or the question to wait for."""
+        started = self._clock.now()
+        chosen = self.mode if mode is None else Mode.parse(mode)
+        try:
+            if chosen is Mode.OFF:
+                return self._tell(Reformulation.untouched(text, Reason.DISABLED), chosen)
+            # What is known of a text in shadow mode is what replace mode would do with it.
+            keyed = Mode.REPLACE if chosen is Mode.SHADOW else chosen
+            key = MemoKey(normalize(text), self._engine_key, self._policy, keyed, scope)
+            ask = _Ask(
+                text,
+                key,
+                chosen,
+                started,
+                Deadline.after(started, self.budget if budget is None else budget),
+                cached,
+                stored,
+            )
+            # A text that is in the memo has passed the same admission before, so that the
+            # memo can be asked first: its answer is the quicker one.
+            verdict = self.memo.get(key, started) if cached else None
+            if verdict is not None:
+                return self._done(ask, conclude(text, verdict, chosen, Source.MEMO))
+            reason = self.admission.check(key.text)
+            if reason is None and not self.ready:
+                self._start_lazily()
+                reason = None if self.ready else Reason.NOT_READY
+        except Exception:
+            _log.exception("a text could not be looked at")
+            reason = Reason.ENGINE_ERROR
+        if reason is not None:
+            timings = Timings(self._clock.now() - started)
+            return self._tell(Reformulation.untouched(text, reason, timings=timings), chosen)
+        return ask
+
+    def _enter(self, ask: _Ask, wake: Wake) -> tuple[Flight, Source] | Reformulation:
+        """Join or begin the flight for a question, or say why not to wait for it."""
+        shadow = ask.mode is Mode.SHADOW
+        reason: Reason | None = None
+        try:
+            with self._desk:
+                now = self._clock.now()
+                flight = self._flights.get(ask.key)
+                source = Source.ENGINE if flight is None else Source.SHARED
+                if flight is None:
+                    # It may have landed since the memo was asked.
+                    verdict = self.memo.get(ask.key, now, count=False) if ask.cached else None
+                    if verdict is not None:
+                        return conclude(ask.original, verdict, ask.mode, Source.SHARED)
+                    flight = Flight(ask.key, ask.key.text, text_cost(ask.key.text), now)
+                    flight.store(ask.stored, late_fill=self._late_fill)
+                    self._flights.open(flight)
+                    self._hold(flight, ask, wake)
+                    reason = self._lanes.submit(flight, now)
+                else:
+                    flight.store(ask.stored, late_fill=self._late_fill)
+                    reason = None if shadow else self._lanes.rejoin(flight, ask.deadline, now)
+                    if reason is None:
+                        self._hold(flight, ask, wake)
+                self._worker.start()
+                self._clock.notify(self._desk)
+        except Exception:
+            _log.exception("a text could not be put before the engine")
+            return Reformulation.untouched(ask.original, Reason.ENGINE_ERROR)
+        self._worker.tell()
+        if shadow or reason is not None:
+            return Reformulation.untouched(ask.original, reason or Reason.SHADOW)
+        return flight, source
+
+    def _hold(self, flight: Flight, ask: _Ask, wake: Wake) -> None:
+        """Put a caller on a flight; one in shadow mode only watches how it ends."""
+        if ask.mode is Mode.SHADOW:
+            flight.watchers.append(lambda landing: self._shadowed(ask, landing))
+        else:
+            flight.waiters[wake] = (ask.deadline, wake)
+
+    def _landed(self, ask: _Ask, landing: Landing | None, source: Source) -> Reformulation:
+        if landing is None or (landing.verdict is None and landing.reason is None):
+            return Reformulation.untouched(ask.original, Reason.TIMEOUT)
+        timings = Timings(0.0, landing.queue, landing.engine)
+        if landing.verdict is None:
+            assert landing.reason is not None
+            return Reformulation.untouched(ask.original, landing.reason, timings=timings)
+        return conclude(ask.original, landing.verdict, ask.mode, source, timings)
+
+    def _done(self, ask: _Ask, reformulation: Reformulation) -> Reformulation:
+        """Put the total time on a decision and tell it."""
+        before = reformulation.timings
+        total = Timings(self._clock.now() - ask.started, before.queue, before.engine)
+        reformulation = replace(reformulation, timings=total)
+        if ask.mode is not Mode.SHADOW:
+            return self._tell(reformulation, ask.mode)
+        if reformulation.reason is not Reason.SHADOW:  # else told when the engine has answered
+            self._tell(reformulation, ask.mode)
+        return Reformulation.untouched(ask.original, Reason.SHADOW, timings=total)
+
+    def _shadowed(self, ask: _Ask, landing: Landing) -> None:
+        """Tell what a text in shadow mode would have become."""
+        if landing == NOTHING:
+            landing = Landing(reason=Reason.OVERLOADED)
+        self._done(ask, self._landed(ask, landing, Source.ENGINE))
+
+    def _tell(self, reformulation: Reformulation, mode: Mode) -> Reformulation:
+        if self._observers:
+            record = Record(reformulation, mode, self.engine.name)
+            for observer in self._observers:
+                try:
+                    observer(record)
+                except Exception:
+                    _log.exception("an observer failed")
+        return reformulation
+
+    # --- On the worker thread ---
+
+    def _judge(self, flight: Flight, answer: Answer) -> Verdict:
+        """Acceptance: turn an engine's answer into a verdict, and keep it."""
+        verdict = verdict_of(flight, answer, self.acceptance)
+        if flight.stored:
+            self.memo.put(flight.key, verdict, self._clock.now())
+        return verdict
+
+    # --- Starting without being asked ---
+
+    def _start_lazily(self) -> None:
+        with self._desk:
+            self._worker.start()
+
+    def forget(self) -> None:
+        """Start anew in a forked child: threads and locks did not come along, the memo did."""
+        if self._pid != os.getpid():
+            self.memo.renew_lock()
+            self._set_up()
+
+
+def _resolve(future: asyncio.Future[Landing | None], landing: Landing | None) -> None:
+    if not future.done():
+        future.set_result(landing)

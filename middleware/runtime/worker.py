@@ -1,0 +1,224 @@
+"""The worker: one thread that owns the engine and takes its work from the lanes."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from collections.abc import Callable
+
+from middleware.core.outcome import Reason
+from middleware.core.reformulation import Verdict
+from middleware.engines.base import Answer, Engine, Loadable
+from middleware.errors import EngineError
+
+from .clock import Clock
+from .lanes import Lanes
+from .single_flight import Flight, Landing
+
+__all__ = ["Worker"]
+
+_log = logging.getLogger("middleware.runtime")
+
+_MAX_ATTEMPTS = 3
+"""How often a late flight that had to give way is begun again."""
+
+
+class Worker:
+    """Runs flights through an engine on a thread of its own.
+
+    ``judge`` turns an answer into a verdict and stores it; it runs on the worker thread,
+    without the lock. ``desk`` is the one lock of the runtime; it guards the lanes and is
+    notified when there is work. ``switch_interval`` (seconds) bounds how long the engine
+    keeps the interpreter from the event loop; ``None`` leaves the process's own setting.
+
+    Invariants: at most one engine call at a time; each flight is closed exactly once.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        judge: Callable[[Flight, Answer], Verdict],
+        lanes: Lanes,
+        desk: threading.Condition,
+        clock: Clock,
+        *,
+        switch_interval: float | None = None,
+    ) -> None:
+        self._engine = engine
+        self._judge = judge
+        self._lanes = lanes
+        self._desk = desk
+        self._clock = clock
+        self._switch_interval = switch_interval
+        self._thread: threading.Thread | None = None
+        self.loaded = not isinstance(engine, Loadable)
+        self.failure: BaseException | None = None
+
+    @property
+    def started(self) -> bool:
+        """Whether there is a thread."""
+        return self._thread is not None
+
+    def start(self) -> None:
+        """Start the thread unless it runs; the desk is held."""
+        if self._thread is None:
+            if self._switch_interval is not None:
+                # The interpreter is handed on after this time at the latest; CPython's
+                # default of 5 ms is what an event loop would have to wait for each turn.
+                sys.setswitchinterval(min(sys.getswitchinterval(), self._switch_interval))
+            self._thread = self._clock.spawn("querylift-engine", self._run)
+
+    def stop(self, patience: float = 5.0) -> None:
+        """End the thread after its current step and let all who wait go; the desk is not held.
+
+        An engine that does not come back within ``patience`` seconds is left to itself.
+        """
+        with self._desk:
+            thread, self._thread = self._thread, None
+            self._lanes.clear()
+            self._clock.notify(self._desk)
+        self.tell()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(patience)
+        with self._desk:
+            self._lanes.ended(self._clock.now())
+        self.tell()
+
+    def tell(self) -> None:
+        """Wake those whose flight has ended; the desk is not held."""
+        outbox = self._lanes.outbox
+        while True:
+            try:
+                wake, landing = outbox.popleft()
+            except IndexError:
+                return
+            try:
+                wake(landing)
+            except Exception:
+                _log.exception("a caller could not be told how its rewrite ended")
+
+    def _run(self) -> None:
+        if not self._load():
+            return
+        while True:
+            with self._desk:
+                batch = self._next_batch()
+            self.tell()
+            if batch is None:
+                return
+            try:
+                self._fly(batch)
+            except Exception:  # a fault of the runtime's own must not end the thread
+                _log.exception("a batch of rewrites was lost")
+            with self._desk:
+                self._lanes.ended(self._clock.now())
+            self.tell()
+
+    def _next_batch(self) -> list[Flight] | None:
+        """Wait for something to run or to tell; ``None`` when the thread is to end."""
+        mine = threading.current_thread()
+        while self._thread is mine:
+            batch = self._lanes.next_batch(self._clock.now())
+            if batch or self._lanes.outbox:
+                self._lanes.began(batch, self._clock.now())
+                return batch
+            self._clock.wait(self._desk)
+        return None
+
+    def _load(self) -> bool:
+        if self.loaded:
+            return True
+        try:
+            assert isinstance(self._engine, Loadable)
+            self._engine.load()
+        except BaseException as error:  # whatever it is, requests go on without rewrites
+            _log.error("engine %s cannot be started: %s", self._engine.name, error)
+            with self._desk:
+                self.failure = error
+                self._clock.notify(self._desk)
+            return False
+        with self._desk:
+            self.loaded = True
+            self._clock.notify(self._desk)
+        return True
+
+    def _fly(self, batch: list[Flight]) -> None:
+        """Run one engine call, and one for each text where the call for all failed."""
+        if not batch:
+            return
+        cut: set[int] = set()
+        started = self._clock.now()
+
+        def cancelled(index: int) -> bool:
+            if index not in cut and self._unwanted(batch[index]):
+                cut.add(index)
+            return index in cut
+
+        try:
+            answers = list(self._engine.generate([f.text for f in batch], cancelled))
+            if len(answers) != len(batch):
+                raise EngineError(f"{len(answers)} answers for {len(batch)} texts")
+        except BaseException as error:
+            if len(batch) > 1:  # one text may have spoilt it for all
+                for flight in batch:
+                    self._fly([flight])
+                return
+            self._failed(batch[0], error)
+            return
+        ended = self._clock.now()
+        self._learn(batch, ended - started, complete=len(cut) < len(batch))
+        for index, (flight, answer) in enumerate(zip(batch, answers, strict=True)):
+            if answer is None and index in cut:
+                self._gave_way(flight)
+                continue
+            try:
+                verdict = self._judge(flight, answer)
+            except Exception as error:
+                self._failed(flight, error)
+                continue
+            landing = Landing(verdict, None, started - flight.opened, ended - started)
+            with self._desk:
+                self._lanes.close(flight, landing)
+
+    def _unwanted(self, flight: Flight) -> bool:
+        """Tell whether a running flight should stop, asked by the engine between steps."""
+        if self._thread is not threading.current_thread():
+            return True  # stopped
+        if flight.awaited(self._clock.now()):
+            return False
+        return not flight.fill or bool(self._lanes.live)
+
+    def _learn(self, batch: list[Flight], elapsed: float, *, complete: bool) -> None:
+        tokens = sum(flight.tokens for flight in batch)
+        cost = self._lanes.cost
+        with self._desk:
+            # A call cut short only tells something where it took longer than expected.
+            if complete or elapsed > cost.predict(tokens):
+                cost.observe(tokens, elapsed)
+            for flight in batch:
+                flight.probe = False
+            self._lanes.breaker.record(failed=False, now=self._clock.now())
+
+    def _gave_way(self, flight: Flight) -> None:
+        with self._desk:
+            flight.attempts += 1
+            if self._thread is None or flight.attempts >= _MAX_ATTEMPTS:
+                self._lanes.drop([flight])
+            elif flight.awaited(self._clock.now()):  # somebody came while it was stopping
+                self._lanes.live.appendleft(flight)
+            else:
+                self._lanes.put_late(flight, first=True)
+
+    def _failed(self, flight: Flight, error: BaseException) -> None:
+        _log.warning(
+            "engine %s failed: %s: %s",
+            self._engine.name,
+            type(error).__name__,
+            error,
+            exc_info=_log.isEnabledFor(logging.DEBUG),
+        )
+        with self._desk:
+            flight.probe = False
+            self._lanes.breaker.record(failed=True, now=self._clock.now())
+            self._lanes.close(flight, Landing(reason=Reason.ENGINE_ERROR))

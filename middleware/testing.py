@@ -1,0 +1,212 @@
+"""For tests of code that uses Querylift: a clock that stands still and an engine that obeys.
+
+With a :class:`ManualClock` time passes only in :meth:`~ManualClock.advance`, and that
+returns once every thread of the runtime is waiting again, so that a test of deadlines is
+exact, quick, and the same on a busy machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from middleware.engines.base import Answer
+
+__all__ = ["ManualClock", "ScriptedEngine"]
+
+_PATIENCE = 10.0  # real seconds until a thread that does not come to rest fails the test
+
+
+@dataclass(eq=False)
+class _ManualTimer:
+    when: float
+    callback: Callable[[], None]
+    live: bool = True
+
+    def cancel(self) -> None:
+        self.live = False
+
+
+@dataclass(eq=False)
+class _Waiting:
+    thread: threading.Thread
+    condition: threading.Condition
+    until: float | None
+    awake: bool = False
+
+
+@dataclass(eq=False)
+class ManualClock:
+    """A :class:`~middleware.runtime.clock.Clock` whose seconds pass when the test says so.
+
+    Concurrency: :meth:`advance` and :meth:`settle` are for one task of the test; the rest
+    is for any thread. Errors: :class:`AssertionError` when a thread does not come to rest.
+    """
+
+    seconds: float = 1000.0
+    _timers: list[_ManualTimer] = field(default_factory=list)
+    _waiting: list[_Waiting] = field(default_factory=list)
+    _busy: set[threading.Thread] = field(default_factory=set)
+    _monitor: threading.Condition = field(default_factory=threading.Condition)
+    _released: bool = False
+
+    def now(self) -> float:
+        """Return the seconds that the test has let pass."""
+        return self.seconds
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> _ManualTimer:
+        """Call back within :meth:`advance`, once the time has come."""
+        timer = _ManualTimer(when, callback)
+        with self._monitor:
+            self._timers.append(timer)
+        return timer
+
+    def spawn(self, name: str, target: Callable[[], None]) -> threading.Thread:
+        """Start a thread that :meth:`advance` waits for."""
+
+        def run() -> None:
+            try:
+                target()
+            finally:
+                with self._monitor:
+                    self._busy.discard(thread)
+                    self._monitor.notify_all()
+
+        thread = threading.Thread(name=name, target=run, daemon=True)
+        with self._monitor:
+            self._busy.add(thread)
+        thread.start()
+        return thread
+
+    def wait(self, condition: threading.Condition, until: float | None = None) -> None:
+        """Wait on a held condition until it is notified or ``until`` is reached."""
+        thread = threading.current_thread()
+        entry = _Waiting(thread, condition, until)
+        with self._monitor:
+            if self._released or (until is not None and until <= self.seconds):
+                return
+            tracked = thread in self._busy
+            self._busy.discard(thread)
+            self._waiting.append(entry)
+            self._monitor.notify_all()
+        while not entry.awake:
+            condition.wait()
+        if tracked:
+            with self._monitor:
+                self._busy.add(thread)
+
+    def notify(self, condition: threading.Condition) -> None:
+        """Wake all who wait on a held condition."""
+        self._wake([entry for entry in self._waiting if entry.condition is condition])
+        condition.notify_all()
+
+    def sleep(self, seconds: float) -> None:
+        """Block the calling thread until the time has passed; what a slow engine does."""
+        until = self.seconds + seconds
+        condition = threading.Condition()
+        with condition:
+            while self.seconds < until and not self._released:
+                self.wait(condition, until)
+
+    async def advance(self, seconds: float) -> None:
+        """Let time pass, stopping at each point where something is due."""
+        end = self.seconds + seconds
+        await self.settle()
+        while (due := self._next_due()) is not None and due <= end:
+            self.seconds = max(self.seconds, due)
+            self._fire()
+            await self.settle()
+        self.seconds = end
+
+    async def settle(self) -> None:
+        """Wait until all threads wait and the event loop has done what they asked of it."""
+        while True:
+            with self._monitor:
+                if not self._monitor.wait_for(lambda: not self._busy, _PATIENCE):
+                    raise AssertionError(f"threads that do not come to rest: {self._busy}")
+            for _ in range(20):  # a wake, its future, its task, and what they set off
+                await asyncio.sleep(0)
+            with self._monitor:
+                if not self._busy:
+                    return
+
+    def release(self) -> None:
+        """End all waiting for good, so that threads can end; for a test's last step."""
+        with self._monitor:
+            self._released = True
+            waiting = list(self._waiting)
+        for entry in waiting:
+            with entry.condition:
+                self._wake([entry])
+                entry.condition.notify_all()
+
+    def _wake(self, entries: Sequence[_Waiting]) -> None:
+        with self._monitor:
+            for entry in entries:
+                if not entry.awake:
+                    entry.awake = True
+                    self._waiting.remove(entry)
+                    self._busy.add(entry.thread)
+
+    def _next_due(self) -> float | None:
+        with self._monitor:
+            self._timers = [timer for timer in self._timers if timer.live]
+            due = [timer.when for timer in self._timers]
+            due += [entry.until for entry in self._waiting if entry.until is not None]
+        return min(due, default=None)
+
+    def _fire(self) -> None:
+        with self._monitor:
+            timers = [t for t in self._timers if t.live and t.when <= self.seconds]
+            waiting = [
+                w for w in self._waiting if w.until is not None and w.until <= self.seconds
+            ]
+        for timer in sorted(timers, key=lambda t: t.when):
+            timer.cancel()
+            timer.callback()
+        for entry in waiting:
+            with entry.condition:
+                self._wake([entry])
+                entry.condition.notify_all()
+
+
+@dataclass(eq=False)
+class ScriptedEngine:
+    """An :class:`~middleware.engines.base.Engine` that answers from a script.
+
+    ``script`` gives the answer to a text (texts it does not hold come back as they are) or
+    an exception to raise. A call takes ``delay`` seconds of ``clock`` in ``steps`` steps, and
+    asks between them whether it is still wanted. ``calls`` are the texts of each call.
+    """
+
+    script: Mapping[str, Answer | BaseException] | Callable[[str], Answer | BaseException] = field(
+        default_factory=dict
+    )
+    delay: float = 0.0
+    clock: ManualClock | None = None
+    steps: int = 10
+    name: str = "scripted"
+    revision: str = "1"
+    calls: list[list[str]] = field(default_factory=list)
+
+    def generate(
+        self, texts: Sequence[str], cancelled: Callable[[int], bool]
+    ) -> Sequence[Answer]:
+        """Answer each text from the script."""
+        self.calls.append(list(texts))
+        cut: set[int] = set()
+        if self.delay and self.clock is not None:
+            for _ in range(self.steps):
+                self.clock.sleep(self.delay / self.steps)
+                cut |= {i for i in range(len(texts)) if i not in cut and cancelled(i)}
+                if len(cut) == len(texts):
+                    break
+        return [None if i in cut else self._answer(text) for i, text in enumerate(texts)]
+
+    def _answer(self, text: str) -> Answer:
+        answer = self.script(text) if callable(self.script) else self.script.get(text, text)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
