@@ -1,1 +1,105 @@
-"""Querylift: search queries rewritten with a T5 model, inside a latency budget."""
+"""Querylift: search queries rewritten with a T5 model, inside a latency budget.
+
+Three ways in, one decision path: :class:`ReformulationMiddleware` in an ASGI app,
+:class:`ReverseProxy` in front of a search API, :func:`reformulated` on a search handler.
+Importing the package loads neither torch nor transformers.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .asgi import ReformulationMiddleware
+    from .core.acceptance import Acceptance
+    from .core.admission import Admission
+    from .core.breaker import Breaker
+    from .core.memo import Memo
+    from .core.outcome import Mode, Outcome, Reason, Source
+    from .core.reformulation import Reformulation, Timings
+    from .decorator import reformulated
+    from .dialects.plain import PlainDialect
+    from .engines.base import Engine, Refusal
+    from .engines.registry import load_engine
+    from .errors import (
+        ConfigurationError,
+        EngineError,
+        MissingExtraError,
+        ModelError,
+        QueryliftError,
+    )
+    from .proxy import ReverseProxy
+    from .rules import SearchRule
+    from .runtime.lanes import Limits
+    from .runtime.reformulator import Reformulator
+
+__all__ = [
+    "Acceptance",
+    "Admission",
+    "Breaker",
+    "ConfigurationError",
+    "Engine",
+    "EngineError",
+    "Limits",
+    "Memo",
+    "MissingExtraError",
+    "Mode",
+    "ModelError",
+    "Outcome",
+    "PlainDialect",
+    "QueryliftError",
+    "Reason",
+    "Reformulation",
+    "ReformulationMiddleware",
+    "Reformulator",
+    "Refusal",
+    "ReverseProxy",
+    "SearchRule",
+    "Source",
+    "Timings",
+    "load_engine",
+    "reformulated",
+]
+
+# Where each name is; looked up when it is first asked for, so that a program pays only
+# for the ways in that it uses.
+_HOMES = {
+    "Acceptance": "core.acceptance",
+    "Admission": "core.admission",
+    "Breaker": "core.breaker",
+    "Memo": "core.memo",
+    "Mode": "core.outcome",
+    "Outcome": "core.outcome",
+    "Reason": "core.outcome",
+    "Source": "core.outcome",
+    "Reformulation": "core.reformulation",
+    "Timings": "core.reformulation",
+    "PlainDialect": "dialects.plain",
+    "Engine": "engines.base",
+    "Refusal": "engines.base",
+    "load_engine": "engines.registry",
+    "ConfigurationError": "errors",
+    "EngineError": "errors",
+    "MissingExtraError": "errors",
+    "ModelError": "errors",
+    "QueryliftError": "errors",
+    "ReformulationMiddleware": "asgi",
+    "ReverseProxy": "proxy",
+    "SearchRule": "rules",
+    "Limits": "runtime.lanes",
+    "Reformulator": "runtime.reformulator",
+    "reformulated": "decorator",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

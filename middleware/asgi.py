@@ -1,0 +1,258 @@
+"""The ASGI middleware: finds the texts of a search request, and puts the rewrites in place."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
+from typing import Any
+
+from middleware.control import DEFAULT_CONTROL, Control, parse_control
+from middleware.core.outcome import Reason
+from middleware.core.reformulation import Reformulation
+from middleware.dialects.base import SearchRequest, Slot, apply_edits
+from middleware.errors import ConfigurationError
+from middleware.instrumentation.headers import (
+    CONTROL_HEADER,
+    RESULT_HEADER,
+    result_value,
+    server_timing,
+    summary,
+)
+from middleware.rules import SearchRule, canonical_path, first_match
+from middleware.runtime.reformulator import Reformulator
+
+__all__ = ["DEFAULT_PREFIX", "ReformulationMiddleware"]
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+DEFAULT_PREFIX = "/-/querylift"
+"""Where ``/readyz`` is, unless configured otherwise."""
+MAX_BODY = 256 * 1024
+"""Bytes of a body in which texts are looked for."""
+MAX_BUDGET = 10.0
+"""Seconds that a caller's ``budget=`` can ask for."""
+
+_CONTROL = CONTROL_HEADER.encode()
+_RESULT = RESULT_HEADER.encode()
+# Set for a search, which may be sent to an upstream twice whatever its method.
+_RETRY_SAFE = "querylift.retry_safe"
+
+
+class ReformulationMiddleware:
+    """Rewrites the texts of requests that ``rules`` say are searches, and adds headers that tell.
+
+    ``trust_control`` obeys the request header ``Query-Reformulation-Control``, which is
+    never passed on either way; ``expose_query`` adds the effective query to the response
+    header; ``server_timing`` appends ``Server-Timing``. Bodies of more than ``max_body``
+    bytes stream through unread. ``prefix`` is where ``/readyz`` answers (``None``: nowhere);
+    ``scope_of`` names who may share a rewrite of a request (a tenant, an index), from its scope.
+
+    Any other request, and every other scope type, passes as it came. The worker starts
+    with the lifespan's start-up, or with the first search where no lifespan runs.
+
+    Errors: :class:`ConfigurationError` from the constructor; never at a request.
+    Concurrency: holds no state of a request.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        reformulator: Reformulator,
+        *,
+        rules: Iterable[SearchRule] | None = None,
+        trust_control: bool = False,
+        expose_query: bool = False,
+        server_timing: bool = True,
+        max_body: int = MAX_BODY,
+        prefix: str | None = DEFAULT_PREFIX,
+        scope_of: Callable[[Scope], str] | None = None,
+    ) -> None:
+        self.app = app
+        self.reformulator = reformulator
+        self.rules: Sequence[SearchRule] = (SearchRule(),) if rules is None else tuple(rules)
+        if prefix is not None and prefix and (not prefix.startswith("/") or prefix.endswith("/")):
+            raise ConfigurationError(f"prefix {prefix!r} must start with '/' and not end with one")
+        if max_body < 0:
+            raise ConfigurationError(f"max_body ({max_body}) is in bytes and cannot be negative")
+        self._trust_control = trust_control
+        self._expose_query = expose_query
+        self._server_timing = server_timing
+        self._max_body = max_body
+        self._ready_path = None if prefix is None else f"{prefix}/readyz"
+        self._scope_of = scope_of
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection scope; see the class."""
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._lifespan(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method, path = scope["method"], canonical_path(scope)
+        if path == self._ready_path and method in ("GET", "HEAD"):
+            await _answer_json(send, *self._readiness(), head=method == "HEAD")
+            return
+        steering = b""
+        if any(name == _CONTROL for name, _ in scope["headers"]):
+            steering = b",".join(value for name, value in scope["headers"] if name == _CONTROL)
+            headers = [line for line in scope["headers"] if line[0] != _CONTROL]
+            scope = {**scope, "headers": headers}
+        rule = first_match(self.rules, method, path)
+        if rule is None:
+            await self.app(scope, receive, send)
+            return
+        control = DEFAULT_CONTROL
+        if steering and self._trust_control:
+            control = parse_control(steering.decode("latin-1"), max_budget=MAX_BUDGET)
+        await self._search(rule, control, path, scope, receive, send)
+
+    async def _search(
+        self,
+        rule: SearchRule,
+        control: Control,
+        path: str,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        request = SearchRequest(
+            scope["method"], path, scope.get("query_string", b""), scope["headers"]
+        )
+        read: list[Message] = []
+        if rule.dialect.wants_body(request):
+            read = await self._read(receive)
+            if read[-1]["type"] != "http.request":
+                return  # the client left before its request was whole: nothing goes on
+            if not read[-1].get("more_body", False):
+                body = b"".join(message.get("body", b"") for message in read)
+                request = SearchRequest(
+                    request.method, path, request.query_string, request.headers, body
+                )
+        slots = rule.dialect.slots(request)
+        results = await self._reformulate(slots, control, scope)
+        edits = [
+            (slot, result.query)
+            for slot, result in zip(slots, results, strict=True)
+            if result.changed
+        ]
+        if edits:
+            query_string, body = apply_edits(request, edits)
+            scope = {**scope, "query_string": query_string}
+            if request.body is not None and body != request.body:
+                scope["headers"] = _with_length(scope["headers"], len(body))
+                read = [{"type": "http.request", "body": body, "more_body": False}]
+        if request.method != "GET":
+            scope = {**scope, "extensions": {**(scope.get("extensions") or {}), _RETRY_SAFE: True}}
+        receive = _replay(read, receive) if read else receive
+        if not results:  # a search without a text in it
+            results = [Reformulation.untouched("", Reason.EMPTY)]
+        await self.app(scope, receive, self._telling(summary(results), send))
+
+    async def _read(self, receive: Receive) -> list[Message]:
+        """Read messages until the body is whole, too large, or the client has left."""
+        read: list[Message] = []
+        size = 0
+        while True:
+            message = await receive()
+            read.append(message)
+            if message["type"] != "http.request":
+                return read
+            size += len(message.get("body", b""))
+            if not message.get("more_body", False) or size > self._max_body:
+                return read
+
+    async def _reformulate(
+        self, slots: Sequence[Slot], control: Control, scope: Scope
+    ) -> list[Reformulation]:
+        """Reformulate all texts of a request at the same time, each within the budget."""
+        tenant = self._scope_of(scope) if self._scope_of is not None and slots else ""
+        if len(slots) == 1:
+            return [await self._one(slots[0], control, tenant)]
+        return list(await asyncio.gather(*(self._one(slot, control, tenant) for slot in slots)))
+
+    async def _one(self, slot: Slot, control: Control, tenant: str) -> Reformulation:
+        if slot.skip is not None:
+            return Reformulation.untouched(slot.text, slot.skip)
+        return await self.reformulator.reformulate(
+            slot.text,
+            budget=control.budget,
+            mode=control.mode,
+            scope=tenant,
+            cached=control.cached,
+            stored=control.stored,
+        )
+
+    def _telling(self, result: Reformulation, send: Send) -> Send:
+        """Return a send that adds the headers to the response's start."""
+        lines = [(_RESULT, result_value(result, expose_query=self._expose_query).encode("ascii"))]
+        if self._server_timing:
+            lines.append((b"server-timing", server_timing(result).encode("ascii")))
+
+        async def tell(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                # An upstream's own line of the name would be another hop's word.
+                kept = [line for line in message.get("headers", ()) if line[0].lower() != _RESULT]
+                message = {**message, "headers": [*kept, *lines]}
+            await send(message)
+
+        return tell
+
+    def _readiness(self) -> tuple[int, dict[str, Any]]:
+        stats = self.reformulator.stats()
+        engine = self.reformulator.engine
+        body = {
+            "status": "ready" if stats.ready else "failed" if stats.failure else "loading",
+            "engine": engine.name,
+            "revision": engine.revision,
+            "breaker": stats.breaker.value,
+        }
+        if stats.failure:
+            body["failure"] = stats.failure
+        return (200 if stats.ready else 503), body
+
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Start the worker before the app and stop it after, whether or not the app cares."""
+        self.reformulator.start()
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            await asyncio.to_thread(self.reformulator.close)
+
+
+def _replay(read: list[Message], receive: Receive) -> Receive:
+    """Return a receive that gives the messages already read first."""
+    waiting = iter(read)
+
+    async def replay() -> Message:
+        for message in waiting:
+            return message
+        return await receive()
+
+    return replay
+
+
+def _with_length(headers: Iterable[tuple[bytes, bytes]], length: int) -> list[tuple[bytes, bytes]]:
+    """Return headers whose ``Content-Length``, where there is one, says ``length``."""
+    return [
+        (name, b"%d" % length if name.lower() == b"content-length" else value)
+        for name, value in headers
+    ]
+
+
+async def _answer_json(send: Send, status: int, body: dict[str, Any], *, head: bool) -> None:
+    content = json.dumps(body).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(content)),
+        (b"cache-control", b"no-store"),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if head else content})
