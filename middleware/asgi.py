@@ -19,6 +19,7 @@ from middleware.instrumentation.headers import (
     server_timing,
     summary,
 )
+from middleware.instrumentation.metrics import Metrics
 from middleware.rules import SearchRule, canonical_path, first_match
 from middleware.runtime.reformulator import Reformulator
 
@@ -49,7 +50,8 @@ class ReformulationMiddleware:
     ``trust_control`` obeys the request header ``Query-Reformulation-Control``, which is
     never passed on either way; ``expose_query`` adds the effective query to the response
     header; ``server_timing`` appends ``Server-Timing``. Bodies of more than ``max_body``
-    bytes stream through unread. ``prefix`` is where ``/readyz`` answers (``None``: nowhere);
+    bytes stream through unread. ``prefix`` is where ``/readyz`` answers (``None``: nowhere),
+    and ``/metrics`` where ``metrics`` are given;
     ``scope_of`` names who may share a rewrite of a request (a tenant, an index), from its scope.
 
     Any other request, and every other scope type, passes as it came. The worker starts
@@ -71,6 +73,7 @@ class ReformulationMiddleware:
         max_body: int = MAX_BODY,
         prefix: str | None = DEFAULT_PREFIX,
         scope_of: Callable[[Scope], str] | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self.app = app
         self.reformulator = reformulator
@@ -84,6 +87,8 @@ class ReformulationMiddleware:
         self._server_timing = server_timing
         self._max_body = max_body
         self._ready_path = None if prefix is None else f"{prefix}/readyz"
+        self._metrics = metrics
+        self._metrics_path = None if prefix is None or metrics is None else f"{prefix}/metrics"
         self._scope_of = scope_of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -98,7 +103,12 @@ class ReformulationMiddleware:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         method, path = scope["method"], canonical_path(scope)
         if path == self._ready_path and method in ("GET", "HEAD"):
-            await _answer_json(send, *self._readiness(), head=method == "HEAD")
+            status, body = self._readiness()
+            content = json.dumps(body).encode()
+            await _answer(send, status, "application/json", content, head=method == "HEAD")
+            return
+        if path == self._metrics_path and self._metrics is not None and method in ("GET", "HEAD"):
+            await _answer(send, 200, *self._metrics.page(), head=method == "HEAD")
             return
         steering = b""
         if any(name == _CONTROL for name, _ in scope["headers"]):
@@ -247,10 +257,11 @@ def _with_length(headers: Iterable[tuple[bytes, bytes]], length: int) -> list[tu
     ]
 
 
-async def _answer_json(send: Send, status: int, body: dict[str, Any], *, head: bool) -> None:
-    content = json.dumps(body).encode()
+async def _answer(
+    send: Send, status: int, content_type: str, content: bytes, *, head: bool
+) -> None:
     headers = [
-        (b"content-type", b"application/json"),
+        (b"content-type", content_type.encode("latin-1")),
         (b"content-length", b"%d" % len(content)),
         (b"cache-control", b"no-store"),
     ]

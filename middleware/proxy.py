@@ -13,6 +13,7 @@ from middleware.asgi import (
     Scope,
     Send,
 )
+from middleware.instrumentation.metrics import Metrics
 from middleware.rules import SearchRule
 from middleware.runtime.reformulator import Reformulator
 from middleware.upstream.client import UpstreamClient
@@ -44,6 +45,7 @@ class ReverseProxy:
         max_body: int = MAX_BODY,
         prefix: str | None = DEFAULT_PREFIX,
         scope_of: Callable[[Scope], str] | None = None,
+        metrics: Metrics | None = None,
         preserve_host: bool = False,
         forwarded: bool = False,
         via: str | None = None,
@@ -67,6 +69,7 @@ class ReverseProxy:
                 max_body=max_body,
                 prefix=prefix,
                 scope_of=scope_of,
+                metrics=metrics,
             )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -22,7 +22,7 @@ from .corpus import load_collection
 from .documents import Collection
 from .examples import Example, derive_examples
 from .index import SearchIndex
-from .serving import address_of, bound_socket, serve, served_in_thread
+from middleware.serving import address_of, bound_socket, serve, served_in_thread
 
 __all__ = ["run_demo"]
 

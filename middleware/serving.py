@@ -1,4 +1,4 @@
-"""Two HTTP servers in one process: the backend in a thread, the front in the main thread."""
+"""HTTP servers: one in the main thread, and others in threads beside it."""
 
 from __future__ import annotations
 
@@ -23,14 +23,22 @@ _STOP_LIMIT = 5.0  # seconds
 class _Server(uvicorn.Server):
     """A server that says when it accepts requests."""
 
-    def __init__(self, app: ASGIApp, started: Callable[[], None], *, relays: bool = False) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        started: Callable[[], None],
+        *,
+        relays: bool = False,
+        grace: int = 2,
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
                 log_level="warning",
                 access_log=False,
                 ws="none",
-                timeout_graceful_shutdown=2,
+                timeout_graceful_shutdown=grace,
+                proxy_headers=False,  # they belong to whoever is behind
                 # What is relayed has the origin's Date and Server already.
                 date_header=not relays,
                 server_header=not relays,
@@ -75,13 +83,17 @@ def address_of(bound: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def serve(app: ASGIApp, bound: socket.socket, *, started: Callable[[], None]) -> None:
+def serve(
+    app: ASGIApp, bound: socket.socket, *, started: Callable[[], None], grace: int = 2
+) -> None:
     """Serve until the process is told to stop; ``started`` is called once requests are accepted.
+
+    Requests under way have ``grace`` seconds to end.
 
     To be called in the main thread. Returns after an interrupt, with connections closed.
     """
     with suppress(KeyboardInterrupt):  # uvicorn stops first and then hands the interrupt on
-        _Server(app, started, relays=True).run(sockets=[bound])
+        _Server(app, started, relays=True, grace=grace).run(sockets=[bound])
 
 
 @contextmanager
@@ -94,7 +106,7 @@ def served_in_thread(app: ASGIApp) -> Iterator[str]:
     with bound_socket("127.0.0.1", 0) as bound:
         server = _Server(app, ready.set)
         thread = threading.Thread(
-            target=server.run, kwargs={"sockets": [bound]}, name="querylift-demo-backend"
+            target=server.run, kwargs={"sockets": [bound]}, name="querylift-backend"
         )
         thread.start()
         try:

@@ -1,4 +1,4 @@
-"""Sockets and servers of the demo: what they say when they cannot have an address."""
+"""Sockets and servers: what they say when they cannot have an address."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import httpx
 import pytest
 from starlette.responses import PlainTextResponse
 
-from middleware.demo.serving import address_of, bound_socket, served_in_thread
 from middleware.errors import ConfigurationError
+from middleware.serving import address_of, bound_socket, served_in_thread
 
 
 def test_a_taken_port_is_told_with_a_way_out() -> None:
@@ -54,4 +54,4 @@ def test_a_server_in_a_thread_stops_with_its_block() -> None:
         assert httpx.get(url, trust_env=False).text == "here"
     with pytest.raises(httpx.ConnectError):
         httpx.get(url, trust_env=False)
-    assert "querylift-demo-backend" not in {thread.name for thread in threading.enumerate()}
+    assert "querylift-backend" not in {thread.name for thread in threading.enumerate()}

@@ -1,0 +1,1 @@
+"""Benchmarks that users run: ``querylift bench``; each compares within one run."""

@@ -1,0 +1,213 @@
+"""The command ``querylift``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from middleware.core.outcome import Mode
+from middleware.core.reformulation import Reformulation
+from middleware.errors import QueryliftError
+
+__all__ = ["main"]
+
+# name -> (module with add_arguments and run, what it does)
+_BENCHMARKS = {
+    "overhead": ("middleware.benchmarks.overhead", "what the middleware costs a request"),
+    "engine": ("middleware.benchmarks.engine", "engines side by side"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status: 0, 1 for an error told, 2 for wrong usage."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except QueryliftError as error:
+        print(f"querylift: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read the output has left; Python must not complain at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="querylift",
+        description="Rewrites search queries with a T5 model, inside a latency budget.",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_demo(commands)
+    _add_serve(commands)
+    _add_rewrite(commands)
+    _add_bench(commands)
+    if find_spec("middleware.evaluation.command") is not None:
+        evaluate = commands.add_parser("eval", help="measure what rewriting does to a search")
+        _add_module(evaluate, "middleware.evaluation.command")
+    return parser
+
+
+def _add_demo(commands: Any) -> None:
+    demo = commands.add_parser("demo", help="try it: a search engine on this machine's own texts")
+    demo.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    demo.add_argument("--port", type=int, default=8000, help="port to listen on")
+    demo.add_argument("--no-browser", action="store_true", help="do not open a browser")
+    demo.add_argument(
+        "--corpus", type=Path, metavar="DIR_OR_JSONL", help="documents of your own to search"
+    )
+    demo.add_argument("--model", help="a T5's folder or hub id; default: the bundled one")
+    _add_budget(demo, 100.0)
+    demo.set_defaults(run=_demo)
+
+
+def _add_serve(commands: Any) -> None:
+    serve = commands.add_parser(
+        "serve",
+        help="stand in front of a search API",
+        description="A reverse proxy that rewrites queries. Options override QUERYLIFT_* "
+        "variables, which override the settings file.",
+    )
+    serve.add_argument("--config", type=Path, metavar="FILE", help="a settings file in TOML")
+    serve.add_argument("--upstream", metavar="URL", help="the search API")
+    serve.add_argument("--host", help="address to listen on")
+    serve.add_argument("--port", type=int, help="port to listen on")
+    serve.add_argument("--param", action="append", metavar="NAME", help="URL parameter with text")
+    serve.add_argument(
+        "--json-pointer", action="append", metavar="POINTER", help="where JSON bodies have it"
+    )
+    serve.add_argument("--path", action="append", metavar="GLOB", help="paths that are searches")
+    serve.add_argument("--budget-ms", type=float, metavar="MS", help="time a rewrite may take")
+    serve.add_argument("--model", metavar="PATH_OR_HUB_ID", help="the T5 to use")
+    serve.add_argument("--engine", help="the engine that runs it")
+    serve.add_argument("--mode", choices=[mode.value for mode in Mode], help="what rewrites do")
+    serve.add_argument("--log-level", help="debug, info, warning or error")
+    serve.set_defaults(run=_serve)
+
+
+def _add_rewrite(commands: Any) -> None:
+    rewrite = commands.add_parser("rewrite", help="rewrite texts here and now")
+    rewrite.add_argument("text", nargs="*", help="a text; without one, a text a line from stdin")
+    rewrite.add_argument("--jsonl", action="store_true", help="print a line of JSON for each text")
+    rewrite.add_argument("--model", metavar="PATH_OR_HUB_ID", help="the T5 to use")
+    rewrite.add_argument("--engine", default="t5", help="the engine that runs it")
+    rewrite.add_argument("--mode", choices=("replace", "expand"), default="replace")
+    _add_budget(rewrite, 10_000.0)
+    rewrite.set_defaults(run=_rewrite)
+
+
+def _add_bench(commands: Any) -> None:
+    bench = commands.add_parser("bench", help="measure on this machine")
+    benchmarks = bench.add_subparsers(title="benchmarks", required=True, metavar="NAME")
+    for name, (module, explanation) in _BENCHMARKS.items():
+        if find_spec(module) is not None:
+            _add_module(benchmarks.add_parser(name, help=explanation), module)
+
+
+def _add_module(parser: argparse.ArgumentParser, name: str) -> None:
+    module = import_module(name)
+    module.add_arguments(parser)
+    parser.set_defaults(run=module.run)
+
+
+def _add_budget(parser: argparse.ArgumentParser, default: float) -> None:
+    parser.add_argument(
+        "--budget-ms",
+        type=float,
+        default=default,
+        metavar="MS",
+        help=f"time a rewrite may take (default {default:g})",
+    )
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from middleware.demo.run import run_demo
+
+    return run_demo(
+        host=options.host,
+        port=options.port,
+        open_browser=not options.no_browser,
+        corpus=options.corpus,
+        model=options.model,
+        budget=options.budget_ms / 1000,
+    )
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from middleware.serve import run_proxy
+    from middleware.settings import load_settings
+
+    given = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in vars(options).items()
+        if name not in ("run", "config")
+    }
+    return run_proxy(load_settings(options.config, options=given))
+
+
+def _rewrite(options: argparse.Namespace) -> int:
+    from middleware.engines.registry import load_engine
+    from middleware.runtime.reformulator import Reformulator
+
+    reformulator = Reformulator(
+        load_engine(options.engine, options.model),
+        budget=options.budget_ms / 1000,
+        mode=options.mode,
+    )
+    with reformulator:
+        for text in options.text or _lines():
+            result = reformulator.reformulate_sync(text)
+            print(_as_json(result) if options.jsonl else _as_text(result), flush=True)
+    return 0
+
+
+def _lines() -> Iterable[str]:
+    """Yield standard input's lines; what is not UTF-8 stays a text that is left alone."""
+    for line in sys.stdin.buffer:
+        yield line.rstrip(b"\r\n").decode("utf-8", "surrogateescape")
+
+
+def _as_json(result: Reformulation) -> str:
+    return json.dumps(
+        {
+            "original": result.original,
+            "query": result.query,
+            "outcome": result.outcome,
+            "reason": result.reason,
+            "source": result.source,
+            "ms": round(1000 * result.timings.total, 3),
+        }
+    )
+
+
+def _as_text(result: Reformulation) -> str:
+    parts: list[str] = [result.outcome]
+    if result.reason is not None:
+        parts.append(f"{result.reason}: {result.reason.explanation}")
+    if result.source is not None:
+        parts.append(f"from {result.source}")
+    parts.append(f"{1000 * result.timings.total:.1f} ms")
+    query = result.query.encode("utf-8", "backslashreplace").decode("utf-8")
+    return f"{query}\n    {', '.join(parts)}"
+
+
+def _version() -> str:
+    try:
+        return version("querylift")
+    except PackageNotFoundError:  # run from a checkout
+        return "0+unknown"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+"""Metrics for Prometheus; needs the extra ``metrics``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from middleware.errors import MissingExtraError
+
+from .record import Record
+
+__all__ = ["METRICS", "Metrics"]
+
+METRICS = {
+    "querylift_reformulations_total": "decisions, by outcome, reason, source and mode",
+    "querylift_reformulation_seconds": "seconds from reading a text to the decision, by outcome",
+    "querylift_ready": "1 when the engine is loaded",
+    "querylift_breaker_open": "1 when the circuit breaker keeps texts from the engine",
+    "querylift_queue": "texts waiting for the engine or in it, by lane",
+    "querylift_memo_entries": "rewrites remembered",
+    "querylift_memo_bytes": "bytes that they take",
+    "querylift_memo_hits_total": "texts that the memo knew",
+    "querylift_memo_misses_total": "texts that it did not know",
+}
+"""Every metric's name, and what it counts."""
+
+_BUCKETS = (0.0001, 0.001, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0)
+
+
+class _Watched(Protocol):
+    def stats(self) -> Any: ...
+
+
+class Metrics:
+    """An observer that counts decisions, and a page with the counts.
+
+    Give it to the reformulator as an observer, then :meth:`watch` that. Each object has a
+    registry of its own. Errors: :class:`MissingExtraError` without ``prometheus-client``.
+    Concurrency: any thread.
+    """
+
+    def __init__(self) -> None:
+        try:
+            import prometheus_client as prometheus
+        except ImportError as error:
+            raise MissingExtraError("metrics", "metrics") from error
+        self._library: Any = prometheus
+        self._registry = prometheus.CollectorRegistry()
+        name = "querylift_reformulations_total"
+        self._decisions = prometheus.Counter(
+            name, METRICS[name], ("outcome", "reason", "source", "mode"), registry=self._registry
+        )
+        name = "querylift_reformulation_seconds"
+        self._seconds = prometheus.Histogram(
+            name, METRICS[name], ("outcome",), buckets=_BUCKETS, registry=self._registry
+        )
+
+    def __call__(self, record: Record) -> None:
+        """Count one record."""
+        result = record.reformulation
+        labels = (result.outcome, result.reason or "", result.source or "", record.mode)
+        self._decisions.labels(*(str(label) for label in labels)).inc()
+        self._seconds.labels(str(result.outcome)).observe(result.timings.total)
+
+    def watch(self, reformulator: _Watched) -> None:
+        """Have the state of a reformulator on the page as well."""
+        self._registry.register(_StateCollector(reformulator))
+
+    def page(self) -> tuple[str, bytes]:
+        """Return the content type and the text of the page."""
+        return (
+            self._library.CONTENT_TYPE_LATEST,
+            self._library.generate_latest(self._registry),
+        )
+
+
+class _StateCollector:
+    """Reads a reformulator's state when the page is asked for."""
+
+    def __init__(self, reformulator: _Watched) -> None:
+        self._reformulator = reformulator
+
+    def collect(self) -> Iterator[Any]:
+        """Yield the metrics."""
+        from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
+
+        stats = self._reformulator.stats()
+        memo = stats.memo
+        for name, value in (
+            ("querylift_ready", stats.ready),
+            ("querylift_breaker_open", stats.breaker != "closed"),
+            ("querylift_memo_entries", memo.entries),
+            ("querylift_memo_bytes", memo.bytes),
+        ):
+            yield GaugeMetricFamily(name, METRICS[name], float(value))
+        for name, value in (
+            ("querylift_memo_hits_total", memo.hits),
+            ("querylift_memo_misses_total", memo.misses),
+        ):
+            yield CounterMetricFamily(name, METRICS[name], float(value))
+        name = "querylift_queue"
+        queue = GaugeMetricFamily(name, METRICS[name], labels=("lane",))
+        for lane in ("live", "late", "running"):
+            queue.add_metric((lane,), getattr(stats, lane))
+        yield queue

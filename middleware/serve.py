@@ -1,0 +1,92 @@
+"""From settings to a running reverse proxy."""
+
+from __future__ import annotations
+
+import logging
+
+from middleware.core.memo import Memo
+from middleware.dialects.plain import PlainDialect
+from middleware.engines.registry import load_engine
+from middleware.errors import ConfigurationError
+from middleware.instrumentation.logs import LogObserver
+from middleware.instrumentation.metrics import Metrics
+from middleware.instrumentation.record import Observer
+from middleware.proxy import ReverseProxy
+from middleware.rules import SearchRule
+from middleware.runtime.lanes import Limits
+from middleware.runtime.reformulator import Reformulator
+from middleware.serving import address_of, bound_socket, serve
+from middleware.settings import Settings
+from middleware.upstream.client import UpstreamClient
+
+__all__ = ["build_proxy", "run_proxy"]
+
+_GRACE = 30  # seconds that requests under way have at the end
+
+
+def build_proxy(settings: Settings) -> ReverseProxy:
+    """Return the reverse proxy that the settings describe; reads no weights yet.
+
+    Errors: :class:`~middleware.errors.QueryliftError` with what is wrong and how to mend it.
+    """
+    if not settings.upstream:
+        raise ConfigurationError(
+            "no upstream to forward to; give one with --upstream http://host:port, the setting "
+            "'upstream', or QUERYLIFT_UPSTREAM"
+        )
+    client = UpstreamClient(
+        settings.upstream,
+        connect_timeout=settings.connect_timeout,
+        read_timeout=settings.read_timeout,
+    )
+    metrics = Metrics() if settings.metrics else None
+    observers: list[Observer] = [LogObserver(queries=settings.log_queries)]
+    if metrics is not None:
+        observers.append(metrics)
+    options = {"threads": settings.threads} if settings.threads else {}
+    reformulator = Reformulator(
+        load_engine(settings.engine, settings.model, **options),
+        budget=settings.budget_ms / 1000,
+        mode=settings.mode,
+        memo=Memo(
+            max_entries=settings.memo_entries,
+            max_bytes=int(settings.memo_mib * 2**20),
+            ttl=settings.memo_ttl,
+        ),
+        limits=Limits(live=settings.queue),
+        observers=observers,
+    )
+    if metrics is not None:
+        metrics.watch(reformulator)
+    dialect = PlainDialect(settings.param, settings.json_pointer)
+    return ReverseProxy(
+        client,
+        reformulator=reformulator,
+        rules=[SearchRule(path, settings.method, dialect) for path in settings.path],
+        trust_control=settings.trust_control,
+        expose_query=settings.expose_query,
+        server_timing=settings.server_timing,
+        max_body=settings.max_body_kib * 1024,
+        prefix=settings.prefix,
+        metrics=metrics,
+        preserve_host=settings.preserve_host,
+        forwarded=settings.forwarded,
+    )
+
+
+def run_proxy(settings: Settings) -> int:
+    """Serve until interrupted, and return the exit status."""
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    for noisy in ("httpx", "httpcore", "urllib3", "filelock", "huggingface_hub"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    proxy = build_proxy(settings)
+    with bound_socket(settings.host, settings.port) as front:
+
+        def announce() -> None:
+            # Flushed, as whoever started it may wait for this line in a pipe.
+            print(f"querylift: {address_of(front)} -> {settings.upstream}", flush=True)
+
+        serve(proxy, front, started=announce, grace=_GRACE)
+    return 0

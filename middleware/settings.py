@@ -1,0 +1,183 @@
+"""The settings of ``querylift serve``: a TOML file, the environment and options, in one table.
+
+Later ones win: defaults, file, ``QUERYLIFT_*`` variables, options of the command line.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from middleware.core.outcome import Mode
+from middleware.errors import ConfigurationError
+
+__all__ = ["ENVIRONMENT_PREFIX", "Settings", "describe", "load_settings"]
+
+ENVIRONMENT_PREFIX = "QUERYLIFT_"
+
+_TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
+_LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+def _setting(default: Any, description: str) -> Any:
+    return field(default=default, metadata={"description": description})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Validated settings; every field has a sentence that the README shows.
+
+    Errors: :class:`ConfigurationError` from the constructor, naming the setting.
+    """
+
+    upstream: str = _setting("", "URL of the search API, `http(s)://host[:port][/base]`; required")
+    host: str = _setting("127.0.0.1", "address to listen on")
+    port: int = _setting(8080, "port to listen on; 0 takes any free one")
+    path: tuple[str, ...] = _setting(
+        ("/**",), "globs of the paths that are searches: `*` within a segment, `**` across"
+    )
+    method: tuple[str, ...] = _setting(("GET", "POST"), "methods of requests that are searches")
+    param: tuple[str, ...] = _setting(
+        ("q",), "URL parameters and form fields that hold the query's text"
+    )
+    json_pointer: tuple[str, ...] = _setting(
+        (), "JSON pointers (RFC 6901) to the query's text in JSON bodies"
+    )
+    budget_ms: float = _setting(100.0, "milliseconds that a rewrite may take")
+    mode: str = _setting("replace", "`replace`, `expand`, `shadow` or `off`")
+    engine: str = _setting("t5", "the engine that runs the model")
+    model: str = _setting("bundled", "`bundled`, a folder, or a Hugging Face hub id")
+    threads: int = _setting(0, "threads of the engine; 0 takes the CPU quota")
+    queue: int = _setting(32, "rewrites that may wait for the engine")
+    memo_entries: int = _setting(50_000, "rewrites that are remembered")
+    memo_mib: float = _setting(64.0, "mebibytes that they may take")
+    memo_ttl: float = _setting(86_400.0, "seconds that a rewrite is remembered")
+    trust_control: bool = _setting(False, "obey `Query-Reformulation-Control` of any client")
+    expose_query: bool = _setting(False, "put the effective query into the response header")
+    server_timing: bool = _setting(True, "append `Server-Timing`")
+    prefix: str = _setting("/-/querylift", "where `/readyz` and `/metrics` answer")
+    metrics: bool = _setting(False, "serve `/metrics` for Prometheus (extra `metrics`)")
+    max_body_kib: int = _setting(256, "kibibytes of a body in which a query is looked for")
+    preserve_host: bool = _setting(False, "send the client's `Host` upstream")
+    forwarded: bool = _setting(False, "append this hop to `Forwarded` and `X-Forwarded-*`")
+    connect_timeout: float = _setting(5.0, "seconds to connect to the upstream")
+    read_timeout: float = _setting(30.0, "seconds between bytes of the upstream's answer")
+    log_level: str = _setting("warning", "`debug`, `info` (each decision), `warning` or `error`")
+    log_queries: bool = _setting(False, "write the texts of queries into the log")
+
+    def __post_init__(self) -> None:
+        Mode.parse(self.mode)
+        _require(self.log_level in _LOG_LEVELS, "log_level", f"one of {', '.join(_LOG_LEVELS)}")
+        _require(0 <= self.port <= 65_535, "port", "within 0 and 65535")
+        _require(0 < self.budget_ms < 60_000, "budget_ms", "above 0 and below 60000")
+        _require(self.threads >= 0, "threads", "at least 0")
+        for name in ("queue", "memo_entries", "memo_mib", "memo_ttl", "connect_timeout"):
+            _require(getattr(self, name) > 0, name, "above 0")
+        _require(self.read_timeout > 0, "read_timeout", "above 0")
+        _require(self.max_body_kib >= 0, "max_body_kib", "at least 0")
+        _require(bool(self.path) and bool(self.method), "path and method", "not empty")
+        _require(bool(self.param or self.json_pointer), "param or json_pointer", "not empty")
+
+
+def describe() -> list[tuple[str, str, str]]:
+    """Return name, default and description of every setting, in order."""
+    return [
+        (f.name, _shown(f.default), f.metadata["description"]) for f in dataclasses.fields(Settings)
+    ]
+
+
+def load_settings(
+    file: Path | None = None,
+    *,
+    environment: Mapping[str, str] = os.environ,
+    options: Mapping[str, Any] | None = None,
+) -> Settings:
+    """Return the settings of a file, the environment and the options given (``None``: not given).
+
+    Errors: :class:`ConfigurationError` with the place, the name and what is right.
+    """
+    values: dict[str, Any] = {}
+    if file is not None:
+        values.update(_read_file(file))
+    known = {f.name: f for f in dataclasses.fields(Settings)}
+    for variable, text in environment.items():
+        if variable.startswith(ENVIRONMENT_PREFIX):
+            name = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
+            if name not in known:
+                raise _unknown(variable, name, known)
+            values[name] = _from_text(variable, text, known[name].default)
+    values.update({k: v for k, v in (options or {}).items() if v is not None})
+    return Settings(**values)
+
+
+def _read_file(file: Path) -> dict[str, Any]:
+    try:
+        table = tomllib.loads(file.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"settings file {file}: {error.strerror or error}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"settings file {file} is no TOML: {error}") from None
+    known = {f.name: f for f in dataclasses.fields(Settings)}
+    values = {}
+    for raw, value in table.items():
+        name = raw.replace("-", "_")
+        if name not in known:
+            raise _unknown(f"settings file {file}: {raw}", name, known)
+        values[name] = _typed(f"settings file {file}: {raw}", value, known[name].default)
+    return values
+
+
+def _typed(place: str, value: Any, default: Any) -> Any:
+    """Return a value of TOML as the type that the default has."""
+    if isinstance(default, tuple):
+        items = [value] if isinstance(value, str) else value
+        if isinstance(items, list) and all(isinstance(item, str) for item in items):
+            return tuple(items)
+        raise ConfigurationError(f"{place} must be a text or a list of texts")
+    if isinstance(default, bool) or isinstance(value, bool):
+        right = isinstance(default, bool) and isinstance(value, bool)
+    elif isinstance(default, float):
+        right, value = isinstance(value, int | float), value
+    else:
+        right = isinstance(value, type(default))
+    if not right:
+        kinds = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+        raise ConfigurationError(f"{place} must be {kinds[type(default)]}, and is {value!r}")
+    return value
+
+
+def _from_text(place: str, text: str, default: Any) -> Any:
+    """Return what a text of the environment says, as the type that the default has."""
+    try:
+        if isinstance(default, bool):
+            if text.lower() in (*_TRUE, *_FALSE):
+                return text.lower() in _TRUE
+            raise ValueError(f"one of {', '.join((*_TRUE, *_FALSE))}")
+        if isinstance(default, tuple):
+            return tuple(part.strip() for part in text.split(",") if part.strip())
+        return type(default)(text)
+    except ValueError as error:
+        raise ConfigurationError(f"{place}={text!r} is not right: {error}") from None
+
+
+def _unknown(place: str, name: str, known: Mapping[str, Any]) -> ConfigurationError:
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+    return ConfigurationError(f"{place} is no setting; {hint}")
+
+
+def _require(holds: bool, name: str, what: str) -> None:
+    if not holds:
+        raise ConfigurationError(f"setting {name} must be {what}")
+
+
+def _shown(default: Any) -> str:
+    if isinstance(default, tuple):
+        return ", ".join(default)
+    return str(default).lower() if isinstance(default, bool) else str(default)
