@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable
+from itertools import pairwise
 
 from middleware.errors import ConfigurationError
 
 from .admission import holds_syntax
 from .edit_distance import close_spelling
-from .language import foreign_script, is_foreign
+from .frames import may_go, without_courtesy
+from .language import is_foreign
 from .outcome import Mode, Reason
 from .terms import (
-    BOILERPLATE,
     FUNCTION_WORDS,
     has_digit,
     is_identifier,
     is_negation,
     is_number,
+    is_unit,
     protected_terms,
     tokens,
     words,
@@ -33,11 +36,12 @@ class Acceptance:
     """Decides whether a finished rewrite may be sent in place of the text.
 
     ``max_growth`` bounds the rewrite's characters by the text's (plus 24, so that short
-    texts can grow); ``max_lost`` is the share of the text's content words that may go
-    (boilerplate and function words may always go, respelled words are not lost);
-    ``max_new`` is the share of the rewrite's content words that may be new; ``protected``
-    are further words that must stay. Raises :class:`ConfigurationError` for shares
-    outside 0 to 1.
+    texts can grow); ``max_lost`` is the share of the query's own words that may go (the
+    words of the request around it and grammar may always go, respelled words are not lost);
+    ``max_new`` is the share of the rewrite's words that may be new; ``protected`` are
+    further words that must stay, and ``known`` words that are spelled right, so that
+    another in such a word's place is a loss and no correction. Raises
+    :class:`ConfigurationError` for shares outside 0 to 1.
 
     Concurrency: immutable after construction; safe to share between threads.
     """
@@ -49,22 +53,23 @@ class Acceptance:
         max_lost: float = 0.0,
         max_new: float = 0.5,
         protected: Iterable[str] = (),
+        known: Iterable[str] = (),
         languages: Iterable[str] = ("en",),
     ) -> None:
         for name, share in (("max_lost", max_lost), ("max_new", max_new)):
             if not 0.0 <= share <= 1.0:
                 raise ConfigurationError(f"acceptance: {name} ({share}) must lie within 0 and 1")
-        if max_growth < 1.0:
+        if not max_growth >= 1.0:
             raise ConfigurationError(f"acceptance: max_growth ({max_growth}) must be at least 1")
         self.max_growth = max_growth
         self.max_lost = max_lost
         self.max_new = max_new
         self.protected = frozenset(word.casefold() for word in protected)
+        self.known = frozenset(word.casefold() for word in known)
         self.languages = frozenset(languages)
-        self.revision = (
-            f"c1:{max_growth}:{max_lost}:{max_new}:{','.join(sorted(self.protected))}"
-            f":{','.join(sorted(self.languages))}"
-        )
+        lists = [",".join(sorted(each)) for each in (self.protected, self.known, self.languages)]
+        digest = hashlib.sha256("\n".join(lists).encode("utf-8", "surrogatepass")).hexdigest()
+        self.revision = f"c2:{max_growth}:{max_lost}:{max_new}:{digest[:12]}"
 
     def check(self, original: str, rewrite: str, mode: Mode = Mode.REPLACE) -> Reason | None:
         """Return the reason to refuse ``rewrite`` for ``original``, or ``None`` to accept it.
@@ -85,51 +90,104 @@ class Acceptance:
         keeps_original = mode is Mode.EXPAND
         if not keeps_original and self._lost_term(original, rewrite):
             return Reason.REJECTED_LOST_TERM
-        if self._drifts(original, rewrite, 1.0 if keeps_original else self.max_lost) or (
-            holds_syntax(rewrite) and not holds_syntax(original)
-        ):
+        if holds_syntax(rewrite) or _quotes(rewrite) > _quotes(original):
+            return Reason.REJECTED_DRIFT
+        if self._drifts(original, rewrite, 1.0 if keeps_original else self.max_lost):
             return Reason.REJECTED_DRIFT
         return None
 
     def _other_language(self, original: str, rewrite: str) -> bool:
-        if foreign_script(rewrite):
-            return not foreign_script(original)
         return is_foreign(rewrite, self.languages) and not is_foreign(original, self.languages)
 
     def _lost_term(self, original: str, rewrite: str) -> bool:
-        kept = Counter(token.casefold() for token in tokens(rewrite))
-        wanted = Counter(protected_terms(original))
+        kept = [token.casefold() for token in tokens(rewrite)]
+        asked = without_courtesy(original)
+        wanted = set(protected_terms(asked))
         if self.protected:
-            wanted.update(t for t in map(str.casefold, tokens(original)) if t in self.protected)
+            wanted.update(self.protected.intersection(map(str.casefold, tokens(original))))
         # A term said twice may be said once: requests repeat themselves.
-        return any(term not in kept for term in wanted)
+        if not wanted.issubset(kept):
+            return True
+        before, after = [token.casefold() for token in tokens(asked)], kept
+        return not _measures(before) <= _measures(after) or _negated_other(before, after)
 
     def _drifts(self, original: str, rewrite: str, max_lost: float) -> bool:
         """Tell whether content went or came beyond what the shares allow."""
-        before = [word.casefold() for word in words(original)]
+        judged = may_go(original)
+        before = [word for word, _ in judged]
         after = [word.casefold() for word in words(rewrite)]
-        known = set(before)
-        lost = [w for w in before if _is_content(w) and w not in set(after)]
-        fresh = [w for w in after if w not in known]
+        own = [word for word, droppable in judged if not droppable]
+        lost = [word for word in own if word not in set(after)]
+        fresh = [word for word in after if word not in set(before)]
         if any(_is_exact(word) for word in fresh):
             return True  # a number, negation or identifier that nobody asked for
         for word in list(lost):
-            match = next((new for new in fresh if close_spelling(word, new)), None)
+            match = next((new for new in fresh if self._respelled(word, new)), None)
             if match is not None:
                 lost.remove(word)
                 fresh.remove(match)
-        for new in list(fresh):  # a misspelled function word mended ("hwo" -> "how")
-            if any(close_spelling(old, new) for old in before if old not in after):
+        for new in list(fresh):  # a misspelled word of grammar mended ("hwo" -> "how")
+            if any(self._respelled(old, new) for old in before if old not in after):
                 fresh.remove(new)
-        joined_before, joined_after = "".join(before), "".join(after)
-        lost = [w for w in lost if w not in joined_after]  # "foot ball" -> "football"
-        fresh = [w for w in fresh if w not in joined_before]
-        content = sum(_is_content(word) for word in before)
-        return len(lost) > max_lost * content or len(fresh) > self.max_new * len(after)
+        lost, fresh = _mend_spaces(before, after, lost, fresh)
+        return len(lost) > max_lost * len(own) or len(fresh) > self.max_new * len(after)
+
+    def _respelled(self, word: str, new: str) -> bool:
+        if word in self.known or is_unit(word):
+            return new in {f"{word}s", f"{word}es"} or word in {f"{new}s", f"{new}es"}
+        if len(word) == len(new) <= 3 and sorted(word) != sorted(new):
+            return False  # "cat" and "car" are words, "hwo" and "how" one word
+        return close_spelling(word, new)
 
 
-def _is_content(word: str) -> bool:
-    return word not in FUNCTION_WORDS and word not in BOILERPLATE
+def _mend_spaces(
+    before: list[str], after: list[str], lost: list[str], fresh: list[str]
+) -> tuple[list[str], list[str]]:
+    """Take out what only lost or gained a space ("foot ball", "football")."""
+    joined, parted = _joins(before), _joins(after)
+    found = {part for word in fresh for part in joined.get(word, ())}
+    found.update(word for word in lost if word in parted)
+    gained = {part for word in lost for part in parted.get(word, ())}
+    gained.update(word for word in fresh if word in joined)
+    return [w for w in lost if w not in found], [w for w in fresh if w not in gained]
+
+
+def _joins(found: list[str]) -> dict[str, list[str]]:
+    """Return each two and three neighbours, written as one word."""
+    return {
+        "".join(found[i : i + size]): found[i : i + size]
+        for size in (2, 3)
+        for i in range(len(found) - size + 1)
+    }
+
+
+def _quotes(text: str) -> int:
+    return sum(text.count(mark) for mark in '"“”„«»')
+
+
+def _measures(found: list[str]) -> set[tuple[str, str]]:
+    """Return the numbers with the unit that follows each of them."""
+    return {(a, b) for a, b in pairwise(found) if is_number(a) and is_unit(b)}
+
+
+def _negated_other(before: list[str], after: list[str]) -> bool:
+    """Tell whether a negation moved to another word ("case without logo", "logo without case")."""
+    asked, got = _negated(before), _negated(after)
+    for negation, word in got:
+        meant = [w for n, w in asked if n == negation]
+        if meant and not any(w == word or close_spelling(w, word) for w in meant):
+            return True
+    return False
+
+
+def _negated(found: list[str]) -> list[tuple[str, str]]:
+    """Return each negation that is a word of its own with the next word of content."""
+    pairs = []
+    for index, token in enumerate(found):
+        if is_negation(token) and "-" not in token:
+            rest = (w for w in found[index + 1 :] if w not in FUNCTION_WORDS)
+            pairs.append((token, next(rest, "")))
+    return pairs
 
 
 def _is_exact(word: str) -> bool:

@@ -10,45 +10,84 @@ from middleware.errors import ConfigurationError
 
 from .language import is_foreign
 from .outcome import Reason
-from .terms import BOILERPLATE, FUNCTION_WORDS, is_identifier, tokens
+from .terms import BOILERPLATE, FUNCTION_WORDS, is_identifier, is_name, tokens
 
 __all__ = ["Admission", "holds_syntax"]
 
-_OPERATOR = re.compile(r"(?<!\S)(?:AND|OR|NOT|NEAR(?:/\d+)?|TO)(?!\S)")
+_OPERATOR = re.compile(r"(?<!\S)\(*(?:AND|OR|NOT|NEAR(?:/\d+)?)(?=[\s()]|$)")
 _SYNTAX = re.compile(
     r"""
       &&|\|\|                                   # boolean operators
-    | (?<!\S)[+!-](?=[\w"(])                    # +required, -excluded, !not
-    | (?<!\S)[A-Za-z_][\w.\-*]*:(?=[^\s/])      # field:value
+    | (?<!\S)\(*[+!-](?=[\w"(])                 # +required, -excluded, !not
+    | (?<!\S)\(*[A-Za-z_][\w.\-*]*:(?=[^\s/:])  # field:value
     | \*                                        # wildcard, match all
-    | \w\?\w                                    # single-character wildcard
+    | \w\?[a-z0-9]                              # single-character wildcard; not "so?It"
     | [\w"]~\d*(?!\S)                           # fuzzy and proximity
     | \w\^\d                                    # boost
-    | \[[^\]]*\sTO\s[^\]]*[\]}]                 # range
+    | \[[^\[\]]*\sTO\s[^\[\]]*[\]}]             # range
     | (?<!\S)/.+/(?!\S)                         # regular expression
     | \{!|\$\{|_val_|_query_                    # local parameters, templates
-    | [{}<>\\`|^]|==|!=|<=|>=|=>|->|;\s*$|;\S   # code
-    | \w\([^)\s]*\)                             # a call
-    | (?<!\S)\w+=\S                             # assignment, parameter
-    | (?<!\S)(?:def|class|import|return|SELECT|select)\s+\S+.*[(:;=*]
+    | [{}<>\\`|^]|==|!=|=>                      # code
+    | ;(?!(?:s|t|d|m|re|ll|ve)\b)\S|;\s*$       # a statement's end; not "didn;t"
+    | \w\((?:\)|[^)\s,.=_$"'(]*[,.=_$"'(][^)\s]*\))    # a call; not "item(s)", "O(n)"
+    | \w[._]\w+\([^)\s]*\)                     # os.remove(x)
+    | (?<!\S)\w+=\S|\w\s=\s\w|(?<!\S)\$[A-Za-z_]  # assignment, parameter, variable
+    | (?<!\S)(?:def\s+\w+\s*\(|class\s+\w+(?:\(\S*\))?:)
+    | ^(?:from\s+[\w.]+\s+import|import\s+[\w.]+\s+as)\s
+    | \bSELECT\b.+\bFROM\b|^select\s+\w+(?:\s*,\s*\w+)*\s+from\s+\w
+    | \b(?:INSERT\s+INTO|DELETE\s+FROM|UPDATE\s+\w+\s+SET)\b
     """,
     re.VERBOSE,
 )
-_NEGATIVE_NUMBER = re.compile(r"-\d")
-_QUOTED = re.compile(r'"[^"]*"|“[^”]*”|„[^“”]*[“”]|«[^»]*»')
+# A quotation mark behind a digit is an inch or a second, and one inside a word no opening.
+_QUOTED = re.compile(r"""(?<![^\s(+\-\[])"(?=\S)|(?<![\d\s])"[^"]*"|“[^”]*”|„[^“”]*[“”]|«[^»]*»""")
 _URL = re.compile(r"(?<!\S)(?:https?|ftp|file)://\S+", re.IGNORECASE)
+_NO_TEXT = re.compile("[\u2047\ufffd]")  # how unknown pieces and undecodable bytes are shown
 
 
 def holds_syntax(text: str) -> bool:
-    """Tell whether a text holds operators of a query language, or reads as code."""
-    return bool(_OPERATOR.search(text) and not text.isupper()) or bool(_SYNTAX.search(text))
+    """Tell whether a text holds operators of a query language, or reads as code.
+
+    A text all in capitals shouts rather than commands: its operators count unless it has
+    other function words too, and ``AND`` alone ("BLACK AND DECKER") never does.
+    """
+    if _SYNTAX.search(text):
+        return True
+    operators = _OPERATOR.findall(text)
+    if not operators or not text.isupper():
+        return bool(operators)
+    if all(operator.endswith("AND") for operator in operators):
+        return False
+    return not any(
+        token.casefold() in FUNCTION_WORDS and token not in {"AND", "OR"} for token in tokens(text)
+    )
 
 
 def _unencodable(text: str) -> bool:
     """Tell whether a text holds code points that are no text: surrogates, controls, private use."""
     if text.isascii():
         return not text.isprintable()
+    if _NO_TEXT.search(text):
+        return True
     return any(unicodedata.category(char) in {"Cc", "Cs", "Co", "Cn", "Cf"} for char in text)
+
+
+def _names_things(text: str) -> bool:
+    """Tell whether identifiers make up at least half of what a text is about.
+
+    Names that may as well be words (``iPhone``, ``G7``, ``ac/dc``) count only where the
+    text holds nothing else.
+    """
+    found = tokens(text)
+    content = [
+        token
+        for token in found
+        if token.casefold() not in FUNCTION_WORDS and token.casefold() not in BOILERPLATE
+    ]
+    exact = sum(is_identifier(token) and not is_name(token) for token in content)
+    if exact and 2 * exact >= len(content):
+        return True
+    return all(is_identifier(token) or is_name(token) for token in found)
 
 
 class Admission:
@@ -80,7 +119,7 @@ class Admission:
         self.max_chars = max_chars
         self.max_words = max_words
         self.languages = frozenset(languages)
-        self.revision = f"a1:{min_chars}:{max_chars}:{max_words}:{','.join(sorted(self.languages))}"
+        self.revision = f"a2:{min_chars}:{max_chars}:{max_words}:{','.join(sorted(self.languages))}"
 
     def check(self, text: str) -> Reason | None:
         """Return the reason to leave a normalized text alone, or ``None`` to admit it."""
@@ -92,24 +131,14 @@ class Admission:
             return Reason.TOO_LONG
         if _unencodable(text):
             return Reason.UNENCODABLE
-        if _QUOTED.search(text) or (text.count('"') == 1 and text.startswith('"')):
-            return Reason.QUOTED
         if _URL.search(text):
             return Reason.IDENTIFIER
-        found = tokens(text)
-        if not found:
+        if holds_syntax(text) or not tokens(text):
             return Reason.SYNTAX
-        identifiers = [token for token in found if is_identifier(token)]
-        if identifiers:
-            content = [
-                token
-                for token in found
-                if token.casefold() not in FUNCTION_WORDS and token.casefold() not in BOILERPLATE
-            ]
-            if 2 * len(identifiers) >= len(content):
-                return Reason.IDENTIFIER
-        if holds_syntax(text):
-            return Reason.SYNTAX
+        if _QUOTED.search(text):
+            return Reason.QUOTED
+        if _names_things(text):
+            return Reason.IDENTIFIER
         if not any(char.isalpha() for char in text):
             return Reason.IDENTIFIER
         if sum(char.isalnum() for char in text) < self.min_chars:

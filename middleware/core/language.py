@@ -9,21 +9,23 @@ a borrowed word. The function words are the most frequent ones of each language.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 
 from .terms import FUNCTION_WORDS, word_parts
 
-__all__ = ["foreign_script", "is_foreign"]
+__all__ = ["foreign_script", "is_foreign", "scripts_of"]
 
 _FUNCTION_WORDS = {
     "de": "der die das und für mit nicht ein eine einen einer auf ist von zu im den dem wie ich "
-    "auch bei nach oder ohne wo kann aus sind über zum zur was welche wird",
+    "auch bei nach oder ohne wo kann aus sind über zum zur was welche wird zwischen",
     "fr": "le les des du une et est pour dans avec sur pas qui que au aux sans ou je vous nous "
-    "comment quel quelle où meilleur cette ce mon sont par",
+    "comment quel quelle où meilleur cette ce mon sont par la de en",
     "es": "el los las del una para con por que en es cómo como dónde qué cuál sin mejor y al sus "
-    "más está son mi",
+    "más está son mi la de",
     "it": "il gli dei della delle per con che di una non come dove sono nel nella è senza alla "
-    "dal più migliore",
-    "pt": "os dos das uma para com que em não como onde um qual melhor na no da são mais sem ao",
+    "dal più migliore la le da un al",
+    "pt": "os dos das uma para com que em não como onde um qual melhor na no da são mais sem ao "
+    "de minha meu",
     "nl": "het een van voor met niet en op zijn hoe waar wat deze naar zonder bij ik aan ook",
     "sv": "och för med inte en ett den det som på är av hur var utan jag till att",
     "da": "og til med ikke en et den det som på er af hvordan hvor uden jeg",
@@ -36,14 +38,45 @@ _FUNCTION_WORDS = {
     "id": "dan di yang untuk dengan tidak cara apa dari ini itu adalah",
 }
 _BY_LANGUAGE = {code: frozenset(text.split()) for code, text in _FUNCTION_WORDS.items()}
-# Words that an English query may well hold: they count only beside clearer evidence.
+# Words that an English query may well hold (their Zipf frequency in English text is 3.3 or
+# more, by wordfreq 3.1): each counts for half, and one alone is no evidence.
 _AMBIGUOUS = frozenset(
     "die den was war des en es me par an man in on no of la le de a i per con van do as to com da "
-    "el is so at men most all hat am du mi non una bin los las et is son more que sin mon art "
-    "ce y s z w v na se se je ne sur di al dal il gli mit und das det den hoe wat op om ut en ett "
-    "til for med er par pas ou or est sans sins do ai au aux des for all nu cum ce din via dos em "
-    "um os na com ja on ei se".split()
+    "el is so at men most all hat am du mi non una bin los las et son more que sin mon art "
+    "ce y s z w v na se je ne sur di al dal il gli mit und das det hoe wat op om ut en ett "
+    "til for med er pas ou or est sans sins ai au aux nu cum din via dos em um os ja ei "
+    "im von der dem wo aus ist comment les pour une qui dans del por come dove che dei nel "
+    "un über oder wie auf ao met till var av af og tai co pro ve bu cu dan yang cara apa od como "
+    "sus mais sem ini são".split()
 )
+# Particles of names ("los angeles", "oscar de la renta", "van der waals").
+_PARTICLES = frozenset("los las la le les de del der den van von el di da du des san al".split())
+# Letters that borrowed words and names seldom bring into English, beyond those of West
+# European languages: Polish, Czech, Turkish, Romanian, Hungarian, Baltic, Vietnamese.
+_RARE_LETTERS = frozenset("ąćęłńśźżčďěňřšťůžğışőűășțđơưāēģīķļņū") | frozenset(
+    map(chr, range(0x1EA0, 0x1EFA))
+)
+# The script of each language that is not written in Latin letters.
+_SCRIPTS = {
+    **dict.fromkeys(("ru", "uk", "bg", "sr", "mk", "be", "kk"), frozenset({"CYRILLIC"})),
+    **dict.fromkeys(("ar", "fa", "ur"), frozenset({"ARABIC"})),
+    **dict.fromkeys(("hi", "mr", "ne"), frozenset({"DEVANAGARI"})),
+    "zh": frozenset({"CJK"}),
+    "ja": frozenset({"CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA"}),
+    "ko": frozenset({"HANGUL", "CJK"}),
+    "el": frozenset({"GREEK"}),
+    "he": frozenset({"HEBREW"}),
+    "th": frozenset({"THAI"}),
+}
+
+
+def scripts_of(languages: Iterable[str]) -> frozenset[str]:
+    """Return the scripts in which ``languages`` (ISO 639-1 codes) are written."""
+    return frozenset().union(*(_SCRIPTS.get(code, frozenset({"LATIN"})) for code in languages))
+
+
+def _script(letter: str) -> str:
+    return "LATIN" if letter.isascii() else unicodedata.name(letter, "?").split(" ", 1)[0]
 
 
 def foreign_script(text: str, scripts: frozenset[str] = frozenset({"LATIN"})) -> bool:
@@ -55,30 +88,42 @@ def foreign_script(text: str, scripts: frozenset[str] = frozenset({"LATIN"})) ->
     for char in text:
         if char.isalpha():
             letters += 1
-            if char > "\x7f" and unicodedata.name(char, "?").split(" ", 1)[0] not in scripts:
-                foreign += 1
+            foreign += _script(char) not in scripts
     return foreign * 2 > letters
 
 
 def is_foreign(text: str, languages: frozenset[str] = frozenset({"en"})) -> bool:
     """Tell whether a text is plainly in none of ``languages`` (ISO 639-1 codes).
 
-    Only Latin script is told apart by words; any other script is foreign to ``en``.
+    A script that none of them is written in is foreign. Languages in Latin script are told
+    apart where English is among ``languages``: by function words that English lacks, by
+    several that it may hold, or by letters that most words have and English has not.
     """
-    if text.isascii() is False and foreign_script(text):
+    scripts = scripts_of(languages)
+    if ("LATIN" not in scripts or not text.isascii()) and foreign_script(text, scripts):
         return True
     parts = word_parts(text)
     if not parts or "en" not in languages:
         return False
     english = sum(part in FUNCTION_WORDS for part in parts)
     accented = sum(not part.isascii() for part in parts)
+    if accented and languages == {"en"}:
+        rare = sum(not _RARE_LETTERS.isdisjoint(part) for part in parts)
+        if rare >= 2 and 2 * rare >= len(parts) and not english:
+            return True
     best = 0.0
     for code, known in _BY_LANGUAGE.items():
-        hits = {part for part in parts if part in known}
-        score = sum(0.5 if part in _AMBIGUOUS else 1.0 for part in hits)
+        hits = known.intersection(parts)
+        doubtful = hits & _AMBIGUOUS
+        score = len(hits) - 0.5 * len(doubtful)
         if code in languages:
             english += int(score)
-        else:
+        elif (
+            hits != doubtful
+            or len(hits) > 2
+            or sum(len(word) > 1 for word in hits - _PARTICLES) > 1
+        ):
             best = max(best, score)
-    evidence = best + 0.5 * accented
-    return evidence >= 1.0 and evidence > english and best + accented >= 0.2 * len(parts)
+    evidence = best + 0.5 * accented if best else 0.0
+    enough = best > english if english else evidence >= 1.0
+    return enough and best + accented >= 0.2 * len(parts)

@@ -12,8 +12,11 @@ __all__ = [
     "BOILERPLATE",
     "FUNCTION_WORDS",
     "is_identifier",
+    "is_name",
     "is_negation",
     "is_number",
+    "is_protected",
+    "is_unit",
     "protected_terms",
     "tokens",
     "words",
@@ -74,7 +77,9 @@ _IDENTIFIER = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+_LONGEST_WORD = 64  # characters; beyond, a token is a key, a hash or no text at all
 _CAMEL = re.compile(r"[a-z]+[a-z0-9]*(?:[A-Z][a-z0-9]+)+|(?:[A-Z][a-z0-9]+){2,}[A-Z]?")
+_NAME = re.compile(r"[^\W\d_]{1,4}/[^\W\d_]{1,4}|(?=\w?\w?\d)[^\W_]{2,3}")
 # Letters and digits in turn, upper case or joined by hyphens: a stock or part number.
 _PART_NUMBER = re.compile(
     r"(?=[^a-z]*\d)(?=[^a-z]*[A-Z])[A-Z0-9]+(?:[-_./][A-Z0-9]+)*"
@@ -115,7 +120,13 @@ BOILERPLATE = frozenset(
     "possible sure curious today now bring pull fetch display buy buying purchase order ordering "
     "shop shopping sell "
     "i'm i'd i've i'll im ive id you're you've let's what's whats where's how's it's its that's "
-    "there's who's right wait sorry no-problem appreciate appreciated great good nice best".split()
+    "there's who's right wait sorry no-problem appreciate appreciated great good nice best "
+    "uhm excuse alright cheers grateful asap somewhere anywhere morning evening afternoon everyone "
+    "assistant librarian moment browse check identify locate retrieve send mention read learn "
+    "known written published done writing boss friend told work research studies study reports "
+    "report resources literature references publications results result page pages website "
+    "websites topic query google dealing deal deals describing discussing describes discussions "
+    "descriptions urgent places u many much dig document".split()
 )
 """Words of a request that say something to the listener rather than about the thing searched."""
 
@@ -125,8 +136,8 @@ def tokens(text: str) -> list[str]:
     found = []
     for raw in text.split():
         token = raw.strip(_TRIM)
-        if len(token) > 1 and token[-1] == "." and token.count(".") == 1:
-            token = token[:-1]
+        if len(token) > 1 and token[-1] == "." and (token.count(".") == 1 or token[-2] == "."):
+            token = token.rstrip(".").rstrip(_TRIM)  # an end of sentence, not of "u.s."
         if token:
             found.append(token)
     return found
@@ -144,11 +155,21 @@ def word_parts(token: str) -> list[str]:
 
 def is_identifier(token: str) -> bool:
     """Tell whether a token names one thing exactly: a SKU, EAN, URL, path, symbol, hash, c++."""
+    if len(token) > _LONGEST_WORD:
+        return True
     if _KNOWN_COMPOUND.fullmatch(token) or is_number(token):
         return token.isdigit() and len(token) >= 7
     return bool(
         _IDENTIFIER.fullmatch(token) or _CAMEL.fullmatch(token) or _PART_NUMBER.fullmatch(token)
     )
+
+
+def is_name(token: str) -> bool:
+    """Tell whether a token is a name as much as a word: ``iPhone``, ``G7``, ``ac/dc``.
+
+    Some are identifiers too, but words beside them may well be meant as words.
+    """
+    return bool(_NAME.fullmatch(token) or _CAMEL.fullmatch(token))
 
 
 def is_number(token: str) -> bool:
@@ -170,6 +191,11 @@ def is_unit(token: str) -> bool:
 def has_digit(token: str) -> bool:
     """Tell whether a token holds a digit."""
     return bool(_HAS_DIGIT.search(token))
+
+
+def is_protected(token: str) -> bool:
+    """Tell whether a token is a number, a negation or an identifier."""
+    return is_number(token) or has_digit(token) or is_negation(token) or is_identifier(token)
 
 
 def protected_terms(text: str) -> list[str]:

@@ -1,0 +1,130 @@
+"""What of a text is the request around a query, so that a rewrite may leave it out.
+
+"Could you show me papers on drill bits, thanks" asks for "drill bits". The words that make
+up such a request are common ones, and each can be meant as such ("paper towels", "bit",
+"best buy", "display case"): a list of words alone would lose head nouns. So it counts where
+a word stands. The request is at the front or at the end, in an unbroken run of request
+words; its nouns never touch the query's own words; inside the query only grammar may go.
+"""
+
+from __future__ import annotations
+
+import re
+
+from .terms import BOILERPLATE, FUNCTION_WORDS, is_protected, words
+
+__all__ = ["may_go", "without_courtesy"]
+
+# Words that may go wherever they stand.
+_FILLERS = frozenset("um uh uhm er erm hmm please pls plz thanks thx thankyou kindly".split())
+# Request words that ask; one beside the query's own words goes only after another of the
+# request ("can you list"), as it may be the query's ("list comprehension").
+_VERBS = frozenset(
+    "show tell give find look looking looked search searching searched want wants wanted wanting "
+    "need needs needed needing hope hoping try trying tried help helps know recommend suggest list "
+    "provide explain describe discuss see bring pull fetch get buy buying purchase order ordering "
+    "shop shopping sell ask asking wonder wondering browse check identify locate retrieve send "
+    "mention make have read learn hello hi hey dear well okay ok alright so oh sorry "
+    "listen right now i'm i'd i've i'll im id what's whats where's how's it's its let's "
+    "anyone like many much dig u concerning regarding describing discussing google cheers "
+    "interested".split()
+)
+# Words that end a request and may stand beside the query there, if the query is no title.
+_CLOSING = frozenset("today now right somewhere asap anywhere cheers".split())
+# Pronouns and particles that are titles by themselves ("it movie", "the who", "up").
+_TITLES = frozenset("it us up her him them you out".split())
+_PARTICLES = frozenset("up off out down on".split())
+# What a single letter names, and what "a" and "I" behind it are therefore part of.
+_LETTERED = frozenset(
+    "vitamin hepatitis type grade class influenza plan series level factor group section part war "
+    "phase stage model size".split()
+)
+_COURTESY = re.compile(
+    r"^(?:hi|hello|hey|ok|okay|dear) (?:there|everyone|all|guys|assistant|librarian)\b"
+    r"|^(?:hi|hello|hey|ok|okay|so|well|oh|alright|right|now|listen|sorry)(?=\s?[,.!-]+\s)"
+    r"|\b(?:good (?:morning|evening|afternoon)|excuse me|quick question|thanks (?:a lot|in advance)"
+    r"|thank you(?: (?:so|very) much)?|many thanks|right now|as soon as possible"
+    r"|(?:would be|much) (?:appreciated|grateful|great|nice)|is that possible|if possible"
+    r"|if you (?:do not|don['’]?t) mind|if you have (?:any|it)|if you can|when you have a moment"
+    r"|(?:any|some) (?:ideas|suggestions|help)|let me know|you know|or something(?: like that)?"
+    r"|and so on|or so|i (?:guess|think|wonder)|not sure if you can help|my boss asked me"
+    r"|i (?:can['’]?t|cannot) find it anywhere|i (?:do not|don['’]?t) know where to start)\b",
+    re.IGNORECASE,
+)
+
+
+def without_courtesy(text: str) -> str:
+    """Return a text without the set phrases of courtesy that it holds."""
+    return _COURTESY.sub(" ", text)
+
+
+def may_go(text: str) -> list[tuple[str, bool]]:
+    """Return the words of a text, case-folded, each with whether a rewrite may leave it out."""
+    polite: list[bool] = []
+    found: list[str] = []
+    start = 0
+    for phrase in _COURTESY.finditer(text):
+        for piece, is_polite in ((text[start : phrase.start()], False), (phrase.group(), True)):
+            fresh = words(piece)
+            found += fresh
+            polite += [is_polite] * len(fresh)
+        start = phrase.end()
+    rest = words(text[start:])
+    found += rest
+    polite += [False] * len(rest)
+    return list(zip(map(str.casefold, found), _judge(found, polite, text.isupper()), strict=True))
+
+
+def _judge(found: list[str], polite: list[bool], shouting: bool) -> list[bool]:
+    low = [word.casefold() for word in found]
+    own: list[bool] = []  # words of the query itself
+    for index, word in enumerate(found):
+        before = low[index - 1] if index else ""
+        own.append(
+            not polite[index]
+            and (
+                (low[index] not in FUNCTION_WORDS and low[index] not in BOILERPLATE)
+                or is_protected(word)
+                or (len(word) > 1 and word.isupper() and not shouting)  # "US", "IT", "WHO"
+                or (low[index] == "us" and before == "the")
+                or (low[index] in {"a", "i"} and before in _LETTERED)
+                or (low[index] in _PARTICLES and index > 0 and own[-1] and _glued(low, index))
+                # "pull up bar", but "can you pull up"
+                or (index < 2 and _phrasal(low))
+            )
+        )
+    if not any(own):
+        return [word in _FILLERS or courteous for word, courteous in zip(low, polite, strict=True)]
+    front, back = own.index(True), len(own) - 1 - own[::-1].index(True)
+    many = sum(own) > 2
+    result = []
+    for index, word in enumerate(low):
+        if polite[index] or word in _FILLERS:
+            result.append(True)
+        elif own[index]:
+            result.append(False)
+        elif word in FUNCTION_WORDS:
+            alone = (index == 0 and front == 1) or (index == back + 1 == len(low) - 1)
+            result.append(not (alone and word in _TITLES))
+        elif index < front:
+            asks = any(w in FUNCTION_WORDS or w in _VERBS for w in low[:index])
+            after = low[index + 1]
+            leads = after in FUNCTION_WORDS or after.endswith("ing")
+            leads = leads or (word in _VERBS and after in _VERBS)
+            inside = index + 1 < front
+            result.append((inside and (asks or leads)) or (word in _VERBS and asks))
+        elif index > back:
+            result.append(index - 1 > back or (word in _CLOSING and many))
+        else:
+            result.append(False)
+    return result
+
+
+def _phrasal(low: list[str]) -> bool:
+    """Tell whether a text starts with a verb and its particle, then a noun ("pull up bar")."""
+    return len(low) > 2 and low[0] in _VERBS and low[1] in _PARTICLES and _glued(low, 1)
+
+
+def _glued(low: list[str], index: int) -> bool:
+    """Tell whether a particle stands between two words of the query ("pull up bar")."""
+    return low[index] != "on" and index + 1 < len(low) and low[index + 1] not in FUNCTION_WORDS
