@@ -202,8 +202,10 @@ def _server(factory: str) -> Iterator[int]:
 def _serve(factory: str, pipe: Any) -> None:
     import uvicorn
 
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
+    from middleware.serving import bound_socket
+
+    listener = bound_socket("127.0.0.1", 0)
+    listener.listen(128)  # connections wait from now on, however long the app takes to start
     pipe.send(listener.getsockname()[1])
     config = uvicorn.Config(globals()[factory](), log_level="warning", access_log=False)
     uvicorn.Server(config).run(sockets=[listener])

@@ -233,12 +233,14 @@ class Reformulator:
         if isinstance(entered, Reformulation):
             return self._done(ask, entered)
         flight, source = entered
-        timer = self._clock.call_at(ask.deadline.at, lambda: _resolve(future, None))
         try:
-            landing = await future
+            timer = self._clock.call_at(ask.deadline.at, lambda: _resolve(future, None))
+            try:
+                landing = await future
+            finally:
+                timer.cancel()
         finally:
-            timer.cancel()
-            flight.waiters.pop(wake, None)
+            self._leave(flight, wake)
         return self._done(ask, self._landed(ask, landing, source))
 
     def reformulate_sync(
@@ -272,7 +274,7 @@ class Reformulator:
                 while not landings and not ask.deadline.passed(self._clock.now()):
                     self._clock.wait(arrived, ask.deadline.at)
         finally:
-            flight.waiters.pop(wake, None)
+            self._leave(flight, wake)
         return self._done(ask, self._landed(ask, landings[0] if landings else None, source))
 
     def _ask(
@@ -293,18 +295,15 @@ class Reformulator:
             # What is known of a text in shadow mode is what replace mode would do with it.
             keyed = Mode.REPLACE if chosen is Mode.SHADOW else chosen
             key = MemoKey(normalize(text), self._engine_key, self._policy, keyed, scope)
-            ask = _Ask(
-                text,
-                key,
-                chosen,
-                started,
-                Deadline.after(started, self.budget if budget is None else budget),
-                cached,
-                stored,
-            )
             # A text that is in the memo has passed the same admission before, so that the
             # memo can be asked first: its answer is the quicker one.
             verdict = self.memo.get(key, started) if cached else None
+            if verdict is not None and chosen is not Mode.SHADOW:
+                timings = Timings(self._clock.now() - started)
+                return self._tell(conclude(text, verdict, chosen, Source.MEMO, timings), chosen)
+            seconds = self.budget if budget is None else budget
+            deadline = Deadline.after(started, seconds)
+            ask = _Ask(text, key, chosen, started, deadline, cached, stored)
             if verdict is not None:
                 return self._done(ask, conclude(text, verdict, chosen, Source.MEMO))
             reason = self.admission.check(key.text)
@@ -325,7 +324,9 @@ class Reformulator:
         reason: Reason | None = None
         try:
             with self._desk:
+                self._worker.start()
                 now = self._clock.now()
+                self._lanes.sort_out(now)
                 flight = self._flights.get(ask.key)
                 source = Source.ENGINE if flight is None else Source.SHARED
                 if flight is None:
@@ -343,7 +344,6 @@ class Reformulator:
                     reason = None if shadow else self._lanes.rejoin(flight, ask.deadline, now)
                     if reason is None:
                         self._hold(flight, ask, wake)
-                self._worker.start()
                 self._clock.notify(self._desk)
         except Exception:
             _log.exception("a text could not be put before the engine")
@@ -360,6 +360,10 @@ class Reformulator:
         else:
             flight.waiters[wake] = (ask.deadline, wake)
 
+    def _leave(self, flight: Flight, wake: Wake) -> None:
+        with self._desk:
+            flight.waiters.pop(wake, None)
+
     def _landed(self, ask: _Ask, landing: Landing | None, source: Source) -> Reformulation:
         if landing is None or (landing.verdict is None and landing.reason is None):
             return Reformulation.untouched(ask.original, Reason.TIMEOUT)
@@ -371,14 +375,17 @@ class Reformulator:
 
     def _done(self, ask: _Ask, reformulation: Reformulation) -> Reformulation:
         """Put the total time on a decision and tell it."""
-        before = reformulation.timings
-        total = Timings(self._clock.now() - ask.started, before.queue, before.engine)
-        reformulation = replace(reformulation, timings=total)
+        total = self._clock.now() - ask.started
+        # The flight may have begun before this caller came.
+        engine = min(total, reformulation.timings.engine)
+        queue = min(total - engine, reformulation.timings.queue)
+        timings = Timings(total, queue, engine)
+        reformulation = replace(reformulation, timings=timings)
         if ask.mode is not Mode.SHADOW:
             return self._tell(reformulation, ask.mode)
         if reformulation.reason is not Reason.SHADOW:  # else told when the engine has answered
             self._tell(reformulation, ask.mode)
-        return Reformulation.untouched(ask.original, Reason.SHADOW, timings=total)
+        return Reformulation.untouched(ask.original, Reason.SHADOW, timings=timings)
 
     def _shadowed(self, ask: _Ask, landing: Landing) -> None:
         """Tell what a text in shadow mode would have become."""
@@ -415,6 +422,7 @@ class Reformulator:
         """Start anew in a forked child: threads and locks did not come along, the memo did."""
         if self._pid != os.getpid():
             self.memo.renew_lock()
+            self._breaker.release()  # the probe was lent to a call of the parent's
             self._set_up()
 
 
