@@ -13,20 +13,30 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from middleware.engines.base import Answer
+from middleware.errors import ConfigurationError
 
 __all__ = ["ManualClock", "ScriptedEngine"]
 
 _PATIENCE = 10.0  # real seconds until a thread that does not come to rest fails the test
+_ROUNDING = 1e-9  # seconds by which sums of floats may miss the same point in time
 
 
 @dataclass(eq=False)
 class _ManualTimer:
     when: float
     callback: Callable[[], None]
+    loop: asyncio.AbstractEventLoop
     live: bool = True
 
     def cancel(self) -> None:
         self.live = False
+
+    def fire(self) -> None:
+        self.live = False
+        if self.loop is asyncio.get_running_loop():
+            self.callback()
+        elif not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self.callback)
 
 
 @dataclass(eq=False)
@@ -34,12 +44,16 @@ class _Waiting:
     thread: threading.Thread
     condition: threading.Condition
     until: float | None
+    tracked: bool
     awake: bool = False
 
 
 @dataclass(eq=False)
 class ManualClock:
     """A :class:`~middleware.runtime.clock.Clock` whose seconds pass when the test says so.
+
+    Threads that were started through :meth:`spawn` are waited for; a test that calls
+    something blocking on a thread of its own starts it there too, to be exact.
 
     Concurrency: :meth:`advance` and :meth:`settle` are for one task of the test; the rest
     is for any thread. Errors: :class:`AssertionError` when a thread does not come to rest.
@@ -57,8 +71,8 @@ class ManualClock:
         return self.seconds
 
     def call_at(self, when: float, callback: Callable[[], None]) -> _ManualTimer:
-        """Call back within :meth:`advance`, once the time has come."""
-        timer = _ManualTimer(when, callback)
+        """Call back on the running event loop within :meth:`advance`, once the time has come."""
+        timer = _ManualTimer(when, callback, asyncio.get_running_loop())
         with self._monitor:
             self._timers.append(timer)
         return timer
@@ -83,23 +97,24 @@ class ManualClock:
     def wait(self, condition: threading.Condition, until: float | None = None) -> None:
         """Wait on a held condition until it is notified or ``until`` is reached."""
         thread = threading.current_thread()
-        entry = _Waiting(thread, condition, until)
         with self._monitor:
-            if self._released or (until is not None and until <= self.seconds):
-                return
+            if until is not None:
+                if self._released:
+                    self.seconds = max(self.seconds, until)
+                if until <= self.seconds:
+                    return
             tracked = thread in self._busy
+            entry = _Waiting(thread, condition, until, tracked)
             self._busy.discard(thread)
             self._waiting.append(entry)
             self._monitor.notify_all()
         while not entry.awake:
             condition.wait()
-        if tracked:
-            with self._monitor:
-                self._busy.add(thread)
 
     def notify(self, condition: threading.Condition) -> None:
         """Wake all who wait on a held condition."""
-        self._wake([entry for entry in self._waiting if entry.condition is condition])
+        with self._monitor:
+            self._wake([entry for entry in self._waiting if entry.condition is condition])
         condition.notify_all()
 
     def sleep(self, seconds: float) -> None:
@@ -114,11 +129,11 @@ class ManualClock:
         """Let time pass, stopping at each point where something is due."""
         end = self.seconds + seconds
         await self.settle()
-        while (due := self._next_due()) is not None and due <= end:
+        while (due := self._next_due()) is not None and due <= end + _ROUNDING:
             self.seconds = max(self.seconds, due)
             self._fire()
             await self.settle()
-        self.seconds = end
+        self.seconds = max(self.seconds, end)
 
     async def settle(self) -> None:
         """Wait until all threads wait and the event loop has done what they asked of it."""
@@ -133,21 +148,29 @@ class ManualClock:
                     return
 
     def release(self) -> None:
-        """End all waiting for good, so that threads can end; for a test's last step."""
+        """Let whoever waits for a time have it at once, from now on; for a test's last step.
+
+        Waiting for a notification goes on, so that threads can still be told to end.
+        """
         with self._monitor:
             self._released = True
-            waiting = list(self._waiting)
-        for entry in waiting:
+            timed = [entry for entry in self._waiting if entry.until is not None]
+        self._call(timed)
+
+    def _call(self, entries: Sequence[_Waiting]) -> None:
+        for entry in entries:
             with entry.condition:
-                self._wake([entry])
+                with self._monitor:
+                    self._wake([entry])
                 entry.condition.notify_all()
 
     def _wake(self, entries: Sequence[_Waiting]) -> None:
-        with self._monitor:
-            for entry in entries:
-                if not entry.awake:
-                    entry.awake = True
-                    self._waiting.remove(entry)
+        """Mark as awake and, from this very moment, as busy; the monitor is held."""
+        for entry in entries:
+            if not entry.awake:
+                entry.awake = True
+                self._waiting.remove(entry)
+                if entry.tracked:
                     self._busy.add(entry.thread)
 
     def _next_due(self) -> float | None:
@@ -160,16 +183,11 @@ class ManualClock:
     def _fire(self) -> None:
         with self._monitor:
             timers = [t for t in self._timers if t.live and t.when <= self.seconds]
-            waiting = [
-                w for w in self._waiting if w.until is not None and w.until <= self.seconds
-            ]
+            waiting = [w for w in self._waiting if w.until is not None and w.until <= self.seconds]
         for timer in sorted(timers, key=lambda t: t.when):
-            timer.cancel()
-            timer.callback()
-        for entry in waiting:
-            with entry.condition:
-                self._wake([entry])
-                entry.condition.notify_all()
+            if timer.live:  # an earlier one may have called it off
+                timer.fire()
+        self._call(waiting)
 
 
 @dataclass(eq=False)
@@ -179,6 +197,7 @@ class ScriptedEngine:
     ``script`` gives the answer to a text (texts it does not hold come back as they are) or
     an exception to raise. A call takes ``delay`` seconds of ``clock`` in ``steps`` steps, and
     asks between them whether it is still wanted. ``calls`` are the texts of each call.
+    Errors: :class:`ConfigurationError` for a delay without a clock, or no step.
     """
 
     script: Mapping[str, Answer | BaseException] | Callable[[str], Answer | BaseException] = field(
@@ -191,15 +210,20 @@ class ScriptedEngine:
     revision: str = "1"
     calls: list[list[str]] = field(default_factory=list)
 
-    def generate(
-        self, texts: Sequence[str], cancelled: Callable[[int], bool]
-    ) -> Sequence[Answer]:
+    def __post_init__(self) -> None:
+        if self.delay and self.clock is None:
+            raise ConfigurationError(f"scripted engine: a delay ({self.delay} s) needs a clock")
+        if self.steps < 1:
+            raise ConfigurationError(f"scripted engine: steps ({self.steps}) must be at least 1")
+
+    def generate(self, texts: Sequence[str], cancelled: Callable[[int], bool]) -> Sequence[Answer]:
         """Answer each text from the script."""
         self.calls.append(list(texts))
         cut: set[int] = set()
         if self.delay and self.clock is not None:
-            for _ in range(self.steps):
-                self.clock.sleep(self.delay / self.steps)
+            start = self.clock.now()
+            for step in range(1, self.steps + 1):
+                self.clock.sleep(start + self.delay * step / self.steps - self.clock.now())
                 cut |= {i for i in range(len(texts)) if i not in cut and cancelled(i)}
                 if len(cut) == len(texts):
                     break

@@ -63,7 +63,10 @@ class SystemClock:
 
     def wait(self, condition: threading.Condition, until: float | None = None) -> None:
         """Wait on a held condition."""
-        condition.wait(None if until is None else max(0.0, until - self.now()))
+        if until is None:
+            condition.wait()
+        else:
+            condition.wait(min(max(0.0, until - self.now()), threading.TIMEOUT_MAX))
 
     def notify(self, condition: threading.Condition) -> None:
         """Wake all who wait on a held condition."""

@@ -13,15 +13,19 @@ class _Forgetful(Protocol):
     def forget(self) -> None: ...
 
 
+_known: weakref.WeakSet[_Forgetful] = weakref.WeakSet()
+
+
 def forget_at_fork(thing: _Forgetful) -> None:
     """Have ``thing.forget()`` called in every forked child, without keeping it alive."""
-    if not hasattr(os, "register_at_fork"):  # no fork on this system
-        return
-    reference = weakref.ref(thing)
+    _known.add(thing)
 
-    def in_child() -> None:
-        living = reference()
-        if living is not None:
-            living.forget()
 
-    os.register_at_fork(after_in_child=in_child)
+def _in_child() -> None:
+    for thing in list(_known):
+        thing.forget()
+
+
+if hasattr(os, "register_at_fork"):  # not on systems without fork
+    # Once for all of them: what is registered can never be taken back.
+    os.register_at_fork(after_in_child=_in_child)

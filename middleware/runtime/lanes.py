@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from middleware.core.breaker import Breaker
+from middleware.core.breaker import Breaker, BreakerState
 from middleware.core.cost_model import CostModel
 from middleware.core.deadline import Deadline
 from middleware.core.outcome import Reason
@@ -25,6 +25,12 @@ __all__ = ["NOTHING", "Lanes", "Limits"]
 
 NOTHING = Landing()
 """How a flight ends that never came to an answer."""
+
+_MAX_ATTEMPTS = 3
+"""How often a late flight that has to give way is begun."""
+
+_SOUNDING = 1.0
+"""Seconds without an engine call until one is made only to learn how quick the engine is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,7 @@ class Lanes:
         self.running: list[Flight] = []
         self.outbox: deque[tuple[Wake, Landing]] = deque()
         self._since = 0.0
+        self._idle_since = 0.0
 
     def submit(self, flight: Flight, now: float) -> Reason | None:
         """Take an opened flight, or return why its first caller should not wait for it.
@@ -82,8 +89,32 @@ class Lanes:
             self.live.append(flight)
         else:
             flight.waiters.clear()
+            # Without late fills, a prediction that turns all away would never be put right.
+            idle = not (self.running or self.live or self.late)
+            flight.sounding = idle and now - self._idle_since >= _SOUNDING
             self.put_late(flight)
         return reason
+
+    def sort_out(self, now: float) -> None:
+        """Take what nobody waits for any more out of the live lane."""
+        for flight in [f for f in self.live if not f.awaited(now)]:
+            self.live.remove(flight)
+            self.put_late(flight)
+
+    def take_back(self, flight: Flight, now: float) -> None:
+        """Take a flight that gave way back into a lane, or drop it after too many attempts."""
+        if flight.closed:
+            return
+        if flight.awaited(now):  # somebody came while it was stopping
+            if len(self.live) < self._limits.live:
+                self.live.appendleft(flight)
+                return
+            self.outbox.extend(self._flights.release(flight, Landing(reason=Reason.OVERLOADED)))
+        flight.attempts += 1
+        if flight.attempts < _MAX_ATTEMPTS:
+            self.put_late(flight, first=True)
+        else:
+            self.drop([flight])
 
     def rejoin(self, flight: Flight, deadline: Deadline, now: float) -> Reason | None:
         """Take another caller of a flight, bringing it forward, or say why not to wait."""
@@ -126,7 +157,7 @@ class Lanes:
 
     def put_late(self, flight: Flight, *, first: bool = False) -> None:
         """Put a flight into the late lane; the oldest makes room, as it is least asked for."""
-        if not flight.fill or self._limits.late == 0:
+        if not flight.worthwhile or self._limits.late == 0:
             self.drop([flight])
             return
         if first:
@@ -140,6 +171,7 @@ class Lanes:
         """End flights without an answer."""
         for flight in flights:
             if flight.probe:
+                flight.probe = False
                 self.breaker.release()
             self.close(flight, NOTHING)
 
@@ -149,6 +181,7 @@ class Lanes:
 
     def next_batch(self, now: float) -> list[Flight]:
         """Take the flights to run next, none where there is nothing to do."""
+        self.sort_out(now)
         for flight in list(self.live):
             deadline = flight.deadline()
             if now + self.cost.predict(flight.tokens) > deadline.at:
@@ -176,12 +209,43 @@ class Lanes:
 
     def ended(self, now: float) -> None:
         """Take note that the engine runs nothing; what neither ended nor waits again is dropped."""
-        batch, self.running, self._since = self.running, [], now
+        batch, self.running, self._idle_since = self.running, [], now
         self.drop(f for f in batch if not (f.closed or f in self.live or f in self.late))
 
     def clear(self) -> None:
-        """Drop all that waits."""
-        waiting = [*self.live, *self.late]
+        """Drop all that waits or runs; the engine call under way is for nobody from then on."""
+        flights = [*self.live, *self.late, *self.running]
         self.live.clear()
         self.late.clear()
-        self.drop(waiting)
+        self.drop(flights)
+
+    def failed(self, flight: Flight, now: float) -> None:
+        """Take note that the engine failed on a flight; an opened breaker empties the lanes."""
+        self._record(flight.probe, now, failed=True)
+        flight.probe = False
+        self.close(flight, Landing(reason=Reason.ENGINE_ERROR))
+        if self.resting(now):
+            for lane in (self.live, self.late):
+                for other in [f for f in lane if not f.probe]:
+                    lane.remove(other)
+                    self.close(other, Landing(reason=Reason.BREAKER_OPEN))
+
+    def answered(self, batch: list[Flight], elapsed: float, now: float, *, complete: bool) -> None:
+        """Take note that the engine came back; ``complete`` unless all gave way."""
+        tokens = sum(flight.tokens for flight in batch)
+        # A call cut short only tells something where it took longer than expected.
+        if complete or elapsed > self.cost.predict(tokens):
+            self.cost.observe(tokens, elapsed)
+        self._record(any(flight.probe for flight in batch), now, failed=False)
+        for flight in batch:
+            flight.probe = False
+
+    def resting(self, now: float) -> bool:
+        """Tell whether the breaker keeps calls from the engine."""
+        return self.breaker.state(now) is not BreakerState.CLOSED
+
+    def _record(self, probe: bool, now: float, *, failed: bool) -> None:
+        # While the breaker is open, only its probe says something about the engine: calls
+        # that were under way when it opened must not lengthen its rest.
+        if probe or not self.resting(now):
+            self.breaker.record(failed=failed, now=now)

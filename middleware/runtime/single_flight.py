@@ -36,8 +36,11 @@ class Flight:
 
     ``tokens`` is its rough size, ``opened`` the time of the first caller. ``stored`` tells
     whether the answer goes to the memo, ``fill`` whether that is worth the engine's time
-    when nobody waits for it any more.
-    ``waiters`` have deadlines and can leave; ``watchers`` want the answer whenever it comes.
+    when nobody waits for it any more, ``sounding`` that its run is to tell how quick the
+    engine is. ``waiters`` have deadlines and can leave; ``watchers`` want the answer whenever
+    it comes.
+
+    Concurrency: each call and field needs the lock of its lanes.
     """
 
     key: MemoKey
@@ -46,6 +49,7 @@ class Flight:
     opened: float
     stored: bool = False
     fill: bool = False
+    sounding: bool = False
     attempts: int = 0
     probe: bool = False
     closed: bool = False
@@ -57,10 +61,14 @@ class Flight:
         self.stored = self.stored or stored
         self.fill = self.stored and late_fill
 
+    @property
+    def worthwhile(self) -> bool:
+        """Whether the engine should run it though no caller waits."""
+        return self.fill or self.sounding or bool(self.watchers)
+
     def awaited(self, now: float) -> bool:
         """Tell whether a caller waits whose deadline has not passed."""
-        # A copy made in one step: callers leave from other threads.
-        return any(not deadline.passed(now) for deadline, _ in list(self.waiters.values()))
+        return any(not deadline.passed(now) for deadline, _ in self.waiters.values())
 
     def deadline(self) -> Deadline:
         """Return the latest deadline of those who wait; long past where nobody does."""
@@ -93,10 +101,14 @@ class SingleFlight:
         self._flights[flight.key] = flight
 
     def close(self, flight: Flight, landing: Landing) -> list[tuple[Wake, Landing]]:
-        """End a flight and return whom to tell what, once the lock is released."""
+        """End a flight and return whom to tell what, once the lock is released.
+
+        One that has ended stays as it is: an engine may come back after all was let go.
+        """
+        if flight.closed:
+            return []
         flight.closed = True
-        if self._flights.get(flight.key) is flight:
-            del self._flights[flight.key]
+        del self._flights[flight.key]
         watchers, flight.watchers = flight.watchers, []
         return [*self.release(flight, landing), *((wake, landing) for wake in watchers)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 import threading
@@ -20,9 +21,6 @@ __all__ = ["Worker"]
 
 _log = logging.getLogger("middleware.runtime")
 
-_MAX_ATTEMPTS = 3
-"""How often a late flight that had to give way is begun again."""
-
 
 class Worker:
     """Runs flights through an engine on a thread of its own.
@@ -32,7 +30,8 @@ class Worker:
     notified when there is work. ``switch_interval`` (seconds) bounds how long the engine
     keeps the interpreter from the event loop; ``None`` leaves the process's own setting.
 
-    Invariants: at most one engine call at a time; each flight is closed exactly once.
+    Invariants: at most one engine call at a time, also where the thread was stopped and
+    started again meanwhile; each flight is closed exactly once.
     """
 
     def __init__(
@@ -52,6 +51,7 @@ class Worker:
         self._clock = clock
         self._switch_interval = switch_interval
         self._thread: threading.Thread | None = None
+        self._occupied = False  # by the thread that has the engine
         self.loaded = not isinstance(engine, Loadable)
         self.failure: BaseException | None = None
 
@@ -61,8 +61,12 @@ class Worker:
         return self._thread is not None
 
     def start(self) -> None:
-        """Start the thread unless it runs; the desk is held."""
+        """Start the thread unless there is one; the desk is held.
+
+        After an engine could not be loaded, this does nothing until :meth:`stop`.
+        """
         if self._thread is None:
+            self.failure = None
             if self._switch_interval is not None:
                 # The interpreter is handed on after this time at the latest; CPython's
                 # default of 5 ms is what an event loop would have to wait for each turn.
@@ -70,7 +74,7 @@ class Worker:
             self._thread = self._clock.spawn("querylift-engine", self._run)
 
     def stop(self, patience: float = 5.0) -> None:
-        """End the thread after its current step and let all who wait go; the desk is not held.
+        """Let all who wait go, and end the thread after its current step; the desk is not held.
 
         An engine that does not come back within ``patience`` seconds is left to itself.
         """
@@ -81,9 +85,6 @@ class Worker:
         self.tell()
         if thread is not None and thread is not threading.current_thread():
             thread.join(patience)
-        with self._desk:
-            self._lanes.ended(self._clock.now())
-        self.tell()
 
     def tell(self) -> None:
         """Wake those whose flight has ended; the desk is not held."""
@@ -99,26 +100,45 @@ class Worker:
                 _log.exception("a caller could not be told how its rewrite ended")
 
     def _run(self) -> None:
-        if not self._load():
-            return
-        while True:
-            with self._desk:
-                batch = self._next_batch()
-            self.tell()
-            if batch is None:
+        with self._desk:
+            # A thread that was stopped may still be in a call that has not come back.
+            while self._mine() and self._occupied:
+                self._clock.wait(self._desk)
+            if not self._mine():
                 return
+            self._occupied = True
+        try:
+            if self._load():
+                self._serve()
+        finally:
+            with self._desk:
+                self._occupied = False
+                self._clock.notify(self._desk)
+
+    def _mine(self) -> bool:
+        """Tell whether the calling thread is the one that is to work."""
+        return self._thread is threading.current_thread()
+
+    def _serve(self) -> None:
+        while True:
             try:
+                with self._desk:
+                    batch = self._next_batch()
+                self.tell()
+                if batch is None:
+                    return
                 self._fly(batch)
             except Exception:  # a fault of the runtime's own must not end the thread
                 _log.exception("a batch of rewrites was lost")
+                with self._desk:
+                    self._lanes.clear()
             with self._desk:
                 self._lanes.ended(self._clock.now())
             self.tell()
 
     def _next_batch(self) -> list[Flight] | None:
         """Wait for something to run or to tell; ``None`` when the thread is to end."""
-        mine = threading.current_thread()
-        while self._thread is mine:
+        while self._mine():
             batch = self._lanes.next_batch(self._clock.now())
             if batch or self._lanes.outbox:
                 self._lanes.began(batch, self._clock.now())
@@ -138,6 +158,10 @@ class Worker:
                 self.failure = error
                 self._clock.notify(self._desk)
             return False
+        # The libraries of a model are hundreds of thousands of objects that live as long as
+        # the process. Taken out of the collector's sight they no longer hold up the event
+        # loop at every full collection.
+        gc.freeze()
         with self._desk:
             self.loaded = True
             self._clock.notify(self._desk)
@@ -145,7 +169,7 @@ class Worker:
 
     def _fly(self, batch: list[Flight]) -> None:
         """Run one engine call, and one for each text where the call for all failed."""
-        if not batch:
+        if not batch:  # there was only something to tell
             return
         cut: set[int] = set()
         started = self._clock.now()
@@ -156,21 +180,23 @@ class Worker:
             return index in cut
 
         try:
-            answers = list(self._engine.generate([f.text for f in batch], cancelled))
-            if len(answers) != len(batch):
-                raise EngineError(f"{len(answers)} answers for {len(batch)} texts")
+            answers = self._engine.generate([f.text for f in batch], cancelled)
+            if isinstance(answers, str) or len(answers) != len(batch):
+                raise EngineError(f"not one answer each for {len(batch)} texts: {answers!r:.200}")
+            answers = list(answers)
         except BaseException as error:
-            if len(batch) > 1:  # one text may have spoilt it for all
-                for flight in batch:
-                    self._fly([flight])
-                return
-            self._failed(batch[0], error)
+            if len(batch) == 1:
+                self._failed(batch[0], error)
+            else:  # one text may have spoilt it for all
+                self._fly_alone(batch)
             return
         ended = self._clock.now()
-        self._learn(batch, ended - started, complete=len(cut) < len(batch))
+        with self._desk:
+            self._lanes.answered(batch, ended - started, ended, complete=len(cut) < len(batch))
         for index, (flight, answer) in enumerate(zip(batch, answers, strict=True)):
             if answer is None and index in cut:
-                self._gave_way(flight)
+                with self._desk:
+                    self._lanes.take_back(flight, self._clock.now())
                 continue
             try:
                 verdict = self._judge(flight, answer)
@@ -183,32 +209,30 @@ class Worker:
 
     def _unwanted(self, flight: Flight) -> bool:
         """Tell whether a running flight should stop, asked by the engine between steps."""
-        if self._thread is not threading.current_thread():
-            return True  # stopped
-        if flight.awaited(self._clock.now()):
-            return False
-        return not flight.fill or bool(self._lanes.live)
-
-    def _learn(self, batch: list[Flight], elapsed: float, *, complete: bool) -> None:
-        tokens = sum(flight.tokens for flight in batch)
-        cost = self._lanes.cost
         with self._desk:
-            # A call cut short only tells something where it took longer than expected.
-            if complete or elapsed > cost.predict(tokens):
-                cost.observe(tokens, elapsed)
-            for flight in batch:
-                flight.probe = False
-            self._lanes.breaker.record(failed=False, now=self._clock.now())
+            if flight.closed or not self._mine():
+                return True  # stopped
+            now = self._clock.now()
+            if flight.awaited(now):
+                return False
+            return not flight.worthwhile or any(f.awaited(now) for f in self._lanes.live)
 
-    def _gave_way(self, flight: Flight) -> None:
-        with self._desk:
-            flight.attempts += 1
-            if self._thread is None or flight.attempts >= _MAX_ATTEMPTS:
-                self._lanes.drop([flight])
-            elif flight.awaited(self._clock.now()):  # somebody came while it was stopping
-                self._lanes.live.appendleft(flight)
+    def _fly_alone(self, batch: list[Flight]) -> None:
+        """Run each flight by itself, as far as it is still wanted and the breaker lets it."""
+        for flight in batch:
+            with self._desk:
+                now = self._clock.now()
+                rested = self._lanes.resting(now) and not flight.probe
+                if rested:
+                    self._lanes.close(flight, Landing(reason=Reason.BREAKER_OPEN))
+            if rested:
+                self.tell()
+            elif self._unwanted(flight):
+                with self._desk:
+                    self._lanes.take_back(flight, now)
             else:
-                self._lanes.put_late(flight, first=True)
+                self._fly([flight])
+                self.tell()
 
     def _failed(self, flight: Flight, error: BaseException) -> None:
         _log.warning(
@@ -219,6 +243,4 @@ class Worker:
             exc_info=_log.isEnabledFor(logging.DEBUG),
         )
         with self._desk:
-            flight.probe = False
-            self._lanes.breaker.record(failed=True, now=self._clock.now())
-            self._lanes.close(flight, Landing(reason=Reason.ENGINE_ERROR))
+            self._lanes.failed(flight, self._clock.now())

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from middleware.instrumentation.record import Record
 from middleware.runtime.reformulator import Reformulator
 from middleware.testing import ManualClock, ScriptedEngine
 
@@ -26,15 +27,30 @@ def engine(clock: ManualClock) -> ScriptedEngine:
 
 
 @pytest.fixture
-def build(clock: ManualClock, engine: ScriptedEngine) -> Iterator[Build]:
-    """Make reformulators on the clock and the engine, closed at the end."""
+def records() -> list[Record]:
+    """What the observers of :func:`build` were told."""
+    return []
+
+
+@pytest.fixture
+def build(clock: ManualClock, engine: ScriptedEngine, records: list[Record]) -> Iterator[Build]:
+    """Make reformulators on the clock and the engine, closed at the end.
+
+    Each test thereby also holds that nothing is left behind: no thread, flight or waiter.
+    """
     made: list[Reformulator] = []
 
     def make(**options: Any) -> Reformulator:
+        options.setdefault("observers", [records.append])
         made.append(Reformulator(options.pop("engine", engine), clock=clock, **options))
         return made[-1]
 
     yield make
     clock.release()
     for reformulator in made:
+        thread = reformulator._worker._thread
         reformulator.close()
+        assert thread is None or not thread.is_alive()
+        stats = reformulator.stats()
+        assert (stats.live, stats.late, stats.running, stats.flights) == (0, 0, 0, 0)
+        assert not reformulator._lanes.outbox
