@@ -15,8 +15,7 @@ from middleware.errors import ConfigurationError
 from middleware.instrumentation.headers import (
     CONTROL_HEADER,
     RESULT_HEADER,
-    result_value,
-    server_timing,
+    result_headers,
     summary,
 )
 from middleware.instrumentation.metrics import Metrics
@@ -40,6 +39,8 @@ MAX_BUDGET = 10.0
 
 _CONTROL = CONTROL_HEADER.encode()
 _RESULT = RESULT_HEADER.encode()
+# A GET with neither has no body (RFC 9112, 6.3).
+_FRAMING = (b"content-length", b"transfer-encoding")
 # Set for a search, which may be sent to an upstream twice whatever its method.
 _RETRY_SAFE = "querylift.retry_safe"
 
@@ -110,9 +111,13 @@ class ReformulationMiddleware:
         if path == self._metrics_path and self._metrics is not None and method in ("GET", "HEAD"):
             await _answer(send, 200, *self._metrics.page(), head=method == "HEAD")
             return
-        steering = b""
-        if any(name == _CONTROL for name, _ in scope["headers"]):
-            steering = b",".join(value for name, value in scope["headers"] if name == _CONTROL)
+        steering, framed = b"", method not in ("GET", "HEAD")
+        for name, _ in scope["headers"]:  # one pass: this is on every request's way
+            if name in _FRAMING:
+                framed = True
+            elif name == _CONTROL:
+                steering = b",".join(value for name, value in scope["headers"] if name == _CONTROL)
+        if steering:
             headers = [line for line in scope["headers"] if line[0] != _CONTROL]
             scope = {**scope, "headers": headers}
         rule = first_match(self.rules, method, path)
@@ -122,13 +127,14 @@ class ReformulationMiddleware:
         control = DEFAULT_CONTROL
         if steering and self._trust_control:
             control = parse_control(steering.decode("latin-1"), max_budget=MAX_BUDGET)
-        await self._search(rule, control, path, scope, receive, send)
+        await self._search(rule, control, path, framed, scope, receive, send)
 
     async def _search(
         self,
         rule: SearchRule,
         control: Control,
         path: str,
+        framed: bool,
         scope: Scope,
         receive: Receive,
         send: Send,
@@ -137,7 +143,7 @@ class ReformulationMiddleware:
             scope["method"], path, scope.get("query_string", b""), scope["headers"]
         )
         read: list[Message] = []
-        if rule.dialect.wants_body(request):
+        if framed and rule.dialect.wants_body(request):
             read = await self._read(receive)
             if read[-1]["type"] != "http.request":
                 return  # the client left before its request was whole: nothing goes on
@@ -202,9 +208,7 @@ class ReformulationMiddleware:
 
     def _telling(self, result: Reformulation, send: Send) -> Send:
         """Return a send that adds the headers to the response's start."""
-        lines = [(_RESULT, result_value(result, expose_query=self._expose_query).encode("ascii"))]
-        if self._server_timing:
-            lines.append((b"server-timing", server_timing(result).encode("ascii")))
+        lines = result_headers(result, expose_query=self._expose_query, timing=self._server_timing)
 
         async def tell(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -50,14 +50,19 @@ class SearchRule:
             )
         self.path = path
         self.dialect = dialect or PlainDialect()
-        self._match = _compile(path).fullmatch
+        pattern = None if path == "/**" or "*" not in path else _compile(path)
+        self._match = None if pattern is None else pattern.fullmatch
 
     def __repr__(self) -> str:
         return f"SearchRule({self.path!r}, {sorted(self.methods)}, {self.dialect.name!r})"
 
     def matches(self, method: str, path: str) -> bool:
         """Tell whether a request with this method and canonical path is a search."""
-        return method in self.methods and self._match(path) is not None
+        if method not in self.methods:
+            return False
+        if self._match is None:  # nothing to compile in it
+            return self.path in ("/**", path)
+        return self._match(path) is not None
 
 
 def first_match(rules: Sequence[SearchRule], method: str, path: str) -> SearchRule | None:

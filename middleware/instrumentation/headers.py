@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from urllib.parse import quote
 
-from middleware.core.outcome import Outcome
+from middleware.core.outcome import Outcome, Reason, Source
 from middleware.core.reformulation import Reformulation
 
-__all__ = ["CONTROL_HEADER", "RESULT_HEADER", "result_value", "server_timing", "summary"]
+__all__ = ["CONTROL_HEADER", "RESULT_HEADER", "result_headers", "summary"]
 
 RESULT_HEADER = "query-reformulation"
 """The response header with the outcome."""
 CONTROL_HEADER = "query-reformulation-control"
 """The request header by which a trusted caller steers."""
 
+_RESULT = RESULT_HEADER.encode()
 _ORDER = (Outcome.REWRITTEN, Outcome.FALLBACK, Outcome.UNCHANGED, Outcome.SKIPPED)
 
 
@@ -25,29 +27,36 @@ def summary(reformulations: Sequence[Reformulation]) -> Reformulation:
     return min(reformulations, key=lambda r: _ORDER.index(r.outcome))
 
 
-def result_value(reformulation: Reformulation, *, expose_query: bool = False) -> str:
-    """Return the value of ``Query-Reformulation``, an item with parameters (RFC 9651).
+def result_headers(
+    reformulation: Reformulation, *, expose_query: bool = False, timing: bool = True
+) -> list[tuple[bytes, bytes]]:
+    """Return the header lines for a response: ``Query-Reformulation``, and ``Server-Timing``.
 
-    ``dur`` is in milliseconds. With ``expose_query`` the parameter ``q`` carries the
-    effective query as a string, percent-encoded, as such strings are ASCII.
+    The first is an item with parameters (RFC 9651); ``dur`` is in milliseconds. With
+    ``expose_query`` its parameter ``q`` carries the effective query as a string,
+    percent-encoded, as such strings are ASCII. The second follows W3C Server Timing.
     """
-    value: str = reformulation.outcome.value
-    if reformulation.source is not None:
-        value += f";src={reformulation.source.value}"
-    if reformulation.reason is not None:
-        value += f";reason={reformulation.reason.value}"
-    value += f";dur={_milliseconds(reformulation.timings.total)}"
+    duration = _milliseconds(reformulation.timings.total)
+    value = _item(reformulation.outcome, reformulation.source, reformulation.reason) + duration
     if expose_query:
-        value += f';q="{quote(reformulation.query, safe=" ", errors="surrogatepass")}"'
-    return value
+        query = quote(reformulation.query, safe=" ", errors="surrogatepass")
+        value += b';q="%b"' % query.encode("ascii")
+    lines = [(_RESULT, value)]
+    if timing:
+        lines.append((b"server-timing", b"reformulate;dur=" + duration))
+    return lines
 
 
-def server_timing(reformulation: Reformulation) -> str:
-    """Return a ``Server-Timing`` entry (W3C Server Timing), in milliseconds."""
-    return f"reformulate;dur={_milliseconds(reformulation.timings.total)}"
+@cache  # some forty are possible
+def _item(outcome: Outcome, source: Source | None, reason: Reason | None) -> bytes:
+    value: str = outcome.value
+    if source is not None:
+        value += f";src={source.value}"
+    if reason is not None:
+        value += f";reason={reason.value}"
+    return f"{value};dur=".encode("ascii")
 
 
-def _milliseconds(seconds: float) -> str:
-    """Return a decimal with one digit at least and three at most behind the point (RFC 9651)."""
-    text = f"{1000 * seconds:.3f}".rstrip("0")
-    return text + "0" if text.endswith(".") else text
+def _milliseconds(seconds: float) -> bytes:
+    """Return a decimal with three digits behind the point (RFC 9651)."""
+    return b"%.3f" % (1000 * seconds)
