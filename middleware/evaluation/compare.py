@@ -1,0 +1,89 @@
+"""Two results side by side: what got better, what got worse, and is it more than chance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from middleware.errors import ConfigurationError
+
+from .measures import MEASURES
+from .significance import Contrast, contrast
+
+__all__ = ["Change", "compare"]
+
+_Key = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """How one measure of a system on a variant of a collection changed.
+
+    ``queries`` are those that both results have; ``before`` and ``after`` are their means.
+    """
+
+    collection: str
+    variant: str
+    system: str
+    measure: str
+    queries: int
+    before: float
+    after: float
+    contrast: Contrast
+
+    @property
+    def verdict(self) -> str:
+        """``better`` or ``worse`` where the change is significant, else ``same``."""
+        if not self.contrast.significant:
+            return "same"
+        return "better" if self.contrast.delta > 0 else "worse"
+
+
+def compare(
+    before: Mapping[str, Any], after: Mapping[str, Any], *, resamples: int = 9_999
+) -> list[Change]:
+    """Return the changes of all systems and variants that two records have in common.
+
+    Errors: :class:`ConfigurationError` where they have none, or were not measured alike.
+    """
+    for setting in ("gain", "seed", "stem", "k1", "b", "upstream"):
+        values = [record.get("settings", {}).get(setting) for record in (before, after)]
+        if values[0] != values[1]:
+            raise ConfigurationError(
+                f"compare: the results differ in {setting} ({values[0]} and {values[1]}), "
+                "so that a difference would say nothing of the systems"
+            )
+    old, new = _by_cell(before), _by_cell(after)
+    changes = []
+    for key in (key for key in old if key in new):
+        ids = [query for query in old[key] if query in new[key]]
+        if not ids:
+            continue
+        for measure in MEASURES:
+            left = [float(old[key][query][measure]) for query in ids]
+            right = [float(new[key][query][measure]) for query in ids]
+            changes.append(
+                Change(
+                    *key,
+                    measure,
+                    len(ids),
+                    sum(left) / len(ids),
+                    sum(right) / len(ids),
+                    contrast(right, left, resamples=resamples),
+                )
+            )
+    if not changes:
+        raise ConfigurationError("compare: the results have no system and variant in common")
+    return changes
+
+
+def _by_cell(record: Mapping[str, Any]) -> dict[_Key, dict[str, Mapping[str, Any]]]:
+    cells: dict[_Key, dict[str, Mapping[str, Any]]] = {}
+    try:
+        for row in record["queries"]:
+            key = row["collection"], row["variant"], row["system"]
+            cells.setdefault(key, {})[row["id"]] = row
+    except (KeyError, TypeError) as error:
+        raise ConfigurationError(f"compare: a result is damaged ({error!r})") from error
+    return cells

@@ -1,0 +1,74 @@
+"""The command as it is typed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+
+from middleware.evaluation.command import add_arguments, run
+
+
+def _run(*words: str | Path) -> int:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return run(parser.parse_args([str(word) for word in words]))
+
+
+def test_baselines_without_a_model(
+    shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Tables on the terminal and every file that was asked for; then a comparison."""
+    result, page, runs = tmp_path / "a.json", tmp_path / "a.html", tmp_path / "runs"
+    systems = "stoplist,spelling,stoplist+spelling"
+    files = ("--json", result, "--html", page, "--runs", runs)
+    assert _run("--collection", shop, "--systems", systems, *files) == 0
+    shown = capsys.readouterr().out
+    assert "shop: 3 queries" in shown
+    assert "won back" in shown
+    record = json.loads(result.read_text())
+    assert {row["system"] for row in record["rows"]} == {"original", *systems.split(",")}
+    assert page.read_text().startswith("<!doctype html>")
+    assert len(list(runs.glob("*.run"))) == 20
+    assert _run("--compare", result, result) == 0
+    assert "same" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("budget", [(), ("--budget", "20000")])
+def test_the_bundled_model_runs(shop: Path, tmp_path: Path, budget: tuple[str, ...]) -> None:
+    """With all the time it takes, and through the middleware's own worker."""
+    result = tmp_path / "a.json"
+    options = ("--systems", "replace,expand", "--variants", "chatty", "--json", result)
+    assert _run("--collection", shop, "--limit", "2", *options, *budget) == 0
+    record = json.loads(result.read_text())
+    rows = {row["system"]: row for row in record["rows"]}
+    assert rows.keys() == {"original", "replace", "expand"}
+    assert rows["replace"]["p95_ms"] > 0
+    assert sum(rows["replace"]["shares"].values()) == pytest.approx(1, abs=1e-5)
+    assert "timeout" not in rows["replace"]["shares"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "--collection"),
+        (("--collection", "nowhere"), "cannot be read"),
+        (("--systems", "magic"), "'magic' is none of"),
+        (("--variants", ","), "name at least one"),
+        (("--where", "set"), "NAME=VALUE"),
+        (("--limit", "0"), "at least 1"),
+        (("--json", "no/such/folder/a.json"), "there is no folder"),
+        (("--systems", "original", "--upstream", "ftp://x"), "no http or https URL"),
+        (("--compare", "a", "b"), "cannot be read"),
+    ],
+)
+def test_what_is_wrong_is_said(
+    shop: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], message: str
+) -> None:
+    """Status 1 and one line on stderr, before any work."""
+    given: tuple[str | Path, ...]
+    given = words if "--collection" in words or not words else ("--collection", shop, *words)
+    assert _run(*given) == 1
+    assert message in capsys.readouterr().err

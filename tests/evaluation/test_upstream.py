@@ -1,0 +1,115 @@
+"""A running search API as the retriever, over real sockets."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from middleware.errors import ConfigurationError
+from middleware.evaluation.upstream import DIALECTS, Upstream, UpstreamError
+
+
+class _Api(BaseHTTPRequestHandler):
+    """Answers in the shape of the API that the path names, and keeps what it was asked."""
+
+    asked: ClassVar[list[tuple[str, Any]]] = []
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Say nothing on stderr."""
+
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        self._answer(parts.path, parse_qs(parts.query))
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self._answer(urlsplit(self.path).path, json.loads(body))
+
+    def _answer(self, path: str, asked: Any) -> None:
+        type(self).asked.append((path, asked))
+        ids = [] if "nothing" in json.dumps(asked) else ["d2", "d1", "d2"]
+        shapes: dict[str, Any] = {
+            "/elasticsearch": {"hits": {"hits": [{"_id": i} for i in ids]}},
+            "/opensearch": {"hits": {"hits": [{"_id": i} for i in ids]}},
+            "/solr": {"response": {"docs": [{"id": i} for i in ids]}},
+            "/meilisearch": {"hits": [{"id": i} for i in ids]},
+            "/typesense": {"hits": [{"document": {"id": i}} for i in ids]},
+            "/algolia": {"hits": [{"objectID": i} for i in ids]},
+            "/plain": {"results": [{"id": i} for i in ids]},
+            "/deep": {"data": {"found": [{"key": 7}]}},
+        }
+        known = shapes.get(path)
+        content = json.dumps(known).encode()
+        self.send_response(200 if known else 500)
+        self.send_header("content-length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+
+@pytest.fixture
+def api() -> Iterator[tuple[str, list[tuple[str, Any]]]]:
+    """Serve the APIs on a free port; gives the origin and what was asked."""
+    _Api.asked.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Api) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", _Api.asked
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_each_dialect_is_asked_and_read(
+    api: tuple[str, list[tuple[str, Any]]], dialect: str
+) -> None:
+    """The text arrives whole, ids come back once each in order, and no hits is no error."""
+    origin, asked = api
+    upstream = Upstream(f"{origin}/{dialect}", dialect=dialect)
+    text = "50% off & more? é"
+    assert [name for name, _ in upstream.search(text)] == ["d2", "d1"]
+    assert text in json.dumps(asked[-1][1], ensure_ascii=False)
+    assert upstream.search("nothing") == []
+
+
+def test_a_request_of_ones_own(api: tuple[str, list[tuple[str, Any]]]) -> None:
+    """A URL or a body with the query's place in it, and a path to the ids."""
+    origin, asked = api
+    by_url = Upstream(f"{origin}/deep?text={{query}}&n=3", ids="data.found.*.key")
+    assert by_url.search("a b") == [("7", 1.0)]
+    assert asked[-1][1] == {"text": ["a b"], "n": ["3"]}
+    body = '{"search": {"match": "{query}", "top": 5}}'
+    by_body = Upstream(f"{origin}/deep", body=body, ids="data.found.*.key")
+    assert by_body.search('say "hi"') == [("7", 1.0)]
+    assert asked[-1][1] == {"search": {"match": 'say "hi"', "top": 5}}
+
+
+def test_a_failing_upstream_stops_the_measurement(
+    api: tuple[str, list[tuple[str, Any]]],
+) -> None:
+    """A query that got no answer must not count as one without hits."""
+    origin, _ = api
+    with pytest.raises(UpstreamError, match="500"):
+        Upstream(f"{origin}/unknown").search("x")
+    with pytest.raises(UpstreamError, match=r"no document ids at hits\.\*\.id"):
+        Upstream(f"{origin}/deep").search("x")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"url": "localhost:9200"}, "no http or https URL"),
+        ({"url": "http://h", "dialect": "sql"}, "none of"),
+        ({"url": "http://h", "body": '{"q": "fixed"}'}, "{query}"),
+        ({"url": "http://h", "body": "{query}"}, "{query}"),
+    ],
+)
+def test_wrong_options_are_refused(options: dict[str, Any], message: str) -> None:
+    """Before the first request."""
+    with pytest.raises(ConfigurationError, match=message):
+        Upstream(**options)

@@ -1,0 +1,145 @@
+"""Typos and requests: what they touch, and that training shares none of them."""
+
+from __future__ import annotations
+
+import random
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from middleware.core.edit_distance import close_spelling
+from middleware.evaluation import chatter, slips
+from middleware.evaluation.chatter import REQUESTS, chatty
+from middleware.evaluation.slips import misspelled, slip
+from middleware.evaluation.variants import VARIANTS, variant
+from middleware.training import typos, wrappers
+
+_QUERY = "wireless headphones without microphone USB-C 20 hours 1.75 iPhone NASA c++ B07NCQWCQS"
+_WORD = st.text("abcdefghijklmnopqrstuvwxyz", min_size=4, max_size=12)
+
+
+@given(word=_WORD, seed=st.integers(0, 2**32))
+def test_a_slip_is_near_the_word_and_never_the_word(word: str, seed: int) -> None:
+    """An error changes a word by a few letters at most."""
+    wrong = slip(word, random.Random(seed))
+    assert wrong != word
+    assert abs(len(wrong) - len(word)) <= 2
+
+
+def test_most_slips_could_be_read() -> None:
+    """A reader recognizes the word: nearly all errors count as respellings to acceptance."""
+    words = "relevant necessary independent pressure aerodynamic beginner kitchen leather".split()
+    drawn = [(word, slip(word, random.Random(seed))) for word in words for seed in range(50)]
+    near = sum(close_spelling(wrong, word) for word, wrong in drawn)
+    assert near > 0.95 * len(drawn)
+
+
+@given(seed=st.integers(0, 2**32), count=st.integers(1, 6))
+def test_what_must_stay_is_never_misspelled(seed: int, count: int) -> None:
+    """Numbers, units, negations, acronyms and identifiers keep every character."""
+    typed = misspelled(_QUERY, count, random.Random(seed)).split()
+    for before, after in zip(_QUERY.split(), typed, strict=True):
+        if before not in ("wireless", "headphones", "microphone"):
+            assert before == after
+    changed = sum(a != b for a, b in zip(_QUERY.split(), typed, strict=True))
+    assert changed == min(count, 3)
+
+
+def test_a_text_without_plain_words_stays() -> None:
+    """There is nothing to misspell in a part number."""
+    assert misspelled("B07NCQWCQS 20 cm", 2, random.Random(1)) == "B07NCQWCQS 20 cm"
+
+
+def test_variants_depend_on_the_seed_and_the_query_alone() -> None:
+    """The same arguments give the same text, in any order of asking."""
+    texts = {name: variant(name, "q7", "thin leather strap", 3) for name in VARIANTS}
+    again = {name: variant(name, "q7", "thin leather strap", 3) for name in reversed(VARIANTS)}
+    assert texts == again
+    assert texts["clean"] == "thin leather strap"
+    others = {variant("typo1", f"q{i}", "thin leather strap", 3) for i in range(20)}
+    assert len(others) > 10
+
+
+def test_both_together_are_each_alone() -> None:
+    """The request of one and the error of the other."""
+    text = "thin leather strap"
+    request = variant("chatty", "q7", text, 3)
+    typo = variant("typo1", "q7", text, 3)
+    assert variant("chatty+typo1", "q7", text, 3) == request.replace(text, typo)
+
+
+@pytest.mark.parametrize("frame", REQUESTS)
+def test_a_request_holds_the_query_once(frame: str) -> None:
+    """Braces elsewhere would break the frame."""
+    assert frame.count("{}") == 1
+    assert frame.replace("{}", "").isprintable()
+
+
+def test_a_request_keeps_the_text() -> None:
+    """Only a full stop or a question mark at the end goes."""
+    for seed in range(50):
+        assert "what is lift" in chatty("what is lift?", random.Random(seed))
+
+
+def _parts() -> set[tuple[str, ...]]:
+    """Return every phrase from which requests for training are made."""
+    phrases: set[str] = set()
+    for name, value in vars(wrappers).items():
+        if re.fullmatch(r"_[A-Z]+", name) and isinstance(value, tuple):
+            phrases.update(value)
+    assert len(phrases) > 200
+    return {tuple(_words(phrase)) for phrase in phrases if phrase}
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[\w']+", text.lower())
+
+
+def _made_of(words: list[str], parts: set[tuple[str, ...]]) -> bool:
+    """Tell whether words are a sequence of parts."""
+    reached = {0}
+    for start in range(len(words)):
+        if start in reached:
+            reached |= {
+                start + len(part)
+                for part in parts
+                if tuple(words[start : start + len(part)]) == part
+            }
+    return len(words) in reached
+
+
+@pytest.mark.parametrize("frame", REQUESTS)
+def test_no_request_can_be_made_from_parts_of_training(frame: str) -> None:
+    """However the generator draws, it never writes one of these around a query."""
+    front, _, back = frame.partition("{}")
+    parts = _parts()
+    assert not (_made_of(_words(front), parts) and _made_of(_words(back), parts))
+
+
+def test_segmentation_finds_what_training_writes() -> None:
+    """The check above would notice: training's own requests are all made of its parts."""
+    parts = _parts()
+    for seed in range(200):
+        text = wrappers.wrap("QUERY", random.Random(seed))
+        front, _, back = text.partition("QUERY")
+        assert _made_of(_words(front), parts)
+        assert _made_of(_words(back), parts)
+
+
+def test_no_list_is_shared_with_training() -> None:
+    """No table of errors or requests is the same object or has the same entries."""
+    trained = {repr(value) for module in (typos, wrappers) for value in _tables(module)}
+    assert trained
+    assert not trained & {repr(value) for module in (slips, chatter) for value in _tables(module)}
+    sounds = set(vars(typos)["_SOUNDS"])
+    assert not sounds & set(vars(slips)["_BY_EAR"])
+
+
+def _tables(module: object) -> list[object]:
+    return [
+        value
+        for name, value in vars(module).items()
+        if name.strip("_").isupper() and isinstance(value, (tuple, dict, frozenset))
+    ]
