@@ -55,9 +55,10 @@ class Lanes:
 
     ``outbox`` collects whom to wake with what, once the lock is released.
 
-    Invariants: ``len(live) <= limits.live`` and ``len(late) <= limits.late``; a flight
-    that was submitted is in one lane, running, or closed. Concurrency: every call needs
-    the lock of its user held. Time is given to each call.
+    Invariants: ``len(live) <= limits.live`` and ``len(late) <= limits.late`` (but room for
+    one sounding where that is 0); a flight that was submitted is in one lane, running, or
+    closed. Concurrency: every call needs the lock of its user held. Time is given to each
+    call.
     """
 
     def __init__(self, flights: SingleFlight, limits: Limits, breaker: Breaker) -> None:
@@ -157,14 +158,15 @@ class Lanes:
 
     def put_late(self, flight: Flight, *, first: bool = False) -> None:
         """Put a flight into the late lane; the oldest makes room, as it is least asked for."""
-        if not flight.worthwhile or self._limits.late == 0:
+        room = max(self._limits.late, int(flight.sounding))
+        if not flight.worthwhile or room == 0:
             self.drop([flight])
             return
         if first:
             self.late.appendleft(flight)
         else:
             self.late.append(flight)
-        if len(self.late) > self._limits.late:
+        if len(self.late) > room:
             self.drop([self.late.pop() if first else self.late.popleft()])
 
     def drop(self, flights: Iterable[Flight]) -> None:

@@ -14,6 +14,7 @@ from middleware.core.reformulation import Reformulation, Verdict
 from middleware.runtime.single_flight import Flight, Landing, SingleFlight
 from middleware.testing import ManualClock, ScriptedEngine
 
+from .asking import answered
 from .conftest import Build
 
 pytestmark = pytest.mark.anyio
@@ -104,7 +105,7 @@ async def test_a_follower_who_could_not_be_served_is_told_at_once(
 ) -> None:
     engine.delay = 0.3
     reformulator = build(budget=1)
-    await _answered(clock, 0.3, reformulator.reformulate("warm-up text here"))
+    await answered(clock, 0.3, reformulator.reformulate("warm-up text here"))
     leader = asyncio.create_task(reformulator.reformulate(TEXT))
     await clock.advance(0.1)
     follower = await reformulator.reformulate(TEXT, budget=0.1)  # .2 s are to go
@@ -130,12 +131,6 @@ async def test_a_flight_that_lands_between_the_memo_and_the_queue_is_seen(
     assert isinstance(entered, Reformulation)
     assert (entered.query, entered.source) == (f"lifted {TEXT}", Source.SHARED)
     assert engine.calls == [[TEXT]]
-
-
-async def _answered(clock: ManualClock, seconds: float, asked: object) -> Reformulation:
-    task: asyncio.Task[Reformulation] = asyncio.ensure_future(asked)  # type: ignore[call-overload]
-    await clock.advance(seconds)
-    return task.result()
 
 
 # --- The parts ---

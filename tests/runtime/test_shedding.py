@@ -1,0 +1,239 @@
+"""A burst that the engine cannot serve: bounded, turned away at once, and over when it is over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from middleware.core.cost_model import text_cost
+from middleware.core.outcome import Outcome, Reason
+from middleware.core.reformulation import Reformulation
+from middleware.errors import ConfigurationError
+from middleware.runtime.lanes import Limits
+from middleware.runtime.reformulator import Reformulator
+from middleware.testing import ManualClock, ScriptedEngine
+
+from .asking import answered, distinct
+from .conftest import Build
+
+pytestmark = pytest.mark.anyio
+
+LIMITS = Limits()
+
+
+class Burst:
+    """Distinct texts asked for all at once, and when each was answered with what."""
+
+    def __init__(self, reformulator: Reformulator, clock: ManualClock, texts: list[str]) -> None:
+        self.found: dict[str, Reformulation] = {}
+        self.at: dict[str, float] = {}
+        self._reformulator, self._clock, self._start = reformulator, clock, clock.now()
+        self.tasks = [asyncio.create_task(self._ask(text)) for text in texts]
+
+    async def _ask(self, text: str) -> None:
+        self.found[text] = await self._reformulator.reformulate(text)
+        self.at[text] = self._clock.now() - self._start
+        assert self.found[text].query == text or self.found[text].query == f"lifted {text}"
+
+    @property
+    def reasons(self) -> Counter[Reason | None]:
+        return Counter(found.reason for found in self.found.values())
+
+
+async def pass_time(clock: ManualClock, reformulator: Reformulator, seconds: float) -> None:
+    """Let time pass in small steps, and hold at each that the lanes are bounded."""
+    for _ in range(round(seconds / 0.01)):
+        await clock.advance(0.01)
+        stats = reformulator.stats()
+        assert stats.live <= LIMITS.live
+        assert stats.late <= LIMITS.late
+        assert stats.running <= LIMITS.batch
+        assert stats.flights <= LIMITS.live + LIMITS.late + LIMITS.batch
+
+
+@pytest.fixture
+def slow(engine: ScriptedEngine) -> ScriptedEngine:
+    """An engine of 300 ms."""
+    engine.delay = 0.3
+    return engine
+
+
+async def test_two_hundred_at_once_before_anything_is_known_of_the_engine(
+    build: Build, clock: ManualClock, slow: ScriptedEngine
+) -> None:
+    reformulator = build(budget=0.1)
+    burst = Burst(reformulator, clock, distinct(200))
+    await clock.settle()
+    at_once = Counter(burst.reasons)
+    assert at_once[Reason.OVERLOADED] >= 200 - LIMITS.live - LIMITS.batch
+    assert set(at_once) == {Reason.OVERLOADED}
+    await pass_time(clock, reformulator, 0.1)
+    assert len(burst.found) == 200
+    assert max(burst.at.values()) <= 0.1 + 1e-9
+    assert set(burst.reasons) == {Reason.OVERLOADED, Reason.TIMEOUT}
+
+
+async def test_two_hundred_at_once_where_the_engine_is_known(
+    build: Build, clock: ManualClock, slow: ScriptedEngine
+) -> None:
+    reformulator = build(budget=0.1)
+    first = await answered(clock, 0.3, reformulator.reformulate("a first query"))
+    assert first.reason is Reason.TIMEOUT
+    burst = Burst(reformulator, clock, distinct(200))
+    await clock.settle()
+    assert burst.reasons == {Reason.PREDICTED_LATE: 200}
+    assert set(burst.at.values()) == {0.0}
+
+
+@pytest.mark.parametrize("known", [False, True])
+async def test_after_a_burst_the_next_query_is_in_time(
+    build: Build, clock: ManualClock, slow: ScriptedEngine, known: bool
+) -> None:
+    reformulator = build(budget=0.1)
+    if known:
+        await answered(clock, 0.3, reformulator.reformulate("a first query"))
+    burst = Burst(reformulator, clock, distinct(200))
+    await pass_time(clock, reformulator, 0.12)
+    assert len(burst.found) == 200
+
+    # At once, though 300 ms of a call for the burst are under way: it gives way.
+    found = await answered(clock, 0.4, reformulator.reformulate("the next query", budget=0.5))
+    assert found.outcome is Outcome.REWRITTEN
+    assert found.timings.total <= 0.3 + 0.3 / slow.steps + 1e-9
+
+    slow.delay = 0.02
+    await pass_time(clock, reformulator, 0.5)
+    found = await answered(clock, 0.1, reformulator.reformulate("one more query"))
+    assert found.outcome is Outcome.REWRITTEN
+
+
+async def test_there_is_no_backlog_of_dead_work(
+    build: Build, clock: ManualClock, slow: ScriptedEngine
+) -> None:
+    reformulator = build(budget=0.1)
+    texts = distinct(200)
+    for start in range(0, 200, 20):  # 20 every 100 ms: a second of far too much
+        burst = Burst(reformulator, clock, texts[start : start + 20])
+        await pass_time(clock, reformulator, 0.1)
+        assert len(burst.found) == 20
+    calls = len(slow.calls)
+    await pass_time(clock, reformulator, 5)
+    after = slow.calls[calls:]
+    assert len(after) <= LIMITS.late / LIMITS.late_batch + 1  # late fills, four in a call
+    stats = reformulator.stats()
+    assert (stats.live, stats.late, stats.running, stats.flights) == (0, 0, 0, 0)
+
+
+async def test_without_late_fill_a_burst_leaves_no_work_at_all(
+    build: Build, clock: ManualClock, slow: ScriptedEngine
+) -> None:
+    reformulator = build(budget=0.1, late_fill=False)
+    burst = Burst(reformulator, clock, distinct(200))
+    await pass_time(clock, reformulator, 0.1)
+    assert len(burst.found) == 200
+    calls = len(slow.calls)
+    await pass_time(clock, reformulator, 0.1)
+    assert len(slow.calls) == calls
+    assert reformulator.stats().flights == 0
+
+
+async def test_what_nobody_waits_for_makes_room_at_once(build: Build, clock: ManualClock) -> None:
+    """An engine that never asks whether it should stop keeps the worker from tidying up."""
+
+    class Deaf(ScriptedEngine):
+        def generate(self, texts, cancelled):  # type: ignore[no-untyped-def]
+            return super().generate(texts, lambda index: False)
+
+    deaf = Deaf(lambda text: f"lifted {text}", delay=0.3, clock=clock)
+    reformulator = build(engine=deaf, budget=0.1, limits=Limits(live=4))
+    burst = Burst(reformulator, clock, distinct(20))
+    await clock.advance(0.1)
+    assert burst.reasons[Reason.OVERLOADED] >= 15
+    asked = asyncio.create_task(reformulator.reformulate("the next query", budget=1.0))
+    await clock.settle()
+    assert not asked.done()
+    assert reformulator.stats().live == 1
+    await clock.advance(0.5)
+    assert asked.result().outcome is Outcome.REWRITTEN
+
+
+async def test_waiting_texts_share_calls(
+    build: Build, clock: ManualClock, engine: ScriptedEngine
+) -> None:
+    engine.delay = 0.02
+    reformulator = build(budget=0.2)
+    first = asyncio.create_task(reformulator.reformulate("a first query"))
+    await clock.settle()
+    burst = Burst(reformulator, clock, distinct(16))
+    await clock.advance(0.06)
+    assert first.done()
+    assert burst.reasons == {None: 16}
+    assert [len(call) for call in engine.calls] == [1, 8, 8]
+
+
+async def test_a_text_is_not_put_into_a_call_that_makes_it_late(
+    build: Build, clock: ManualClock
+) -> None:
+    """An engine whose calls take 2 ms a token: eight at once would be late, four aren't."""
+
+    class Linear(ScriptedEngine):
+        def generate(self, texts, cancelled):  # type: ignore[no-untyped-def]
+            self.delay = 0.002 * sum(map(text_cost, texts))
+            return super().generate(texts, cancelled)
+
+    linear = Linear(lambda text: f"lifted {text}", clock=clock)
+    reformulator = build(engine=linear, budget=5)
+    for count in (1, 2, 4, 1, 3):  # learn
+        Burst(reformulator, clock, distinct(count, behind="shelf"))
+        await clock.advance(0.1)
+        reformulator.memo.purge()
+    blocker = asyncio.create_task(reformulator.reformulate("a first query"))
+    await clock.settle()
+    linear.calls.clear()
+    asked = [
+        asyncio.create_task(reformulator.reformulate(text, budget=0.065)) for text in distinct(8)
+    ]
+    await clock.advance(0.065)
+    assert blocker.done()
+    reasons = Counter(task.result().reason for task in asked)
+    assert set(reasons) == {None, Reason.PREDICTED_LATE}
+    assert reasons[None] >= 4
+
+
+@pytest.mark.parametrize("options", [{"late_fill": False}, {"limits": Limits(late=0)}])
+async def test_a_pessimistic_prediction_is_put_right_without_late_fills(
+    build: Build, clock: ManualClock, slow: ScriptedEngine, options: dict[str, object]
+) -> None:
+    """A slow start must not turn away all queries for ever."""
+    reformulator = build(budget=0.5, **options)
+    first = await answered(clock, 0.3, reformulator.reformulate("a first query"))
+    assert first.outcome is Outcome.REWRITTEN
+    slow.delay = 0.02
+    texts = distinct(60)
+    outcomes = []
+    for text in texts:
+        found = await answered(clock, 0.1, reformulator.reformulate(text, budget=0.1))
+        outcomes.append(found.outcome)
+    assert outcomes[0] is Outcome.FALLBACK
+    assert outcomes[-40:] == [Outcome.REWRITTEN] * 40
+
+
+async def test_soundings_are_rare_where_the_engine_stays_slow(
+    build: Build, clock: ManualClock, slow: ScriptedEngine
+) -> None:
+    reformulator = build(budget=0.5, late_fill=False)
+    await answered(clock, 0.3, reformulator.reformulate("a first query"))
+    calls = len(slow.calls)
+    for text in distinct(100):  # ten seconds of what would be late
+        found = await reformulator.reformulate(text, budget=0.1)
+        assert found.reason is Reason.PREDICTED_LATE
+        await clock.advance(0.1)
+    assert 1 <= len(slow.calls) - calls <= 10
+
+
+@pytest.mark.parametrize("wrong", [{"live": 0}, {"batch": 0}, {"late_batch": 0}, {"late": -1}])
+def test_limits_that_are_none_are_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(ConfigurationError, match=next(iter(wrong))):
+        Limits(**wrong)
