@@ -1,0 +1,27 @@
+"""Querylift as a reverse proxy, set up in Python.
+
+The same without code: ``querylift serve --upstream http://127.0.0.1:9200 --param q``.
+Run this with ``python reverse_proxy.py http://127.0.0.1:9200``.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import uvicorn
+
+from middleware import PlainDialect, Reformulator, ReverseProxy, SearchRule, load_engine
+
+
+def build(upstream: str) -> ReverseProxy:
+    """Return a proxy that rewrites ``?q=`` and the ``query`` of JSON bodies under ``/search``."""
+    return ReverseProxy(
+        upstream,
+        reformulator=Reformulator(load_engine(), budget=0.100),
+        rules=[SearchRule("/search", dialect=PlainDialect(["q"], ["/query"]))],
+    )
+
+
+if __name__ == "__main__":
+    # The upstream's own Date and Server headers go through, so uvicorn adds none.
+    uvicorn.run(build(sys.argv[1]), port=8080, date_header=False, server_header=False)
