@@ -19,6 +19,9 @@ _NAME = re.compile(
     r"(?<![\w.-])(?:[A-Za-z_]\w+(?:\.\w{2,}){1,3}|[A-Z]{1,5}-?\d{2,8})(?![\w-]|\.\w)"
 )
 _CHATTY = "hi, could you please help me find something about {}, thank you"
+_HOW = "could you please show me how to {}, thank you"
+_SENTENCE = re.compile(r"[A-Za-z]+(?: [A-Za-z]+){2,6}\.?")
+_VERBS = 12  # first words that summaries have most often: "return", "create", "check"
 _LOOKED_AT = 4_000  # documents: enough to choose from, and few enough to take no time
 _TRIED = 60
 # A word in more of the texts than this says little, in any language; where that leaves
@@ -41,6 +44,11 @@ class _Subject:
     words: tuple[str, ...]
     phrase: str
     document: Document
+    request: str = _CHATTY
+
+    def asked(self, query: str) -> str:
+        """Return a query about this as somebody would ask a person."""
+        return self.request.format(query)
 
 
 def derive_examples(
@@ -62,11 +70,11 @@ def derive_examples(
         if query := _misspelled(subject.words, index, draw):
             found.append(Example("Misspelled", query, "one word is misspelled"))
         subject = next(subjects, subject)
-        query = _CHATTY.format(" ".join(subject.words))
+        query = subject.asked(" ".join(subject.words))
         found.append(Example("Chatty", query, "a request in whole sentences"))
         subject = next(subjects, subject)
         if query := _misspelled(subject.words, index, draw):
-            found.append(Example("Both", _CHATTY.format(query), "chatty, and misspelled"))
+            found.append(Example("Both", subject.asked(query), "chatty, and misspelled"))
         subject = next(subjects, subject)
         found.append(Example("Keywords", " ".join(subject.words), "nothing that needs changing"))
     if name := _name(documents):
@@ -85,6 +93,9 @@ def _subjects(
     texts = [set(_WORD.findall(document.text.lower())) for document in sample]
     counts = Counter(word for words in texts for word in words)
     least = len(sample) * _LEAST_COMMON
+    firsts = Counter(document.summary.split(" ", 1)[0].lower() for document in sample)
+    common = [word for word, _ in firsts.most_common(_VERBS) if len(word) > 2]
+    verbs = {word for word in common if word != "the" and not word.endswith("s")}
     for share in _SHARES_TOO_COMMON:
         ordinary = {w for w, c in counts.items() if least <= c <= max(1, share * len(sample))}
         found = (_subject(document, ordinary, counts) for document in sample)
@@ -92,6 +103,11 @@ def _subjects(
         if candidates:
             break
     draw.shuffle(candidates)
+    # Summaries that say what to do are what people would ask for, word by word.
+    told = (_whole_sentence(document, verbs, ordinary) for document in sample)
+    sentences = [subject for subject in told if subject is not None]
+    draw.shuffle(sentences)
+    candidates = sentences[: _TRIED // 2] + candidates
     for subject in candidates[:_TRIED]:
         hits = index.search(" ".join(subject.words), size=1).hits
         if hits and hits[0].id == subject.document.id:
@@ -107,6 +123,18 @@ def _subject(document: Document, ordinary: set[str], counts: Counter[str]) -> _S
     if len(rarest) < 3 or not phrase or len(words) > 2 * len(telling) + 1:
         return None
     return _Subject(tuple(w for w in dict.fromkeys(words) if w in rarest), phrase, document)
+
+
+def _whole_sentence(document: Document, verbs: set[str], ordinary: set[str]) -> _Subject | None:
+    """Return a short summary that begins with a verb, whole."""
+    if not _SENTENCE.fullmatch(document.summary):
+        return None
+    words = _WORD.findall(document.summary.lower())
+    telling = {word for word in words[1:] if len(word) > 3 and word in ordinary}
+    phrase = next((f"{a} {b}" for a, b in pairwise(words) if {a, b} <= telling), "")
+    if words[0] not in verbs or not phrase:
+        return None
+    return _Subject(tuple(words), phrase, document, _HOW)
 
 
 def _misspelled(words: Sequence[str], index: SearchIndex, draw: random.Random) -> str | None:

@@ -15,6 +15,7 @@ from rich.text import Text
 from starlette.types import ASGIApp
 
 from middleware.errors import QueryliftError
+from middleware.serving import address_of, bound_socket, serve, served_in_thread
 
 from .app import build_app
 from .backend import build_backend
@@ -22,7 +23,6 @@ from .corpus import load_collection
 from .documents import Collection
 from .examples import Example, derive_examples
 from .index import SearchIndex
-from middleware.serving import address_of, bound_socket, serve, served_in_thread
 
 __all__ = ["run_demo"]
 
