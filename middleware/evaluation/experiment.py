@@ -13,7 +13,7 @@ from middleware.core.reformulation import Reformulation
 from .collection import Collection
 from .kept import altered
 from .measures import NDCG, measured
-from .retrieval import Hits, Retriever
+from .retrieval import Hits, Retriever, analyze
 from .significance import Contrast, contrast
 from .systems import ORIGINAL, Decide
 from .variants import CLEAN, variant
@@ -37,6 +37,11 @@ class Judged:
     measures: Mapping[str, float]
     baseline: float
     altered: Sequence[str] = ()
+
+    @property
+    def reworded(self) -> bool:
+        """Whether other words are sent than were typed, and not only other punctuation."""
+        return analyze(self.reformulation.original) != analyze(self.reformulation.query)
 
     @property
     def gain(self) -> float:
@@ -69,6 +74,11 @@ class Cell:
     def rewritten_share(self) -> float:
         """The share of queries that another text was sent for."""
         return self.reasons.get(Outcome.REWRITTEN, 0.0)
+
+    @property
+    def reworded_share(self) -> float:
+        """The share of queries that other words were sent for."""
+        return sum(query.reworded for query in self.queries) / len(self.queries)
 
     def ms(self, share: float) -> float:
         """Return the milliseconds within which a share of the decisions was made."""

@@ -22,6 +22,7 @@ _UNIT = re.compile(
     re.IGNORECASE,
 )
 _SIGN = re.compile(r"[\w.]+(?:[+#]+|[_/@&\\][\w.]+)|\.\w+")
+_I = re.compile(r"I(?:['’]\w+)?")
 _CODE = re.compile(r"[a-z]+[A-Z]\w*|[A-Z]{2,}\w*")
 
 
@@ -39,11 +40,13 @@ def altered(clean: str, typed: str, sent: str) -> list[str]:
 
 def _terms(clean: str) -> list[str]:
     found = []
-    tokens = _tokens(clean)
+    raws = [raw for raw in clean.split() if _trimmed(raw)]
+    tokens = [_trimmed(raw) for raw in raws]
     capitals = sum(token[0].isupper() for token in tokens)
     headline = 2 * capitals > len(tokens)  # capitals say nothing where most words have one
     for index, token in enumerate(tokens):
-        named = index > 0 and token[0].isupper() and not headline and token != "I"
+        starts = index == 0 or raws[index - 1].rstrip("\"'”’)").endswith((".", "!", "?", ":"))
+        named = token[0].isupper() and not starts and not headline and not _I.fullmatch(token)
         after_number = index > 0 and any(c.isdigit() for c in tokens[index - 1])
         if (
             any(char.isdigit() for char in token)
@@ -58,6 +61,12 @@ def _terms(clean: str) -> list[str]:
 
 
 def _tokens(text: str) -> list[str]:
-    trimmed = (raw.strip(_EDGES) for raw in text.split())
-    ended = (token.rstrip(".") if token.count(".") == 1 else token for token in trimmed)
-    return [token for token in ended if token]
+    return [token for raw in text.split() if (token := _trimmed(raw))]
+
+
+def _trimmed(raw: str) -> str:
+    """Return a token without the punctuation around it; the dots of "u.s." stay."""
+    token = raw.strip(_EDGES)
+    if token.endswith(".") and token.count(".") == 1:
+        token = token[:-1].rstrip(_EDGES)
+    return token

@@ -104,12 +104,13 @@ def _figures(cells: Sequence[Cell]) -> str:
             + f'<td class="n{tone}">{"" if first else f"{mine.delta:+.3f}"}'
             f'<td class="n">{"" if first else f"{mine.p_value:.3f}"}'
             f'<td class="n">{"" if first else f"{mine.wins}/{mine.losses}/{mine.ties}"}'
-            f'<td class="n">{cell.rewritten_share:.0%}<td class="n">{cell.ms(0.95):.1f}'
+            f'<td class="n">{cell.rewritten_share:.0%}<td class="n">{cell.reworded_share:.0%}'
+            f'<td class="n">{cell.ms(0.95):.1f}'
             f"<td>{'' if cell.system in BASELINES else escape(reasons)}</tr>"
         )
-    heads = ["variant", "system", *MEASURES, "Δ", "p", "won/lost/tied", "rewritten", "p95 ms"]
+    heads = ["variant", "system", *MEASURES, "Δ", "p", "won/lost/tied", "rewritten", "reworded"]
     return (
-        _table([*heads, "outcomes"], "".join(rows), 2, 10)
+        _table([*heads, "p95 ms", "outcomes"], "".join(rows), 2, 11)
         + f'<p class="note">Δ in {NDCG} against the typed text; coloured where p &lt; {LEVEL}.</p>'
     )
 

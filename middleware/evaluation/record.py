@@ -49,6 +49,7 @@ def _row(cell: Cell) -> dict[str, Any]:
         "losses": cell.versus.losses,
         "ties": cell.versus.ties,
         "rewritten_share": round(cell.rewritten_share, 6),
+        "reworded_share": round(cell.reworded_share, 6),
         "shares": {word: round(share, 6) for word, share in cell.reasons.items()},
         "altered": sum(bool(query.altered) for query in cell.queries),
         "p50_ms": round(cell.ms(0.5), 3),

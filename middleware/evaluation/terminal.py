@@ -39,7 +39,7 @@ def _table(title: str, texts: Sequence[str], numbers: Sequence[str]) -> Table:
 def results_table(cells: Sequence[Cell]) -> Table:
     """Return the figures of one collection; ``Δ`` and what follows are against the typed text."""
     title = f"{cells[0].collection}: {len(cells[0].queries)} queries"
-    numbers = [*MEASURES, "Δ", "p", "won/lost/tied", "rewritten", "altered", "p95 ms"]
+    numbers = [*MEASURES, "Δ", "p", "won/lost/tied", "rewritten", "reworded", "altered", "p95 ms"]
     table = _table(title, ("variant", "system"), numbers)
     previous = ""
     for cell in cells:
@@ -56,11 +56,15 @@ def results_table(cells: Sequence[Cell]) -> Table:
             "" if first else f"{mine.p_value:.3f}",
             "" if first else f"{mine.wins}/{mine.losses}/{mine.ties}",
             f"{cell.rewritten_share:.0%}",
+            f"{cell.reworded_share:.0%}",
             "" if first else str(sum(bool(query.altered) for query in cell.queries)),
             f"{cell.ms(0.95):.1f}",
         )
         previous = cell.variant
-    table.caption = f"coloured where p < {LEVEL}; altered: queries with a term that had to stay"
+    table.caption = (
+        f"coloured where p < {LEVEL}; reworded: other words are sent, not only other punctuation;"
+        " altered: queries that lost a term that had to stay"
+    )
     return table
 
 

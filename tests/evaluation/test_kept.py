@@ -21,6 +21,9 @@ from middleware.evaluation.kept import altered
         ("red shoes", "shoes", []),
         ("doesn't start in cold.", "start in cold", ["doesn't"]),
         ("size 12.", "SIZE 12", []),
+        ("lung disease (COPD).", "lung disease (COPD)", []),
+        ("i knew it. How do I, and why I'm late", "knew late", []),  # no names
+        ("made in the u.s. by hand", "made in the u.s by hand", []),
     ],
 )
 def test_lost_terms_are_found(clean: str, sent: str, missing: list[str]) -> None:
