@@ -108,8 +108,9 @@ class Acceptance:
         # A term said twice may be said once: requests repeat themselves.
         if not wanted.issubset(kept):
             return True
-        before, after = [token.casefold() for token in tokens(asked)], kept
-        return not _measures(before) <= _measures(after) or _negated_other(before, after)
+        before = [token.casefold() for token in tokens(asked)]
+        after = [token.casefold() for token in tokens(without_courtesy(rewrite))]
+        return not _measures(before) <= _measures(kept) or _negated_other(before, after)
 
     def _drifts(self, original: str, rewrite: str, max_lost: float) -> bool:
         """Tell whether content went or came beyond what the shares allow."""

@@ -67,8 +67,10 @@ class Breaker:
         return self._probing
 
     def record(self, *, failed: bool, now: float) -> None:
-        """Take note of how a call ended."""
+        """Take note of how a call ended; while not closed, only a lent probe's end counts."""
         if self._opened_at is not None:
+            if not self._probing:
+                return  # a call from before the breaker opened
             self._probing = False
             if failed:
                 self._rest = min(self._max_rest, 2 * self._rest)

@@ -51,5 +51,5 @@ class CostModel:
         if spread > 1e-9 * max(1.0, mean_x * mean_x):
             slope = max(0.0, (self.sum_xy / self.weight - mean_x * mean_y) / spread)
         # Cost never falls below what a call without tokens takes, and that is never negative.
-        slope = min(slope, mean_y / mean_x)
-        return mean_y + slope * (tokens - mean_x)
+        slope = min(slope, mean_y / mean_x) if mean_x > 0 else slope
+        return max(0.0, mean_y + slope * (tokens - mean_x))

@@ -49,8 +49,10 @@ _AMBIGUOUS = frozenset(
     "un über oder wie auf ao met till var av af og tai co pro ve bu cu dan yang cara apa od como "
     "sus mais sem ini são".split()
 )
-# Particles of names ("los angeles", "oscar de la renta", "van der waals").
-_PARTICLES = frozenset("los las la le les de del der den van von el di da du des san al".split())
+# Words of names ("los angeles", "oscar de la renta", "pro co", "dan"): two prove nothing.
+_PARTICLES = frozenset(
+    "los las la le les de del der den van von el di da du des san al pro co dan yang tai".split()
+)
 # Letters that borrowed words and names seldom bring into English, beyond those of West
 # European languages: Polish, Czech, Turkish, Romanian, Hungarian, Baltic, Vietnamese.
 _RARE_LETTERS = frozenset("ąćęłńśźżčďěňřšťůžğışőűășțđơưāēģīķļņū") | frozenset(

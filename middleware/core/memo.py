@@ -72,7 +72,7 @@ class Memo:
             ("ttl", ttl),
             ("rejection_ttl", rejection_ttl),
         ):
-            if value <= 0:
+            if not value > 0:
                 raise ConfigurationError(f"memo: {name} ({value}) must be above 0")
         self.ttl = ttl
         self.rejection_ttl = rejection_ttl
@@ -80,9 +80,12 @@ class Memo:
         self._hits = self._misses = 0
         self._lock = threading.Lock()
         # Charging each entry at least its share of the bytes bounds their number too.
-        self._floor = max(1, -(-max_bytes // max_entries))
+        self._floor = max(1, max_bytes // max_entries)
         self._cache: TLRUCache[MemoKey, tuple[Verdict, int]] = TLRUCache(
-            maxsize=max_bytes, ttu=self._expiry, timer=self._timer, getsizeof=self._charge
+            maxsize=min(max_bytes, self._floor * max_entries),
+            ttu=self._expiry,
+            timer=self._timer,
+            getsizeof=self._charge,
         )
 
     def _timer(self) -> float:

@@ -200,3 +200,10 @@ def test_an_accepted_rewrite_keeps_every_protected_term(original: str, rewrite: 
     if ACCEPTANCE.check(original, rewrite) is None:
         kept = {token.casefold() for token in tokens(rewrite)}
         assert kept.issuperset(protected_terms(original))
+
+
+def test_courtesy_is_taken_from_both_sides() -> None:
+    """A set phrase behind a negation is not what the negation is about."""
+    assert ACCEPTANCE.check("isn't good morning lamp", "isn't good morning lamp") is None
+    assert ACCEPTANCE.check("lamp if you don't mind", "lamp") is None
+    assert ACCEPTANCE.check("why don't lamps work", "lamps work") is Reason.REJECTED_LOST_TERM
