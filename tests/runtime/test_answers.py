@@ -1,0 +1,283 @@
+"""Engines that misbehave: the original goes on with the right reason, and little is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from middleware.core.memo import Memo
+from middleware.core.outcome import Outcome, Reason, Source
+from middleware.core.reformulation import Reformulation
+from middleware.engines.base import Refusal
+from middleware.runtime.reformulator import Reformulator
+from middleware.testing import ManualClock, ScriptedEngine
+
+from .asking import answered, distinct
+from .conftest import Build
+
+pytestmark = pytest.mark.anyio
+
+REJECTED = [
+    ("warm winter jacket", "", Reason.REJECTED_EMPTY),
+    ("warm winter jacket", " \n ", Reason.REJECTED_EMPTY),
+    ("warm winter jacket", "...", Reason.REJECTED_EMPTY),
+    ("warm winter jacket", "warm warm warm warm jacket", Reason.REJECTED_LOOP),
+    (
+        "warm winter jacket",
+        "warm winter jacket winter jacket winter jacket",
+        Reason.REJECTED_LOOP,
+    ),
+    ("warm winter jacket", None, Reason.REJECTED_TRUNCATED),
+    ("warm winter jacket", "warm \u2047 jacket", Reason.REJECTED_UNKNOWN_TOKEN),
+    ("warm winter jacket", Refusal(Reason.REJECTED_UNKNOWN_TOKEN), Reason.REJECTED_UNKNOWN_TOKEN),
+    ("bike lamp 12 volt for kids", "bike lamp volt for kids", Reason.REJECTED_LOST_TERM),
+    ("phone case without logo", "phone case logo", Reason.REJECTED_LOST_TERM),
+    ("hotels not near the airport", "hotels near airport", Reason.REJECTED_LOST_TERM),
+    ("warm winter jacket", "cheap flights to london", Reason.REJECTED_DRIFT),
+    (
+        "warm winter jacket for women",
+        "chaude veste pour les femmes en hiver dans la neige",
+        Reason.REJECTED_LANGUAGE,
+    ),
+    ("tv", "a " + " ".join(f"tv{chr(97 + i)}xyz" for i in range(20)), Reason.REJECTED_LENGTH),
+]
+
+
+@pytest.mark.parametrize(("text", "answer", "reason"), REJECTED)
+async def test_a_bad_answer_is_rejected_and_kept_for_a_short_while_only(
+    build: Build, clock: ManualClock, text: str, answer: Any, reason: Reason
+) -> None:
+    engine = ScriptedEngine({text: answer}, clock=clock)
+    reformulator = build(engine=engine, memo=Memo(rejection_ttl=60))
+    found = await reformulator.reformulate(text)
+    assert (found.query, found.outcome, found.reason) == (text, Outcome.FALLBACK, reason)
+
+    await clock.advance(59)
+    again = await reformulator.reformulate(text)
+    assert (again.reason, again.source) == (reason, Source.MEMO)
+    assert len(engine.calls) == 1
+    await clock.advance(1)
+    engine.script = {text: text}
+    assert (await reformulator.reformulate(text)).outcome is Outcome.UNCHANGED
+    assert len(engine.calls) == 2
+
+
+@pytest.mark.parametrize("reason", [Reason.UNENCODABLE, Reason.TOO_LONG])
+async def test_an_engine_may_refuse_a_text(
+    build: Build, clock: ManualClock, reason: Reason
+) -> None:
+    engine = ScriptedEngine(lambda text: Refusal(reason), clock=clock)
+    found = await build(engine=engine).reformulate("warm winter jacket")
+    assert (found.outcome, found.reason) == (Outcome.SKIPPED, reason)
+
+
+async def test_an_answer_that_only_differs_in_white_space_is_unchanged(
+    build: Build, clock: ManualClock
+) -> None:
+    engine = ScriptedEngine(lambda text: f"  {text.replace(' ', '  ')} ", clock=clock)
+    found = await build(engine=engine).reformulate("warm winter jacket")
+    assert (found.outcome, found.query) == (Outcome.UNCHANGED, "warm winter jacket")
+
+
+class Misbehaving(ScriptedEngine):
+    """An engine that hands back, or raises, one thing for any call."""
+
+    def __init__(self, thing: Any) -> None:
+        super().__init__()
+        self.thing = thing
+
+    def generate(self, texts: Sequence[str], cancelled: Callable[[int], bool]) -> Any:
+        self.calls.append(list(texts))
+        if isinstance(self.thing, BaseException):
+            raise self.thing
+        return self.thing
+
+
+FAULTS: list[Any] = [
+    RuntimeError("no"),
+    MemoryError(),
+    SystemExit(1),
+    KeyboardInterrupt(),
+    asyncio.CancelledError(),
+    StopIteration(),
+    None,
+    [],
+    ["one", "too many"],
+    "x",
+    42,
+    [42],
+    [b"warm jacket"],
+    [["warm jacket"]],
+    [object()],
+    iter(["warm jacket"]),
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=repr)
+async def test_a_fault_of_the_engine_is_never_one_of_the_caller(
+    build: Build, clock: ManualClock, fault: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = Misbehaving(fault)
+    reformulator = build(engine=engine)
+    with caplog.at_level(logging.WARNING, "middleware.runtime"):
+        found = await reformulator.reformulate("warm winter jacket")
+    assert (found.query, found.reason) == ("warm winter jacket", Reason.ENGINE_ERROR)
+    assert found.source is None
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+    engine.thing = ["warm winter jacket"]  # not kept, and the worker still lives
+    again = await reformulator.reformulate("warm winter jacket")
+    assert (again.outcome, again.source) == (Outcome.UNCHANGED, Source.ENGINE)
+
+
+async def test_timeouts_are_not_kept(
+    build: Build, clock: ManualClock, engine: ScriptedEngine
+) -> None:
+    engine.delay = 0.2
+    reformulator = build(late_fill=False)
+    found = await answered(clock, 0.1, reformulator.reformulate("warm winter jacket"))
+    assert found.reason is Reason.TIMEOUT
+    await clock.advance(1)
+    assert len(reformulator.memo) == 0
+    engine.delay = 0.0
+    found = await reformulator.reformulate("warm winter jacket", budget=1)
+    assert (found.outcome, found.source) == (Outcome.REWRITTEN, Source.ENGINE)
+
+
+async def test_one_poisonous_text_does_not_spoil_the_others(
+    build: Build, clock: ManualClock
+) -> None:
+    texts = distinct(8)
+
+    def script(text: str) -> str | BaseException:
+        return ValueError("poison") if text == texts[3] else f"lifted {text}"
+
+    engine = ScriptedEngine(script, delay=0.01, clock=clock)
+    reformulator = build(engine=engine, budget=1)
+    first = asyncio.create_task(reformulator.reformulate("a first query"))
+    await clock.settle()
+    asked = [asyncio.create_task(reformulator.reformulate(text)) for text in texts]
+    await clock.advance(0.5)
+    assert first.done()
+    assert engine.calls[1] == texts
+    found = [task.result() for task in asked]
+    assert [r.reason for r in found] == [None] * 3 + [Reason.ENGINE_ERROR] + [None] * 4
+    assert [r.query for r in found[4:]] == [f"lifted {text}" for text in texts[4:]]
+    assert reformulator.memo.stats().entries == 8  # the first query and the other seven
+
+
+async def test_those_behind_a_poisonous_text_are_not_run_for_nobody(
+    build: Build, clock: ManualClock
+) -> None:
+    """Each is run again by itself, unless its callers have gone meanwhile."""
+    engine = ScriptedEngine(lambda text: ValueError("poison"), delay=0.03, steps=1, clock=clock)
+    reformulator = build(engine=engine, budget=0.1, late_fill=False)
+    first = asyncio.create_task(reformulator.reformulate("a first query"))
+    await clock.settle()
+    asked = [asyncio.create_task(reformulator.reformulate(text)) for text in distinct(8)]
+    await clock.advance(1)
+    assert first.done()
+    reasons = [task.result().reason for task in asked]
+    assert set(reasons) == {Reason.ENGINE_ERROR, Reason.TIMEOUT}
+    assert len(engine.calls) <= 2 + 3  # 30 ms each from 60 ms on, for a budget of 100 ms
+
+
+# --- Anything at all ---
+
+
+def rewriter(script: Callable[[str], Any]) -> Reformulator:
+    return Reformulator(ScriptedEngine(script), budget=30, memo=Memo(max_entries=100))
+
+
+@pytest.fixture(scope="module")
+def echo() -> Any:
+    with rewriter(lambda text: f"{text} please") as reformulator:
+        yield reformulator
+
+
+ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=60)
+
+
+def check(found: Reformulation, text: str) -> None:
+    assert found.original == text
+    if found.outcome is Outcome.REWRITTEN:
+        assert found.reason is None
+        assert found.query != text
+    else:
+        assert found.query == text
+    if found.outcome in {Outcome.SKIPPED, Outcome.FALLBACK}:
+        assert found.reason is not None
+        assert found.reason.outcome is found.outcome
+    assert found.reason is not Reason.ENGINE_ERROR
+
+
+@given(text=ANY_TEXT, mode=st.sampled_from(["replace", "expand", "shadow", "off"]))
+@settings(max_examples=300, deadline=None)
+def test_no_text_raises_or_is_a_fault(echo: Reformulator, text: str, mode: str) -> None:
+    check(echo.reformulate_sync(text, mode=mode), text)
+
+
+@given(
+    text=st.lists(st.sampled_from("warm winter jacket not 12 volt café 日本".split()), min_size=1),
+    answer=st.none() | ANY_TEXT,
+)
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_no_answer_raises_or_is_a_fault(
+    adversary: tuple[Reformulator, dict[str, Any]], text: list[str], answer: str | None
+) -> None:
+    reformulator, script = adversary
+    asked = " ".join(text)
+    script[asked] = answer
+    check(reformulator.reformulate_sync(asked, cached=False, stored=False), asked)
+
+
+@pytest.fixture(scope="module")
+def adversary() -> Any:
+    script: dict[str, Any] = {}
+    with rewriter(lambda text: script.get(text)) as reformulator:
+        yield reformulator, script
+
+
+@pytest.mark.parametrize("thing", [None, 5, b"warm", ["warm"], object()], ids=repr)
+async def test_what_is_no_text_passes_too(echo: Reformulator, thing: Any) -> None:
+    for found in (await echo.reformulate(thing), echo.reformulate_sync(thing)):
+        assert found.query is thing
+        assert found.reason is Reason.ENGINE_ERROR
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", Reason.EMPTY),
+        ("  \n", Reason.EMPTY),
+        ("a", Reason.TOO_SHORT),
+        ("long " * 400, Reason.TOO_LONG),
+        ('"quoted phrase" lamp', Reason.QUOTED),
+        ("title:lamp", Reason.SYNTAX),
+        ("lamp AND shade", Reason.SYNTAX),
+        ("+lamp -shade", Reason.SYNTAX),
+        ("lam*", Reason.SYNTAX),
+        ("https://example.org/a", Reason.IDENTIFIER),
+        ("someone@example.org", Reason.IDENTIFIER),
+        ("54-QR323014", Reason.IDENTIFIER),
+        ("4006381333931", Reason.IDENTIFIER),
+        ("Schuhe für den Winter mit einer warmen Sohle", Reason.LANGUAGE),
+        ("warm \ud800 jacket", Reason.UNENCODABLE),
+    ],
+)
+async def test_what_admission_says_is_what_callers_hear(
+    build: Build, engine: ScriptedEngine, text: str, reason: Reason
+) -> None:
+    reformulator = build()
+    for found in (await reformulator.reformulate(text), reformulator.reformulate_sync(text)):
+        assert (found.query, found.outcome, found.reason) == (text, Outcome.SKIPPED, reason)
+    assert engine.calls == []
+    assert len(reformulator.memo) == 0

@@ -1,0 +1,376 @@
+"""Starting, loading, closing, starting again, and forking."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import weakref
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from middleware.core.outcome import Outcome, Reason, Source
+from middleware.core.reformulation import Reformulation
+from middleware.errors import EngineError, ModelError
+from middleware.runtime.reformulator import Reformulator
+from middleware.testing import ManualClock, ScriptedEngine
+
+from .asking import answered
+from .conftest import Build
+
+pytestmark = pytest.mark.anyio
+
+TEXT = "warm winter jacket"
+
+
+class LoadingEngine(ScriptedEngine):
+    """An engine that takes 3 seconds to load, and fails as often as it is told to."""
+
+    failures: list[BaseException]
+    loads = 0
+
+    def __init__(self, clock: ManualClock | None = None, *failures: BaseException) -> None:
+        super().__init__(lambda text: f"lifted {text}", clock=clock)
+        self.failures = list(failures)
+
+    def load(self) -> None:
+        self.loads += 1
+        if self.clock is not None:
+            self.clock.sleep(3)
+        if self.failures:
+            raise self.failures.pop(0)
+
+
+async def test_texts_pass_until_the_engine_is_loaded(build: Build, clock: ManualClock) -> None:
+    engine = LoadingEngine(clock)
+    reformulator = build(engine=engine)
+    for _ in range(3):
+        found = await reformulator.reformulate(TEXT)
+        assert (found.query, found.reason) == (TEXT, Reason.NOT_READY)
+        assert not reformulator.ready
+        await clock.advance(0.9)
+    assert reformulator.reformulate_sync(TEXT).reason is Reason.NOT_READY
+    await clock.advance(0.3)
+    assert reformulator.ready
+    assert (await reformulator.reformulate(TEXT)).outcome is Outcome.REWRITTEN
+    assert engine.loads == 1
+
+
+async def test_before_that_admission_and_the_memo_answer_as_ever(
+    build: Build, clock: ManualClock
+) -> None:
+    first = build(engine=LoadingEngine(clock))
+    first.start()
+    await clock.advance(3)
+    await first.reformulate(TEXT)
+    second = build(engine=LoadingEngine(clock), memo=first.memo)
+    assert (await second.reformulate(TEXT)).source is Source.MEMO
+    assert (await second.reformulate("title:jacket")).reason is Reason.SYNTAX
+
+
+async def test_starting_twice_is_starting_once(build: Build, clock: ManualClock) -> None:
+    engine = LoadingEngine(clock)
+    reformulator = build(engine=engine)
+    reformulator.start()
+    reformulator.start()
+    await clock.advance(3)
+    assert engine.loads == 1
+
+
+@pytest.mark.parametrize("fault", [OSError("no such file"), ModelError("no T5"), SystemExit(1)])
+async def test_an_engine_that_cannot_be_loaded_stays_out(
+    build: Build, clock: ManualClock, fault: BaseException
+) -> None:
+    engine = LoadingEngine(clock, fault)
+    reformulator = build(engine=engine)
+    await reformulator.reformulate(TEXT)
+    await clock.advance(3)
+    for _ in range(3):
+        found = await reformulator.reformulate(TEXT)
+        assert (found.query, found.reason) == (TEXT, Reason.NOT_READY)
+    assert engine.loads == 1
+    assert not reformulator.ready
+    assert reformulator.stats().failure == str(fault)
+
+
+async def test_after_closing_it_may_be_tried_again(build: Build, clock: ManualClock) -> None:
+    engine = LoadingEngine(clock, OSError("disk asleep"))
+    reformulator = build(engine=engine)
+    reformulator.start()
+    await clock.advance(3)
+    assert reformulator.stats().failure is not None
+    reformulator.close()
+    reformulator.start()
+    await clock.advance(3)
+    assert reformulator.ready
+    assert reformulator.stats().failure is None
+    assert (await reformulator.reformulate(TEXT)).outcome is Outcome.REWRITTEN
+
+
+async def test_waiting_for_it_has_an_end(build: Build, clock: ManualClock) -> None:
+    reformulator = build(engine=LoadingEngine(clock))
+    ended: list[BaseException | None] = []
+
+    def wait(seconds: float) -> None:
+        try:
+            reformulator.wait_ready(seconds)
+        except EngineError as error:
+            ended.append(error)
+        else:
+            ended.append(None)
+
+    clock.spawn("impatient", lambda: wait(2))
+    clock.spawn("patient", lambda: wait(4))
+    await clock.advance(1.9)
+    assert ended == []
+    await clock.advance(0.1)
+    assert [str(error) for error in ended] == ["engine scripted did not load in 2 s"]
+    await clock.advance(1)
+    assert ended[1:] == [None]
+
+
+def test_with_waits_until_it_is_ready_and_closes() -> None:
+    before = threading.active_count()
+    engine = LoadingEngine()
+    with Reformulator(engine, budget=30) as reformulator:
+        assert reformulator.ready
+        assert reformulator.reformulate_sync(TEXT).outcome is Outcome.REWRITTEN
+    assert threading.active_count() == before
+
+
+async def test_async_with_waits_until_it_is_ready_and_closes() -> None:
+    async with Reformulator(LoadingEngine(), budget=30) as reformulator:
+        assert reformulator.ready
+        assert (await reformulator.reformulate(TEXT)).outcome is Outcome.REWRITTEN
+    assert not any(t.name == "querylift-engine" for t in threading.enumerate())
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (OSError("no such file"), "engine scripted cannot be started: no such file"),
+        (ModelError("no T5"), "no T5"),
+    ],
+)
+async def test_both_raise_where_it_cannot_be_loaded(fault: Exception, said: str) -> None:
+    with pytest.raises(EngineError) as caught, Reformulator(LoadingEngine(None, fault)):
+        raise AssertionError("entered")
+    assert str(caught.value) == said
+    with pytest.raises(EngineError) as caught:
+        async with Reformulator(LoadingEngine(None, fault)):
+            raise AssertionError("entered")
+    assert str(caught.value) == said
+    assert not any(t.name == "querylift-engine" for t in threading.enumerate())
+
+
+# --- Closing ---
+
+
+async def test_closing_lets_all_go_at_once_even_while_the_engine_runs(
+    build: Build, clock: ManualClock, engine: ScriptedEngine
+) -> None:
+    engine.delay, engine.steps = 50.0, 1  # nothing can stop it
+    reformulator = build(budget=59)
+    running = asyncio.create_task(reformulator.reformulate(TEXT))
+    await clock.settle()
+    waiting = asyncio.create_task(reformulator.reformulate("thin jacket"))
+    found: list[Reformulation] = []
+    sync = clock.spawn("sync", lambda: found.append(reformulator.reformulate_sync(TEXT)))
+    await clock.settle()
+    closing = asyncio.create_task(asyncio.to_thread(reformulator.close))
+    for task in (running, waiting):
+        ended = await task  # the clock stands still
+        assert (ended.query, ended.outcome) == (ended.original, Outcome.FALLBACK)
+    await asyncio.to_thread(sync.join, 5)
+    assert found[0].query == TEXT
+    assert not closing.done()
+    await clock.advance(50)
+    await closing
+    assert reformulator.stats().flights == 0
+
+
+async def test_after_closing_a_call_starts_it_again(
+    build: Build, clock: ManualClock, engine: ScriptedEngine
+) -> None:
+    reformulator = build()
+    for turn in range(3):
+        found = await reformulator.reformulate(f"{TEXT} {'abc'[turn]}lue")
+        assert (found.outcome, found.source) == (Outcome.REWRITTEN, Source.ENGINE)
+        reformulator.close()
+        reformulator.close()
+    assert (await reformulator.reformulate(f"{TEXT} alue")).source is Source.MEMO
+
+
+async def test_a_loaded_engine_is_not_loaded_again(build: Build, clock: ManualClock) -> None:
+    engine = LoadingEngine(clock)
+    reformulator = build(engine=engine)
+    reformulator.start()
+    await clock.advance(3)
+    reformulator.close()
+    assert (await reformulator.reformulate(TEXT)).outcome is Outcome.REWRITTEN
+    assert engine.loads == 1
+
+
+async def test_the_engine_is_never_called_twice_at_once(build: Build, clock: ManualClock) -> None:
+    """A call that outlasts a close goes on while the reformulator is started again."""
+    at_once = [0, 0]
+
+    class Counting(ScriptedEngine):
+        def generate(self, texts: Any, cancelled: Any) -> Any:
+            at_once[0] += 1
+            at_once[1] = max(at_once)
+            try:
+                return super().generate(texts, cancelled)
+            finally:
+                at_once[0] -= 1
+
+    engine = Counting(lambda text: f"lifted {text}", delay=10, steps=1, clock=clock)
+    reformulator = build(engine=engine, budget=50)
+    left = asyncio.create_task(reformulator.reformulate(TEXT))
+    await clock.settle()
+    reformulator._worker.stop(patience=0.0)
+    assert (await left).outcome is Outcome.FALLBACK
+    again = asyncio.create_task(reformulator.reformulate(TEXT))
+    other = asyncio.create_task(reformulator.reformulate("thin jacket"))
+    await clock.advance(9)
+    assert engine.calls == [[TEXT]]
+    await clock.advance(21)
+    assert at_once == [0, 1]
+    assert again.result().outcome is other.result().outcome is Outcome.REWRITTEN
+    await clock.settle()
+    assert sum(t.name == "querylift-engine" for t in threading.enumerate()) == 1
+
+
+async def test_an_engine_that_was_cut_off_by_closing_leaves_no_flight(
+    build: Build, clock: ManualClock, engine: ScriptedEngine
+) -> None:
+    """It gives way after the thread was replaced; what it ran had been closed with the rest."""
+    engine.delay = 10
+    reformulator = build(budget=50)
+    left = asyncio.create_task(reformulator.reformulate(TEXT))
+    await clock.settle()
+    reformulator._worker.stop(patience=0.0)
+    await left
+    engine.delay = 0
+    again = await answered(clock, 2, reformulator.reformulate("thin jacket"))
+    assert again.outcome is Outcome.REWRITTEN
+    assert engine.calls == [[TEXT], ["thin jacket"]]
+    assert reformulator.stats().flights == 0
+
+
+async def test_a_fault_of_the_runtime_does_not_end_its_thread(
+    build: Build, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reformulator = build()
+    assert (await reformulator.reformulate(TEXT)).outcome is Outcome.REWRITTEN
+
+    def broken(*given: object, **named: object) -> None:
+        raise RuntimeError("a fault of our own")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reformulator._lanes, "next_batch", broken)
+        found = await reformulator.reformulate("thin jacket")
+        assert (found.query, found.outcome) == ("thin jacket", Outcome.FALLBACK)
+    assert (await reformulator.reformulate("thin jacket")).outcome is Outcome.REWRITTEN
+
+
+async def test_a_thread_that_cannot_be_started_is_a_fallback(
+    build: Build, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reformulator = build()
+
+    def exhausted(name: str, target: object) -> threading.Thread:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(clock, "spawn", exhausted)
+        for _ in range(3):
+            found = await reformulator.reformulate(TEXT)
+            assert (found.query, found.reason) == (TEXT, Reason.ENGINE_ERROR)
+        assert reformulator.stats().flights == 0
+    assert (await reformulator.reformulate(TEXT)).outcome is Outcome.REWRITTEN
+
+
+def test_one_that_is_forgotten_after_closing_is_freed() -> None:
+    reformulator = Reformulator(ScriptedEngine(), budget=30)
+    with reformulator:
+        reformulator.reformulate_sync(TEXT)
+    gone = weakref.ref(reformulator)
+    del reformulator
+    gc.collect()
+    assert gone() is None
+
+
+# --- Forking ---
+
+FORKING = """
+    import os, sys, threading, warnings
+    from middleware.core.breaker import Breaker
+    from middleware.runtime.reformulator import Reformulator
+    from middleware.testing import ScriptedEngine
+
+    class Engine(ScriptedEngine):
+        loads = 0
+        def load(self):
+            self.loads += 1
+
+    hold, held = threading.Event(), threading.Event()
+
+    def script(text):
+        if text == "held query":
+            held.set()
+            hold.wait(30)
+        return f"lifted {text}"
+
+    engine = Engine(script)
+    reformulator = Reformulator(engine, budget=20)
+    reformulator.wait_ready()
+    assert reformulator.reformulate_sync("warm jacket").source == "engine"
+    held_caller = threading.Thread(target=reformulator.reformulate_sync, args=["held query"])
+    held_caller.start()
+    held.wait(30)
+    desk, memo = reformulator._desk, reformulator.memo._lock
+    desk.acquire(); memo.acquire()    # as another thread may hold them at this moment
+    warnings.simplefilter("ignore")   # newer Pythons warn of forking with threads
+    child = os.fork()
+    if child == 0:
+        hold.set()
+        kept = reformulator.reformulate_sync("warm jacket")
+        assert kept.source == "memo", kept
+        reformulator.wait_ready(20)
+        found = reformulator.reformulate_sync("thin jacket")
+        assert (found.query, found.source) == ("lifted thin jacket", "engine"), found
+        assert engine.loads == 2
+        assert reformulator.stats().flights == 0
+        reformulator.close()
+        sys.stdout.write("child ")
+        sys.stdout.flush()
+        os._exit(0)
+    memo.release(); desk.release()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    hold.set()
+    held_caller.join(20)
+    assert reformulator.reformulate_sync("held query").source == "memo"
+    assert engine.loads == 1
+    reformulator.close()
+    print("parent")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
+def test_a_forked_child_starts_anew_and_keeps_the_memo() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(FORKING)],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "child parent\n"), done.stderr
