@@ -125,23 +125,29 @@ class Lanes:
                 self.late.remove(flight)
                 self.live.append(flight)
             return reason
-        if flight in self.running and now + self._remaining(now) > deadline.at:
-            return Reason.PREDICTED_LATE
-        return None
+        if flight in self.live:
+            queued = list(self.live)
+            seconds = self._expected(queued[: queued.index(flight) + 1], now)
+        else:
+            seconds = self._remaining(now)
+        return Reason.PREDICTED_LATE if now + seconds > deadline.at else None
 
     def _turn_away(
         self, flight: Flight, now: float, deadline: Deadline | None = None
     ) -> Reason | None:
         if len(self.live) >= self._limits.live:
             return Reason.OVERLOADED
-        queued = [*self.live, flight]
+        seconds = self._expected([*self.live, flight], now)
+        late = now + seconds > (deadline or flight.deadline()).at
+        return Reason.PREDICTED_LATE if late else None
+
+    def _expected(self, queued: list[Flight], now: float) -> float:
+        """Return the seconds until these flights, the first of the live lane, have run."""
         batches = math.ceil(len(queued) / self._limits.batch)
         work = batches * self.cost.predict(round(sum(f.tokens for f in queued) / batches))
-        ahead = self._remaining(now) if any(f.awaited(now) for f in self.running) else 0.0
-        if self.running and not ahead:
-            ahead = self._overdue(now)  # late ones give way, unless the engine hangs
-        late = now + ahead + work > (deadline or flight.deadline()).at
-        return Reason.PREDICTED_LATE if late else None
+        if any(f.awaited(now) for f in self.running):
+            return self._remaining(now) + work
+        return self._overdue(now) + work  # late ones give way, unless the engine hangs
 
     def _remaining(self, now: float) -> float:
         """Return what the engine call under way is expected to take still."""
@@ -153,8 +159,10 @@ class Lanes:
 
         What has taken so much longer may take as long again: a hanging engine turns all away.
         """
+        if not self.running:
+            return 0.0
         expected = self.cost.predict(sum(f.tokens for f in self.running))
-        return max(0.0, now - self._since - expected) if expected else 0.0
+        return max(0.0, now - self._since - expected)
 
     def put_late(self, flight: Flight, *, first: bool = False) -> None:
         """Put a flight into the late lane; the oldest makes room, as it is least asked for."""
@@ -220,6 +228,13 @@ class Lanes:
         self.live.clear()
         self.late.clear()
         self.drop(flights)
+
+    def withdraw(self, flight: Flight) -> None:
+        """End a flight that may be in a lane or not."""
+        for lane in (self.live, self.late):
+            if flight in lane:
+                lane.remove(flight)
+        self.drop([flight])
 
     def failed(self, flight: Flight, now: float) -> None:
         """Take note that the engine failed on a flight; an opened breaker empties the lanes."""

@@ -8,7 +8,6 @@ import logging
 import os
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
@@ -30,8 +29,10 @@ from middleware.engines.base import Answer, Engine
 from middleware.errors import ConfigurationError, EngineError
 from middleware.instrumentation.record import Observer, Record
 
+from .ask import Ask
 from .clock import SYSTEM_CLOCK, Clock
 from .forking import forget_at_fork
+from .guarded import keep, recall, tell
 from .judgement import verdict_of
 from .lanes import NOTHING, Lanes, Limits
 from .single_flight import Flight, Landing, SingleFlight, Wake
@@ -41,19 +42,6 @@ from .worker import Worker
 __all__ = ["Reformulator"]
 
 _log = logging.getLogger("middleware.runtime")
-
-
-@dataclass(frozen=True, slots=True)
-class _Ask:
-    """One caller's question: the text, what it is keyed by, and by when it is wanted."""
-
-    original: str
-    key: MemoKey
-    mode: Mode
-    started: float
-    deadline: Deadline
-    cached: bool
-    stored: bool
 
 
 class Reformulator:
@@ -241,7 +229,7 @@ class Reformulator:
                 timer.cancel()
         finally:
             self._leave(flight, wake)
-        return self._done(ask, self._landed(ask, landing, source))
+        return self._done(ask, ask.landed(landing, source))
 
     def reformulate_sync(
         self,
@@ -275,7 +263,7 @@ class Reformulator:
                     self._clock.wait(arrived, ask.deadline.at)
         finally:
             self._leave(flight, wake)
-        return self._done(ask, self._landed(ask, landings[0] if landings else None, source))
+        return self._done(ask, ask.landed(landings[0] if landings else None, source))
 
     def _ask(
         self,
@@ -285,7 +273,7 @@ class Reformulator:
         scope: str,
         cached: bool,
         stored: bool,
-    ) -> _Ask | Reformulation:
+    ) -> Ask | Reformulation:
         """Admission and memo: what can be said at once, or the question to wait for."""
         started = self._clock.now()
         chosen = self.mode if mode is None else Mode.parse(mode)
@@ -297,18 +285,18 @@ class Reformulator:
             key = MemoKey(normalize(text), self._engine_key, self._policy, keyed, scope)
             # A text that is in the memo has passed the same admission before, so that the
             # memo can be asked first: its answer is the quicker one.
-            verdict = self.memo.get(key, started) if cached else None
+            verdict = recall(self.memo, key, started) if cached else None
             if verdict is not None and chosen is not Mode.SHADOW:
                 timings = Timings(self._clock.now() - started)
                 return self._tell(conclude(text, verdict, chosen, Source.MEMO, timings), chosen)
             seconds = self.budget if budget is None else budget
             deadline = Deadline.after(started, seconds)
-            ask = _Ask(text, key, chosen, started, deadline, cached, stored)
+            ask = Ask(text, key, chosen, started, deadline, cached, stored)
             if verdict is not None:
                 return self._done(ask, conclude(text, verdict, chosen, Source.MEMO))
             reason = self.admission.check(key.text)
             if reason is None and not self.ready:
-                self._start_lazily()
+                self.start()
                 reason = None if self.ready else Reason.NOT_READY
         except Exception:
             _log.exception("a text could not be looked at")
@@ -318,9 +306,10 @@ class Reformulator:
             return self._tell(Reformulation.untouched(text, reason, timings=timings), chosen)
         return ask
 
-    def _enter(self, ask: _Ask, wake: Wake) -> tuple[Flight, Source] | Reformulation:
+    def _enter(self, ask: Ask, wake: Wake) -> tuple[Flight, Source] | Reformulation:
         """Join or begin the flight for a question, or say why not to wait for it."""
         shadow = ask.mode is Mode.SHADOW
+        opened: Flight | None = None
         reason: Reason | None = None
         try:
             with self._desk:
@@ -331,10 +320,10 @@ class Reformulator:
                 source = Source.ENGINE if flight is None else Source.SHARED
                 if flight is None:
                     # It may have landed since the memo was asked.
-                    verdict = self.memo.get(ask.key, now, count=False) if ask.cached else None
+                    verdict = recall(self.memo, ask.key, now, count=False) if ask.cached else None
                     if verdict is not None:
                         return conclude(ask.original, verdict, ask.mode, Source.SHARED)
-                    flight = Flight(ask.key, ask.key.text, text_cost(ask.key.text), now)
+                    opened = flight = Flight(ask.key, ask.key.text, text_cost(ask.key.text), now)
                     flight.store(ask.stored, late_fill=self._late_fill)
                     self._flights.open(flight)
                     self._hold(flight, ask, wake)
@@ -347,13 +336,17 @@ class Reformulator:
                 self._clock.notify(self._desk)
         except Exception:
             _log.exception("a text could not be put before the engine")
+            if opened is not None:  # nobody may join what will never run
+                with self._desk:
+                    self._lanes.withdraw(opened)
+                self._worker.tell()
             return Reformulation.untouched(ask.original, Reason.ENGINE_ERROR)
         self._worker.tell()
         if shadow or reason is not None:
             return Reformulation.untouched(ask.original, reason or Reason.SHADOW)
         return flight, source
 
-    def _hold(self, flight: Flight, ask: _Ask, wake: Wake) -> None:
+    def _hold(self, flight: Flight, ask: Ask, wake: Wake) -> None:
         """Put a caller on a flight; one in shadow mode only watches how it ends."""
         if ask.mode is Mode.SHADOW:
             flight.watchers.append(lambda landing: self._shadowed(ask, landing))
@@ -364,43 +357,25 @@ class Reformulator:
         with self._desk:
             flight.waiters.pop(wake, None)
 
-    def _landed(self, ask: _Ask, landing: Landing | None, source: Source) -> Reformulation:
-        if landing is None or (landing.verdict is None and landing.reason is None):
-            return Reformulation.untouched(ask.original, Reason.TIMEOUT)
-        timings = Timings(0.0, landing.queue, landing.engine)
-        if landing.verdict is None:
-            assert landing.reason is not None
-            return Reformulation.untouched(ask.original, landing.reason, timings=timings)
-        return conclude(ask.original, landing.verdict, ask.mode, source, timings)
-
-    def _done(self, ask: _Ask, reformulation: Reformulation) -> Reformulation:
+    def _done(self, ask: Ask, reformulation: Reformulation) -> Reformulation:
         """Put the total time on a decision and tell it."""
-        total = self._clock.now() - ask.started
-        # The flight may have begun before this caller came.
-        engine = min(total, reformulation.timings.engine)
-        queue = min(total - engine, reformulation.timings.queue)
-        timings = Timings(total, queue, engine)
-        reformulation = replace(reformulation, timings=timings)
+        reformulation = ask.timed(reformulation, self._clock.now())
         if ask.mode is not Mode.SHADOW:
             return self._tell(reformulation, ask.mode)
         if reformulation.reason is not Reason.SHADOW:  # else told when the engine has answered
             self._tell(reformulation, ask.mode)
+        timings = reformulation.timings
         return Reformulation.untouched(ask.original, Reason.SHADOW, timings=timings)
 
-    def _shadowed(self, ask: _Ask, landing: Landing) -> None:
+    def _shadowed(self, ask: Ask, landing: Landing) -> None:
         """Tell what a text in shadow mode would have become."""
         if landing == NOTHING:
             landing = Landing(reason=Reason.OVERLOADED)
-        self._done(ask, self._landed(ask, landing, Source.ENGINE))
+        self._done(ask, ask.landed(landing, Source.ENGINE))
 
     def _tell(self, reformulation: Reformulation, mode: Mode) -> Reformulation:
         if self._observers:
-            record = Record(reformulation, mode, self.engine.name)
-            for observer in self._observers:
-                try:
-                    observer(record)
-                except Exception:
-                    _log.exception("an observer failed")
+            tell(self._observers, Record(reformulation, mode, self.engine.name))
         return reformulation
 
     # --- On the worker thread ---
@@ -409,14 +384,8 @@ class Reformulator:
         """Acceptance: turn an engine's answer into a verdict, and keep it."""
         verdict = verdict_of(flight, answer, self.acceptance)
         if flight.stored:
-            self.memo.put(flight.key, verdict, self._clock.now())
+            keep(self.memo, flight.key, verdict, self._clock.now())
         return verdict
-
-    # --- Starting without being asked ---
-
-    def _start_lazily(self) -> None:
-        with self._desk:
-            self._worker.start()
 
     def forget(self) -> None:
         """Start anew in a forked child: threads and locks did not come along, the memo did."""

@@ -51,7 +51,7 @@ class Worker:
         self._clock = clock
         self._switch_interval = switch_interval
         self._thread: threading.Thread | None = None
-        self._occupied = False  # by the thread that has the engine
+        self._occupant: threading.Thread | None = None  # the one that has the engine
         self.loaded = not isinstance(engine, Loadable)
         self.failure: BaseException | None = None
 
@@ -102,17 +102,17 @@ class Worker:
     def _run(self) -> None:
         with self._desk:
             # A thread that was stopped may still be in a call that has not come back.
-            while self._mine() and self._occupied:
+            while self._mine() and self._occupant is not None:
                 self._clock.wait(self._desk)
             if not self._mine():
                 return
-            self._occupied = True
+            self._occupant = threading.current_thread()
         try:
             if self._load():
                 self._serve()
         finally:
             with self._desk:
-                self._occupied = False
+                self._occupant = None
                 self._clock.notify(self._desk)
 
     def _mine(self) -> bool:
@@ -130,11 +130,20 @@ class Worker:
                 self._fly(batch)
             except Exception:  # a fault of the runtime's own must not end the thread
                 _log.exception("a batch of rewrites was lost")
-                with self._desk:
-                    self._lanes.clear()
+                self._start_over()
             with self._desk:
                 self._lanes.ended(self._clock.now())
             self.tell()
+
+    def _start_over(self) -> None:
+        """Let all go, and wait for new work: the same again would end the same way."""
+        with self._desk:
+            self._lanes.clear()
+        self.tell()
+        with self._desk:
+            self._lanes.ended(self._clock.now())
+            if self._mine() and not (self._lanes.live or self._lanes.late):
+                self._clock.wait(self._desk)
 
     def _next_batch(self) -> list[Flight] | None:
         """Wait for something to run or to tell; ``None`` when the thread is to end."""
@@ -210,7 +219,8 @@ class Worker:
     def _unwanted(self, flight: Flight) -> bool:
         """Tell whether a running flight should stop, asked by the engine between steps."""
         with self._desk:
-            if flight.closed or not self._mine():
+            # Asked from whatever thread the engine decodes on.
+            if flight.closed or self._thread is not self._occupant:
                 return True  # stopped
             now = self._clock.now()
             if flight.awaited(now):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -281,3 +282,83 @@ async def test_what_admission_says_is_what_callers_hear(
         assert (found.query, found.outcome, found.reason) == (text, Outcome.SKIPPED, reason)
     assert engine.calls == []
     assert len(reformulator.memo) == 0
+
+
+class BrokenMemo(Memo):
+    """A memo that raises whatever it is asked."""
+
+    def get(self, key: Any, now: float, *, count: bool = True) -> Any:
+        raise RuntimeError("broken memo")
+
+    def put(self, key: Any, verdict: Any, now: float) -> None:
+        raise RuntimeError("broken memo")
+
+
+async def test_a_fault_of_the_memo_is_a_miss(
+    build: Build, caplog: pytest.LogCaptureFixture
+) -> None:
+    reformulator = build(memo=BrokenMemo())
+    for _ in range(2):
+        found = await reformulator.reformulate("warm winter jacket")
+        assert (found.outcome, found.source) == (Outcome.REWRITTEN, Source.ENGINE)
+    assert "broken memo" in caplog.text
+
+
+async def test_a_fault_in_admission_is_a_fallback(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reformulator = build()
+
+    def broken(text: str) -> None:
+        raise RuntimeError("broken admission")
+
+    monkeypatch.setattr(reformulator.admission, "check", broken)
+    found = await reformulator.reformulate("warm winter jacket")
+    assert (found.query, found.reason) == ("warm winter jacket", Reason.ENGINE_ERROR)
+
+
+async def test_a_fault_in_acceptance_is_a_fallback_and_not_kept(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reformulator = build()
+
+    def broken(original: str, rewrite: str, mode: object) -> None:
+        raise RuntimeError("broken acceptance")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reformulator.acceptance, "check", broken)
+        found = await reformulator.reformulate("warm winter jacket")
+        assert (found.query, found.reason) == ("warm winter jacket", Reason.ENGINE_ERROR)
+    assert (await reformulator.reformulate("warm winter jacket")).source is Source.ENGINE
+
+
+async def test_a_fault_at_the_desk_leaves_no_flight_that_never_runs(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reformulator = build()
+
+    def broken(*given: object) -> None:
+        raise RuntimeError("broken lanes")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reformulator._lanes, "_turn_away", broken)
+        found = await reformulator.reformulate("warm winter jacket")
+        assert found.reason is Reason.ENGINE_ERROR
+    assert reformulator.stats().flights == 0
+    assert (await reformulator.reformulate("warm winter jacket")).outcome is Outcome.REWRITTEN
+
+
+async def test_an_engine_may_ask_from_threads_of_its_own(build: Build, clock: ManualClock) -> None:
+    """``cancelled`` tells the same on whatever thread the engine decodes."""
+    asked: list[bool] = []
+
+    class Threaded(ScriptedEngine):
+        def generate(self, texts: Sequence[str], cancelled: Callable[[int], bool]) -> Any:
+            thread = threading.Thread(target=lambda: asked.append(cancelled(0)))
+            thread.start()
+            thread.join()
+            return super().generate(texts, cancelled)
+
+    engine = Threaded(lambda text: f"lifted {text}", clock=clock)
+    found = await build(engine=engine).reformulate("warm winter jacket")
+    assert (found.outcome, asked) == (Outcome.REWRITTEN, [False])

@@ -237,3 +237,40 @@ async def test_soundings_are_rare_where_the_engine_stays_slow(
 def test_limits_that_are_none_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(wrong))):
         Limits(**wrong)
+
+
+@pytest.mark.parametrize("known", [False, True])
+async def test_an_engine_that_hangs_costs_one_budget_and_no_more(
+    build: Build, clock: ManualClock, engine: ScriptedEngine, known: bool
+) -> None:
+    reformulator = build(budget=0.1)
+    if known:
+        engine.delay = 0.02
+        await answered(clock, 0.02, reformulator.reformulate("a first query"))
+    engine.delay, engine.steps = 1000.0, 1
+    hung = await answered(clock, 0.1, reformulator.reformulate("a hanging query"))
+    assert hung.reason is Reason.TIMEOUT
+    await clock.advance(0.1)
+    for text in distinct(40):
+        found = await reformulator.reformulate(text)
+        assert found.reason is Reason.PREDICTED_LATE
+        assert found.timings.total == 0
+    follower = await reformulator.reformulate("a hanging query")
+    assert follower.reason is Reason.PREDICTED_LATE
+
+
+async def test_a_follower_of_a_text_that_waits_is_told_where_it_would_be_late(
+    build: Build, clock: ManualClock, engine: ScriptedEngine
+) -> None:
+    engine.delay = 0.1
+    reformulator = build(budget=1)
+    await answered(clock, 0.1, reformulator.reformulate("a first query"))
+    running = asyncio.create_task(reformulator.reformulate("a second query"))
+    await clock.settle()
+    waiting = asyncio.create_task(reformulator.reformulate("a third query"))
+    await clock.settle()
+    late = await reformulator.reformulate("a third query", budget=0.19)
+    assert late.reason is Reason.PREDICTED_LATE
+    follower = asyncio.create_task(reformulator.reformulate("a third query", budget=0.21))
+    await clock.advance(0.2)
+    assert {task.result().reason for task in (running, waiting, follower)} == {None}

@@ -1,0 +1,40 @@
+"""What the decision path asks of others without letting their faults in."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from middleware.core.memo import Memo, MemoKey
+from middleware.core.reformulation import Verdict
+from middleware.instrumentation.record import Observer, Record
+
+__all__ = ["keep", "recall", "tell"]
+
+_log = logging.getLogger("middleware.runtime")
+
+
+def recall(memo: Memo, key: MemoKey, now: float, *, count: bool = True) -> Verdict | None:
+    """Return what the memo knows; a fault of the memo is a miss."""
+    try:
+        return memo.get(key, now, count=count)
+    except Exception:
+        _log.exception("the memo failed")
+        return None
+
+
+def keep(memo: Memo, key: MemoKey, verdict: Verdict, now: float) -> None:
+    """Give a verdict to the memo; where that fails it is known to its callers only."""
+    try:
+        memo.put(key, verdict, now)
+    except Exception:
+        _log.exception("the memo failed")
+
+
+def tell(observers: Iterable[Observer], record: Record) -> None:
+    """Tell each observer, also where one before it raised."""
+    for observer in observers:
+        try:
+            observer(record)
+        except Exception:
+            _log.exception("an observer failed")
