@@ -30,20 +30,26 @@ _WEIGHTS = (
 )
 _TOKENIZERS = ("spiece.model", "tokenizer.json")
 _MODEL_TYPES = ("t5", "mt5")
-_HUB_TIMEOUT = 3.0  # seconds for the first small file
+_HUB_TIMEOUT = 3.0  # seconds for the hub to say whether it has the model
+_FETCHED = ["*.json", "*.model", "*.safetensors", "pytorch_model*.bin"]
+_LFS_POINTER = b"version https://git-lfs"
+_CHUNK = 2**20
+_CHUNKS = 64  # that a fingerprint looks at; a file of fewer is read whole
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """A model that was found: a local folder, or a hub id whose files are fetched on load.
 
-    ``revision`` changes when the weights do. Exactly one of ``folder`` and ``hub_id`` is set.
+    ``revision`` changes when the weights, the tokenizer or the configuration do. Exactly one
+    of ``folder`` and ``hub_id`` is set, and ``commit`` with the latter.
     """
 
     config: dict[str, Any]
     revision: str
     folder: Path | None = None
     hub_id: str | None = None
+    commit: str | None = None
 
     def fetch(self) -> Path:
         """Return the folder with all files, downloading them first for a hub id; blocks.
@@ -52,17 +58,28 @@ class Checkpoint:
         """
         if self.folder is not None:
             return self.folder
+        try:  # what was fetched before needs no network
+            return self._snapshot(local=True)
+        except Exception:
+            pass
+        try:
+            return self._snapshot(local=False)
+        except ModelError:
+            raise
+        except Exception as error:
+            raise ModelError(f"model {self.hub_id}: download failed: {_line(error)}") from error
+
+    def _snapshot(self, *, local: bool) -> Path:
         from huggingface_hub import snapshot_download
 
-        try:
-            found = Path(
-                snapshot_download(
-                    self.hub_id or "",
-                    allow_patterns=["*.json", "*.model", "*.safetensors", "pytorch_model*.bin"],
-                )
+        found = Path(
+            snapshot_download(
+                self.hub_id or "",
+                revision=self.commit,
+                allow_patterns=_FETCHED,
+                local_files_only=local,
             )
-        except Exception as error:
-            raise ModelError(f"model {self.hub_id}: download failed: {error}") from error
+        )
         _check_files(found)
         return found
 
@@ -80,10 +97,14 @@ def locate(model: str | os.PathLike[str] | None = None) -> Checkpoint:
     """
     if model is None or model == BUNDLED:
         return _local(bundled_model())
-    path = Path(model).expanduser()
-    if path.is_dir():
+    try:
+        path = Path(model).expanduser()
+        kind = "folder" if path.is_dir() else "file" if path.is_file() else ""
+    except (OSError, RuntimeError, ValueError) as error:  # too long, no such user
+        raise ModelError(f"model {str(model)!r} can be no path: {error}") from None
+    if kind == "folder" and str(model):
         return _local(path)
-    if path.is_file():
+    if kind == "file":
         raise ModelError(f"model {path} is a file; name the folder that holds it")
     if not isinstance(model, str) or not _HUB_ID.fullmatch(model) or model.startswith(("./", "~")):
         raise ModelError(
@@ -100,18 +121,28 @@ def _local(folder: Path) -> Checkpoint:
 
 
 def _hub(hub_id: str) -> Checkpoint:
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
+    fault: Exception | None = None
     try:
-        path = Path(hf_hub_download(hub_id, "config.json", etag_timeout=_HUB_TIMEOUT))
+        # Asked once and first: a download tries for half a minute before it gives up.
+        get_hf_file_metadata(hf_hub_url(hub_id, "config.json"), timeout=_HUB_TIMEOUT)
     except Exception as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        fault = error
+    try:
+        path = Path(hf_hub_download(hub_id, "config.json", local_files_only=fault is not None))
+    except Exception as error:
         raise ModelError(
             f"model {hub_id!r} is no folder here, and could not be had from the Hugging Face hub "
-            f"({reason}); check the name and the network, or name a folder"
-        ) from error
+            f"({_line(fault or error)}); check the name and the network, or name a folder"
+        ) from (fault or error)
     # The hub's cache keeps each commit in a folder of that commit's name.
-    return Checkpoint(_config(path), f"{hub_id}@{path.parent.name[:12]}", hub_id=hub_id)
+    commit = path.parent.name
+    return Checkpoint(_config(path), f"{hub_id}@{commit[:12]}", hub_id=hub_id, commit=commit)
+
+
+def _line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _config(path: Path) -> dict[str, Any]:
@@ -133,17 +164,49 @@ def _config(path: Path) -> dict[str, Any]:
 
 
 def _check_files(folder: Path) -> str:
-    """Check that weights and a tokenizer are there and whole; return the weights' revision."""
-    if not any((folder / name).is_file() for name in _TOKENIZERS):
+    """Check that weights and a tokenizer are there and whole; return the files' revision."""
+    tokenizers = [folder / name for name in _TOKENIZERS if (folder / name).is_file()]
+    if not tokenizers:
         raise ModelError(
             f"model folder {folder} has no tokenizer; it needs one of {', '.join(_TOKENIZERS)}"
         )
-    weights = next((folder / name for name in _WEIGHTS if (folder / name).is_file()), None)
-    if weights is None:
+    first = next((folder / name for name in _WEIGHTS if (folder / name).is_file()), None)
+    if first is None:
         raise ModelError(f"model folder {folder} has no weights; it needs {_WEIGHTS[0]}")
-    if weights.suffix == ".safetensors":
-        _check_safetensors(weights)
-    return _fingerprint(weights)
+    weights = _shards(first) if first.suffix == ".json" else [first]
+    for path in (*tokenizers, *weights):
+        _check_whole(path)
+    return _fingerprint([folder / "config.json", *tokenizers, *weights])
+
+
+def _shards(index: Path) -> list[Path]:
+    """Return the files that an index of weights names, each once."""
+    try:
+        names = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
+        paths = [index.parent / Path(name).name for name in names]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{index} is no index of weights: {error!r}") from None
+    missing = [path.name for path in paths if not path.is_file()]
+    if missing or not paths:
+        raise ModelError(f"{index} names files that are not there: {', '.join(missing) or 'none'}")
+    return paths
+
+
+def _check_whole(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(_LFS_POINTER))
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error}") from None
+    if start == _LFS_POINTER:
+        raise ModelError(
+            f"{path} is a Git LFS pointer, three lines that stand for a file that was not "
+            "fetched; run 'git lfs pull' there"
+        )
+    if not start:
+        raise ModelError(f"{path} is empty; copy it again")
+    if path.suffix == ".safetensors":
+        _check_safetensors(path)
 
 
 def _check_safetensors(path: Path) -> None:
@@ -151,26 +214,26 @@ def _check_safetensors(path: Path) -> None:
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(length)) if length < size else None
-        assert isinstance(header, dict)
+            header = json.loads(file.read(length)) if length < size else {}
         end = max(t["data_offsets"][1] for name, t in header.items() if name != "__metadata__")
-    except (OSError, ValueError, AssertionError, KeyError, TypeError):
+        expected = 8 + length + int(end)
+    except (OSError, ValueError, AttributeError, LookupError, TypeError):
+        raise ModelError(f"{path} is no safetensors file; copy it again") from None
+    if expected != size:
         raise ModelError(
-            f"{path} is no safetensors file; copy it again (a Git LFS pointer is a text of three "
-            "lines that stands for a file that was not fetched)"
-        ) from None
-    if 8 + length + end != size:
-        raise ModelError(
-            f"{path} is damaged: {size} bytes where its header speaks of {8 + length + end}; "
-            "copy it again"
+            f"{path} is damaged: {size} bytes where its header speaks of {expected}; copy it again"
         )
 
 
-def _fingerprint(path: Path) -> str:
-    """Return a short hash of a file's size, its first and its last megabyte."""
-    digest = hashlib.sha256(str(path.stat().st_size).encode())
-    with path.open("rb") as file:
-        digest.update(file.read(2**20))
-        file.seek(max(0, path.stat().st_size - 2**20))
-        digest.update(file.read())
+def _fingerprint(paths: list[Path]) -> str:
+    """Return a short hash of files' sizes and contents, of large ones in evenly spaced parts."""
+    digest = hashlib.sha256()
+    for path in paths:
+        size = path.stat().st_size
+        digest.update(f"{path.name}:{size}\n".encode())
+        step = max(_CHUNK, (size - _CHUNK) // (_CHUNKS - 1))
+        with path.open("rb") as file:
+            for start in range(0, size, step):
+                file.seek(start)
+                digest.update(file.read(_CHUNK))
     return digest.hexdigest()[:12]

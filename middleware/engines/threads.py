@@ -31,11 +31,11 @@ def _quota() -> float | None:
     try:
         limit, period = _CGROUP_V2.read_text().split()
         return None if limit == "max" else int(limit) / int(period)
-    except (OSError, ValueError):
+    except (OSError, ValueError, ZeroDivisionError):
         pass
     try:
         limit = (_CGROUP_V1 / "cpu.cfs_quota_us").read_text()
         period = (_CGROUP_V1 / "cpu.cfs_period_us").read_text()
         return int(limit) / int(period) if int(limit) > 0 else None
-    except (OSError, ValueError):
+    except (OSError, ValueError, ZeroDivisionError):
         return None

@@ -73,9 +73,10 @@ class TransformersEngine:
 
             logging.disable_progress_bar()  # it would draw over the server's own output
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            model: Any = T5ForConditionalGeneration.from_pretrained(
-                folder, dtype=torch.float32, local_files_only=True
+            loaded: Any = T5ForConditionalGeneration.from_pretrained(
+                folder, dtype=torch.float32, local_files_only=True, output_loading_info=True
             )
+            model, report = loaded
             model.eval()
             small = model.num_parameters() < _ONE_THREAD
             torch.set_num_threads(self._threads or (1 if small else default_threads()))
@@ -87,6 +88,15 @@ class TransformersEngine:
                 f"model folder {folder}: the tokenizer has {len(tokenizer)} pieces and the model "
                 f"embeds {rows}; they are not of one checkpoint"
             )
+        missing = sorted(map(str, report["missing_keys"]))
+        if missing:  # the library would go on with random numbers in their place
+            raise ModelError(
+                f"model folder {folder}: the weights lack {len(missing)} of the model's tensors, "
+                f"{missing[0]} for one; they are not of one checkpoint"
+            )
+        broken = next((n for n, p in model.named_parameters() if not p.isfinite().all()), None)
+        if broken is not None:
+            raise ModelError(f"model folder {folder}: {broken} holds numbers that are not finite")
         model.generation_config.update(
             max_new_tokens=None, max_length=None, num_beams=1, do_sample=False
         )
@@ -127,17 +137,25 @@ class TransformersEngine:
         inputs = torch.tensor([ids + [pad] * (width - len(ids)) for ids in encoded])
         mask = torch.tensor([[1] * len(ids) + [0] * (width - len(ids)) for ids in encoded])
 
+        # A text's own length bounds its answer: with others in the batch it is the same.
+        limits = [min(self._max_new, 2 * len(ids) + 16) for ids in encoded]
+
         def stop(input_ids: Any, scores: Any, **_: Any) -> Any:
-            return torch.tensor([cancelled(index) for index in rows])
+            made = input_ids.shape[1] - 1
+            pairs = zip(rows, limits, strict=True)
+            return torch.tensor([made >= limit or cancelled(index) for index, limit in pairs])
 
         with torch.inference_mode():
             output = self._model.generate(
                 input_ids=inputs,
                 attention_mask=mask,
-                max_new_tokens=min(self._max_new, 2 * width + 16),
+                max_new_tokens=max(limits),
                 stopping_criteria=[stop],
             )
-        return [self._answer(row) for row in output.tolist()]
+        return [
+            self._answer(row[: limit + 1])
+            for row, limit in zip(output.tolist(), limits, strict=True)
+        ]
 
     def _answer(self, ids: list[int]) -> Answer:
         end = self._model.config.eos_token_id
