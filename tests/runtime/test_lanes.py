@@ -255,6 +255,7 @@ class Machine(RuleBasedStateMachine):
         number, wake = self.caller()
         if flight is not None:
             flight.watchers.append(wake)
+            self.deliver()
             return
         flight = Flight(memo_key, memo_key.text, 2, self.now)
         self.all.append(flight)
