@@ -36,7 +36,7 @@ def records() -> list[Record]:
 def build(clock: ManualClock, engine: ScriptedEngine, records: list[Record]) -> Iterator[Build]:
     """Make reformulators on the clock and the engine, closed at the end.
 
-    Each test thereby also holds that nothing is left behind: no thread, flight or waiter.
+    Each test thereby also holds that nothing is left behind: no thread, flight, waiter or timer.
     """
     made: list[Reformulator] = []
 
@@ -54,3 +54,4 @@ def build(clock: ManualClock, engine: ScriptedEngine, records: list[Record]) -> 
         stats = reformulator.stats()
         assert (stats.live, stats.late, stats.running, stats.flights) == (0, 0, 0, 0)
         assert not reformulator._lanes.outbox
+    assert not any(timer.live for timer in clock._timers)

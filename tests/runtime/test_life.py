@@ -363,14 +363,56 @@ FORKING = """
 """
 
 
+PROBING = """
+    import os, threading, warnings
+    from middleware.core.breaker import Breaker
+    from middleware.runtime.reformulator import Reformulator
+    from middleware.testing import ScriptedEngine
+
+    parent = os.getpid()
+    hold, held = threading.Event(), threading.Event()
+
+    def script(text):
+        if os.getpid() != parent:
+            return text
+        if text == "probing query":
+            held.set()
+            hold.wait(30)
+        return RuntimeError("broken")
+
+    breaker = Breaker(window=1, rest=1e-9, max_rest=1e-9)
+    reformulator = Reformulator(ScriptedEngine(script), budget=20, breaker=breaker)
+    assert reformulator.reformulate_sync("failing query").reason == "engine_error"
+    prober = threading.Thread(target=reformulator.reformulate_sync, args=["probing query"])
+    prober.start()
+    held.wait(30)
+    assert reformulator.reformulate_sync("other query").reason == "breaker_open"
+    warnings.simplefilter("ignore")
+    child = os.fork()
+    if child == 0:
+        found = reformulator.reformulate_sync("other query")
+        os._exit(0 if found.outcome == "unchanged" else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    hold.set()
+    prober.join(20)
+    reformulator.close()
+    print("parent")
+"""
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
-def test_a_forked_child_starts_anew_and_keeps_the_memo() -> None:
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [(FORKING, "child parent\n"), (PROBING, "parent\n")],
+    ids=["locks held and a text under way", "a probe under way"],
+)
+def test_a_forked_child_starts_anew_and_keeps_the_memo(script: str, said: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(FORKING)],
+        [sys.executable, "-c", textwrap.dedent(script)],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    assert (done.returncode, done.stdout) == (0, "child parent\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, said), done.stderr
