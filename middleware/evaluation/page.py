@@ -64,6 +64,7 @@ def _collection(name: str, cells: Sequence[Cell]) -> str:
         _figures(cells),
     ]
     spoken = [cell for cell in cells if cell.system not in BASELINES]
+    parts.append(_outcomes(spoken))
     for cell in spoken:
         pairs = [(query.gain, _in_words(query)) for query in cell.queries]
         title = f"{cell.system}, {cell.variant}: gain of each query in {NDCG}"
@@ -97,7 +98,6 @@ def _figures(cells: Sequence[Cell]) -> str:
         mine = cell.versus
         first = cell.system == ORIGINAL
         tone = "" if not mine.significant else " up" if mine.delta > 0 else " down"
-        reasons = ", ".join(f"{word} {share:.0%}" for word, share in cell.reasons.items())
         rows.append(
             f"<tr><td>{escape(cell.variant)}<td>{escape(cell.system)}"
             + "".join(f'<td class="n">{cell.mean(measure):.3f}' for measure in MEASURES)
@@ -105,14 +105,29 @@ def _figures(cells: Sequence[Cell]) -> str:
             f'<td class="n">{"" if first else f"{mine.p_value:.3f}"}'
             f'<td class="n">{"" if first else f"{mine.wins}/{mine.losses}/{mine.ties}"}'
             f'<td class="n">{cell.rewritten_share:.0%}<td class="n">{cell.reworded_share:.0%}'
-            f'<td class="n">{cell.ms(0.95):.1f}'
-            f"<td>{'' if cell.system in BASELINES else escape(reasons)}</tr>"
+            f'<td class="n">{cell.ms(0.95):.1f}</tr>'
         )
     heads = ["variant", "system", *MEASURES, "Δ", "p", "won/lost/tied", "rewritten", "reworded"]
     return (
-        _table([*heads, "p95 ms", "outcomes"], "".join(rows), 2, 11)
+        _table([*heads, "p95 ms"], "".join(rows), 2, 11)
         + f'<p class="note">Δ in {NDCG} against the typed text; coloured where p &lt; {LEVEL}.</p>'
     )
+
+
+def _outcomes(cells: Sequence[Cell]) -> str:
+    if not cells:
+        return ""
+    rows = "".join(
+        f"<tr><td>{escape(cell.variant)}<td>{escape(cell.system)}<td>"
+        + escape(", ".join(f"{word} {share:.1%}" for word, share in _most_first(cell)))
+        + "</tr>"
+        for cell in cells
+    )
+    return _table(["variant", "system", "outcomes and reasons"], rows, 0, 0)
+
+
+def _most_first(cell: Cell) -> list[tuple[str, float]]:
+    return sorted(cell.reasons.items(), key=lambda pair: -pair[1])
 
 
 def _won_back(cells: Sequence[Cell]) -> str:
