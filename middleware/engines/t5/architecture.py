@@ -1,0 +1,105 @@
+"""What of a T5 configuration decides how the engine computes, and which ones it can."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from middleware.errors import ModelError
+
+__all__ = ["Architecture"]
+
+_ACTIVATIONS = {"relu": "relu", "gelu_new": "gelu_tanh", "gelu": "gelu", "silu": "silu"}
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """Sizes and switches of a T5 (Raffel et al. 2020, https://arxiv.org/abs/1910.10683).
+
+    ``kv`` is the width of one head and ``inner`` that of all of them together.
+    ``scaled_output`` tells whether the decoder's output is scaled by ``width**-0.5`` before
+    the head, as it is in v1.0 only.
+    """
+
+    vocabulary: int
+    width: int
+    kv: int
+    heads: int
+    feed_forward: int
+    encoder_layers: int
+    decoder_layers: int
+    activation: str
+    gated: bool
+    buckets: int
+    max_distance: int
+    epsilon: float
+    scaled_output: bool
+    pad: int
+    end: int
+    start: int
+
+    @property
+    def inner(self) -> int:
+        """Width of all heads together."""
+        return self.heads * self.kv
+
+    @property
+    def parameters(self) -> int:
+        """About how many numbers the matrices hold."""
+        attention = 4 * self.width * self.inner
+        dense = (3 if self.gated else 2) * self.width * self.feed_forward
+        encoder = self.encoder_layers * (attention + dense)
+        decoder = self.decoder_layers * (2 * attention + dense)
+        return encoder + decoder + 2 * self.vocabulary * self.width
+
+    @classmethod
+    def of(cls, config: dict[str, Any]) -> Architecture:
+        """Read a ``config.json``; :class:`ModelError` names what is missing or unsupported."""
+        where = f"model of type {config.get('model_type')!r}"
+
+        def size(key: str, default: int | None = None, least: int = 1) -> int:
+            value = config.get(key, default)
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise ModelError(f"{where}: {key} in config.json is {value!r}, no number")
+            return value
+
+        feed_forward = config.get("feed_forward_proj", "relu")
+        gate, _, name = str(feed_forward).rpartition("-")
+        if feed_forward == "gated-gelu":
+            name = "gelu_new"
+        name = str(config.get("dense_act_fn", name)) if feed_forward != "gated-gelu" else name
+        if gate not in ("", "gated") or name not in _ACTIVATIONS:
+            raise ModelError(
+                f"{where}: feed_forward_proj {feed_forward!r} is not supported; supported are "
+                f"{', '.join(_ACTIVATIONS)} and the same behind 'gated-'"
+            )
+        layers = size("num_layers", 6)
+        decoder_layers = config.get("num_decoder_layers")
+        end = config.get("eos_token_id", 1)
+        if isinstance(end, list):
+            if len(end) != 1:
+                raise ModelError(f"{where}: eos_token_id {end} is not supported; give one token")
+            end = end[0]
+        pad = size("pad_token_id", 0, least=0)
+        scaled = config.get("scale_decoder_outputs")
+        if scaled is None:  # only configurations that transformers 5 wrote say so
+            tied = config.get("tie_word_embeddings")
+            scaled = tied is not False and config.get("model_type") == "t5"
+        return cls(
+            vocabulary=size("vocab_size"),
+            width=size("d_model"),
+            kv=size("d_kv"),
+            heads=size("num_heads"),
+            feed_forward=size("d_ff"),
+            encoder_layers=layers,
+            decoder_layers=layers if decoder_layers is None else size("num_decoder_layers"),
+            activation=_ACTIVATIONS[name],
+            gated=gate == "gated",
+            buckets=size("relative_attention_num_buckets", 32),
+            max_distance=size("relative_attention_max_distance", 128),
+            epsilon=float(config.get("layer_norm_epsilon", 1e-6)),
+            scaled_output=bool(scaled),
+            pad=pad,
+            end=int(end),
+            start=int(config.get("decoder_start_token_id", pad)),
+        )

@@ -1,0 +1,222 @@
+"""The engine itself: texts in, rewrites out."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from middleware.core.outcome import Reason
+from middleware.engines.base import Answer, Refusal
+from middleware.engines.checkpoint import locate
+from middleware.engines.threads import default_threads
+from middleware.errors import ConfigurationError, EngineError
+
+from .architecture import Architecture
+from .drafting import History
+from .tokenizer import Tokenizer, open_tokenizer
+
+if TYPE_CHECKING:
+    from .decoding import Stats
+    from .steps import TorchSteps
+
+__all__ = ["T5Engine"]
+
+_WEIGHTS = ("int8", "bf16", "fp32")
+_SMALL = 20_000_000  # parameters; below this, threads wait for each other longer than they work
+_MOST_BEAMS = 5
+_log = logging.getLogger("middleware.engines")
+
+
+class T5Engine:
+    """Any T5 (v1.0, v1.1, Flan, LaMini, mT5) of a folder or of the hub.
+
+    ``prefix`` is put before each text. A text of more than ``max_input_tokens`` is refused;
+    ``max_new_tokens`` bounds an answer, one without an end by then is ``None``. ``threads``
+    defaults to the CPU quota, and to one for a model so small that more do not help.
+    ``weights`` is ``int8`` (with a check against float32), ``bf16`` or ``fp32``;
+    ``drafting`` changes the time and never the answer. With ``beams`` of 2 to 5, beam search
+    takes the place of greedy decoding. Large prepared weights are kept in ``cache_dir``,
+    the user's cache folder unless given. ``trace=False`` runs steps uncompiled.
+
+    Concurrency: owned by one thread, the one that calls :meth:`load`, in the process that
+    called it. Errors: :class:`~middleware.errors.ModelError` from the constructor for files
+    that cannot be a T5, and from :meth:`load` for those that turn out not to be.
+    """
+
+    name = "t5"
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | None = None,
+        *,
+        prefix: str = "",
+        max_input_tokens: int = 128,
+        max_new_tokens: int = 64,
+        threads: int | None = None,
+        weights: str = "int8",
+        drafting: bool = True,
+        beams: int = 1,
+        cache_dir: str | os.PathLike[str] | None = None,
+        trace: bool = True,
+    ) -> None:
+        for option, value in (
+            ("max_input_tokens", max_input_tokens),
+            ("max_new_tokens", max_new_tokens),
+            ("threads", 1 if threads is None else threads),
+            ("beams", beams),
+        ):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ConfigurationError(
+                    f"engine: {option} ({value}) must be a number of 1 or more"
+                )
+        if weights not in _WEIGHTS:
+            raise ConfigurationError(
+                f"engine: weights ({weights!r}) must be one of {', '.join(_WEIGHTS)}"
+            )
+        if beams > _MOST_BEAMS:
+            raise ConfigurationError(f"engine: beams ({beams}) must be at most {_MOST_BEAMS}")
+        self._checkpoint = locate(model)
+        self._shape = Architecture.of(self._checkpoint.config)
+        self._prefix = prefix
+        self._max_input = max_input_tokens
+        self._max_new = max_new_tokens
+        self._threads = threads
+        self._weights = weights
+        self._beams = beams
+        self._cache_dir = None if cache_dir is None else Path(cache_dir).expanduser()
+        self._trace = trace
+        self._history = History() if drafting else None
+        self._tokenizer: Tokenizer | None = None
+        self._steps: TorchSteps | None = None
+        self._process = 0
+        self.last_stats: Stats | None = None
+        """What the last :meth:`generate` did."""
+        self.revision = ":".join(
+            map(str, (self._checkpoint.revision, weights, beams, max_input_tokens, max_new_tokens,
+                      prefix))
+        )  # fmt: skip
+
+    def load(self) -> None:
+        """Load, check against the golden answers and warm up; seconds for a large model."""
+        import torch
+
+        folder = self._checkpoint.fetch()
+        torch.set_num_threads(self._threads or self._default_threads())
+        tokenizer = open_tokenizer(folder, self._shape)
+        with torch.inference_mode():
+            steps = self._load_steps(folder, tokenizer)
+        self._tokenizer, self._steps, self._process = tokenizer, steps, os.getpid()
+        self.generate(["warm up", "a second text to warm up a batch"], lambda index: False)
+
+    def generate(self, texts: Sequence[str], cancelled: Callable[[int], bool]) -> Sequence[Answer]:
+        """Return rewrites; see :class:`~middleware.engines.base.Engine`."""
+        import torch
+
+        from .decoding import Stats
+
+        if self._steps is None or self._tokenizer is None:
+            raise EngineError("the engine was not loaded")
+        if self._process != os.getpid():
+            raise EngineError("the engine was loaded before this process was forked; load it after")
+        self.last_stats = stats = Stats(texts=len(texts))
+        answers: list[Answer] = [None] * len(texts)
+        places: list[int] = []
+        inputs: list[list[int]] = []
+        for place, text in enumerate(texts):
+            tokens = self._tokenizer.encode(self._prefix + text)
+            if tokens is None:
+                answers[place] = Refusal(Reason.UNENCODABLE)
+            elif len(tokens) > self._max_input:
+                answers[place] = Refusal(Reason.TOO_LONG)
+            else:
+                places.append(place)
+                inputs.append(tokens)
+        if inputs:
+            with torch.inference_mode():
+                outputs = self._decode(inputs, lambda row: cancelled(places[row]), stats)
+            for place, output in zip(places, outputs, strict=True):
+                answers[place] = self._answer(output)
+        return answers
+
+    def _decode(
+        self, inputs: list[list[int]], cancelled: Callable[[int], bool], stats: Stats
+    ) -> list[list[int] | None]:
+        from .beams import beam_search
+        from .decoding import greedy
+
+        assert self._steps is not None
+        shape = self._shape
+        # A rewrite far longer than its text is none; its end is not worth waiting for.
+        limits = [min(self._max_new, 2 * len(tokens) + 16) for tokens in inputs]
+        if self._beams > 1:
+            return [
+                beam_search(
+                    self._steps, tokens, limits[row], lambda row=row: cancelled(row),  # type: ignore[misc]
+                    beams=self._beams, start=shape.start, end=shape.end, stats=stats,
+                )
+                for row, tokens in enumerate(inputs)
+            ]  # fmt: skip
+        return greedy(
+            self._steps, inputs, limits, cancelled,
+            start=shape.start, end=shape.end, history=self._history, stats=stats,
+        )  # fmt: skip
+
+    def _answer(self, output: list[int] | None) -> Answer:
+        assert self._tokenizer is not None
+        if output is None:
+            return None
+        text = self._tokenizer.decode(output)
+        return Refusal(Reason.REJECTED_UNKNOWN_TOKEN) if text is None else text
+
+    def _default_threads(self) -> int:
+        return 1 if self._shape.parameters < _SMALL else default_threads()
+
+    def _load_steps(self, folder: Path, tokenizer: Tokenizer) -> TorchSteps:
+        from . import golden, prepared
+        from .linear import int8_supported
+
+        weights = self._weights
+        if weights == "int8" and not int8_supported():
+            _log.warning("torch has no int8 kernels for this processor; fp32 weights are used")
+            weights = "fp32"
+        if weights != "int8":
+            return self._make_steps(prepared.prepare(folder, self._shape, weights))
+        key = prepared.key_of(folder, self._checkpoint.revision, weights)
+        path = (self._cache_dir or prepared.default_cache()) / key
+        large = self._shape.parameters >= _SMALL
+        tensors = prepared.recall(path) if large else None
+        if tensors is None:
+            # The reference is made and let go before the weights that stay.
+            reference = self._make_steps(prepared.prepare(folder, self._shape, "fp32"), trace=False)
+            texts = [tokenizer.encode(text) for text in golden.TEXTS]
+            record = golden.record(
+                reference, [tokens[: self._max_input] for tokens in texts if tokens is not None]
+            )
+            del reference
+            tensors = prepared.prepare(folder, self._shape, weights) | record
+            steps = self._make_steps(tensors)
+            golden.verify(steps, tensors)
+            if large:
+                prepared.store(path, tensors)
+            return steps
+        steps = self._make_steps(tensors)
+        golden.verify(steps, tensors)
+        return steps
+
+    def _make_steps(self, tensors: dict[str, Any], *, trace: bool | None = None) -> TorchSteps:
+        from . import prepared
+        from .linear import make_linear
+        from .steps import TorchSteps
+
+        return TorchSteps(
+            self._shape,
+            prepared.linears(tensors, make_linear),
+            tensors,
+            places=self._max_new,
+            max_input=self._max_input,
+            trace=self._trace if trace is None else trace,
+            trace_logits=self._beams > 1,
+        )

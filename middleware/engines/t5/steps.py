@@ -1,0 +1,208 @@
+"""The seam between the decoding loop and what computes a step, and its form on torch.
+
+The loop knows :class:`Steps` and :class:`Session` only; another runtime's step (ONNX Runtime,
+say) takes torch's place by offering the same two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from .architecture import Architecture
+from .network import Decoder, Encoder, Linear, position_buckets
+from .tracing import compiled
+
+__all__ = ["BLOCK", "Session", "Steps", "TorchSteps"]
+
+BLOCK = 8
+"""Most tokens of one sequence in one step."""
+
+
+class Session(Protocol):
+    """Encoded inputs and what was decoded for them so far."""
+
+    def step(
+        self, tokens: Sequence[Sequence[int]], positions: Sequence[int]
+    ) -> tuple[list[list[int]], bool]:
+        """Run as many ``tokens`` for each sequence, the first at its position.
+
+        Tokens after a sequence's last real one may be anything. Returns the best next token
+        after each, and whether all scores were finite.
+        """
+        ...
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Make the given rows the session's sequences, in that order; rows may repeat."""
+        ...
+
+
+class Steps(Protocol):
+    """A model ready to run."""
+
+    def begin(self, inputs: Sequence[Sequence[int]]) -> Session:
+        """Encode the inputs, padded as needed; their results do not depend on each other."""
+        ...
+
+
+class TorchSteps:
+    """Encoder and step on torch, traced; one cache that sessions take in turn.
+
+    ``places`` is the most tokens of an output. Concurrency: owned by one thread, and a new
+    session ends the one before.
+    """
+
+    def __init__(
+        self,
+        shape: Architecture,
+        linears: Mapping[str, Linear],
+        tensors: Mapping[str, Tensor],
+        *,
+        places: int,
+        max_input: int,
+        trace: bool = True,
+        trace_logits: bool = False,
+    ) -> None:
+        self.shape = shape
+        self.most_tokens = places
+        self._places = places + BLOCK  # guesses behind the last token have places, too
+        self._trace_logits = trace and trace_logits
+        self._parts = (linears, tensors["embedding"])
+        buckets = position_buckets(shape, max_input, max_input, causal=False)
+        self._encoder_bias = tensors["encoder.bias"].float()[buckets].permute(2, 0, 1).contiguous()
+        buckets = position_buckets(shape, self._places, self._places, causal=True)
+        bias = tensors["decoder.bias"].float()[buckets].permute(2, 0, 1)
+        unseen = torch.ones(self._places, self._places, dtype=torch.bool).triu(1)
+        self._decoder_bias = bias.masked_fill(unseen, float("-inf")).contiguous()
+        self._buffer = torch.zeros(0)
+        encoder, decoder = Encoder(shape, *self._parts), Decoder(shape, *self._parts)
+        examples = [self._encoder_example(*sizes) for sizes in ((1, 5), (1, 9), (2, 7))]
+        self._encode = compiled(encoder, examples, trace=trace)
+        self._examples = [self._example(*sizes) for sizes in ((1, 3), (1, 1), (1, 8), (2, 3))]
+        self._best = compiled(decoder, self._examples, trace=trace)
+        self._logits: Any = None
+
+    def begin(self, inputs: Sequence[Sequence[int]]) -> TorchSession:
+        """Encode; see :class:`Steps`."""
+        return TorchSession(self, inputs)
+
+    def encode(self, inputs: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        """Return cross keys, values ``[layers, 2, B*H, S, D]`` and their mask ``[B*H, 1, S]``."""
+        heads, longest = self.shape.heads, max(map(len, inputs))
+        bias = self._encoder_bias[:, :longest, :longest]
+        if len({len(row) for row in inputs}) == 1:
+            batch = len(inputs)
+            mask = torch.zeros(batch * heads, 1, longest)
+            tokens = torch.tensor(inputs)
+            bias = bias if batch == 1 else bias.repeat(batch, 1, 1)
+            return self._encode(tokens, bias), mask
+        pad = self.shape.pad
+        tokens = torch.tensor([[*row, *[pad] * (longest - len(row))] for row in inputs])
+        lengths = torch.tensor([len(row) for row in inputs])
+        unseen = torch.arange(longest)[None] >= lengths[:, None]
+        mask = torch.zeros(unseen.shape).masked_fill(unseen, float("-inf"))
+        mask = mask[:, None, None].repeat(1, heads, 1, 1).view(-1, 1, longest)
+        return self._encode(tokens, bias.repeat(len(inputs), 1, 1) + mask), mask
+
+    def cache(self, batch: int) -> Tensor:
+        """Return the cache ``[layers, 2*B*H*C, D]``; what it holds is stale, but finite."""
+        shape = self.shape
+        rows = 2 * batch * shape.heads * self._places
+        size = shape.decoder_layers * rows * shape.kv
+        if self._buffer.numel() < size:
+            self._buffer = torch.zeros(size)
+        return self._buffer[:size].view(shape.decoder_layers, rows, shape.kv)
+
+    def forget(self) -> None:
+        """Drop the cache, as it holds numbers that are not finite."""
+        self._buffer = torch.zeros(0)
+
+    def places(self, batch: int, count: int, positions: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Return the slots and the bias of a step; see :class:`~.network.Decoder`."""
+        heads, places = self.shape.heads, self._places
+        if batch == 1:
+            first = positions[0]
+            starts = torch.arange(0, 2 * heads * places, places)[:, None]
+            slots = starts + torch.arange(first, first + count)
+            return slots.view(-1), self._decoder_bias[:, first : first + count]
+        where = torch.tensor(positions)[:, None] + torch.arange(count)
+        starts = torch.arange(0, 2 * batch * heads * places, places).view(2, batch, heads, 1)
+        slots = starts + where[None, :, None]
+        bias = self._decoder_bias[:, where].transpose(0, 1)
+        return slots.view(-1), bias.reshape(batch * heads, count, places)
+
+    def best(self, *arguments: Tensor) -> tuple[Tensor, Tensor]:
+        """Run a step; see :class:`~.network.Decoder`."""
+        found: tuple[Tensor, Tensor] = self._best(*arguments)
+        return found
+
+    def logits(self, *arguments: Tensor) -> tuple[Tensor, Tensor]:
+        """Run a step for all logits; made when first asked for."""
+        if self._logits is None:
+            decoder = Decoder(self.shape, *self._parts, logits=True)
+            self._logits = compiled(decoder, self._examples, trace=self._trace_logits)
+        found: tuple[Tensor, Tensor] = self._logits(*arguments)
+        return found
+
+    def _encoder_example(self, batch: int, length: int) -> tuple[Tensor, Tensor]:
+        bias = torch.zeros(batch * self.shape.heads, length, length)
+        return torch.full((batch, length), self.shape.end), bias
+
+    def _example(self, batch: int, count: int) -> tuple[Tensor, ...]:
+        shape, heads = self.shape, batch * self.shape.heads
+        slots, bias = self.places(batch, count, [1] * batch)
+        cross = torch.zeros(shape.decoder_layers, 2, heads, 5, shape.kv)
+        tokens = torch.full((batch, count), shape.end)
+        return tokens, slots, bias, self.cache(batch).clone(), cross, torch.zeros(heads, 1, 5)
+
+
+class TorchSession:
+    """Sequences that are being decoded; see :class:`Session`."""
+
+    def __init__(self, steps: TorchSteps, inputs: Sequence[Sequence[int]]) -> None:
+        self._steps = steps
+        self._batch = len(inputs)
+        self._cross, self._mask = steps.encode(inputs)
+        self._cache = steps.cache(self._batch)
+
+    def step(
+        self, tokens: Sequence[Sequence[int]], positions: Sequence[int]
+    ) -> tuple[list[list[int]], bool]:
+        """Run a step; see :class:`Session`."""
+        best, score = self._steps.best(*self._arguments(tokens, positions))
+        finite = bool(score.isfinite().all())
+        if not finite:
+            self._steps.forget()
+        found: list[list[int]] = best.view(self._batch, -1).tolist()
+        return found, finite
+
+    def logits(self, tokens: Sequence[Sequence[int]], positions: Sequence[int]) -> Tensor:
+        """Run a step and return all logits ``[B, T, vocabulary]``."""
+        logits, _ = self._steps.logits(*self._arguments(tokens, positions))
+        return logits.view(self._batch, -1, logits.shape[-1])
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Select rows; see :class:`Session`."""
+        shape, index = self._steps.shape, torch.tensor(rows)
+        size, heads = self._batch, shape.heads
+
+        def select(tensor: Tensor, axis: int) -> Tensor:
+            """Select along ``axis``, which holds sequences and their heads."""
+            before, after = tensor.shape[:axis], tensor.shape[axis + 1 :]
+            parts = tensor.view(*before, size, -1, *after).index_select(axis, index)
+            return parts.flatten(axis, axis + 1)
+
+        places = self._cache.shape[1] // (2 * size * heads)
+        cache = self._cache.view(-1, 2, size * heads, places, shape.kv)
+        self._cache = select(cache, 2).flatten(1, 3)
+        self._cross, self._mask = select(self._cross, 2), select(self._mask, 0)
+        self._batch = len(rows)
+
+    def _arguments(
+        self, tokens: Sequence[Sequence[int]], positions: Sequence[int]
+    ) -> tuple[Tensor, ...]:
+        slots, bias = self._steps.places(self._batch, len(tokens[0]), positions)
+        return torch.tensor(tokens), slots, bias, self._cache, self._cross, self._mask

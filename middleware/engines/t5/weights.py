@@ -1,0 +1,155 @@
+"""Reads a checkpoint's tensors and fuses them into the few matrices that a step multiplies.
+
+What is fused: q, k and v of self-attention; both inputs of a gated feed-forward; k and v of
+all cross-attentions, which all read the encoder's output. What is folded: the scale of each
+RMSNorm into the matrix behind it, and the output's scale into the head. Float32 throughout.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from middleware.errors import ModelError
+
+from .architecture import Architecture
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["MATRICES", "Read", "fused", "opened"]
+
+Read = Callable[..., "torch.Tensor"]
+"""Returns the first tensor that is there under one of the given names, in float32."""
+
+MATRICES = ("qkv", "o", "cross_q", "cross_o", "wi", "wo", "cross_kv", "head")
+"""The last parts of the names of those tensors that are matrices to multiply with."""
+
+
+def fused(shape: Architecture, read: Read) -> Iterator[tuple[str, torch.Tensor]]:
+    """Yield the engine's tensors by name, one at a time, so that few are in memory at once.
+
+    Names are ``encoder.0.qkv``, ``decoder.0.cross_q``, ``embedding`` and so on; matrices
+    are ``[out, in]``. Errors: :class:`ModelError` for a tensor that is missing or of
+    another size than the configuration says.
+    """
+    import torch
+
+    inner, width = shape.inner, shape.width
+    embedding_names = (
+        "shared.weight",
+        "encoder.embed_tokens.weight",
+        "decoder.embed_tokens.weight",
+        "lm_head.weight",
+    )
+    embedding = read(*embedding_names)
+    if embedding.shape[1] != width or embedding.shape[0] < shape.vocabulary:
+        raise ModelError(
+            f"the embedding has {tuple(embedding.shape)} entries where config.json says "
+            f"{(shape.vocabulary, width)}"
+        )
+    yield "embedding", embedding
+
+    def attention(prefix: str, norm: torch.Tensor) -> torch.Tensor:
+        parts = [read(f"{prefix}.{name}.weight", rows=inner, columns=width) for name in "qkv"]
+        return torch.cat(parts) * norm
+
+    def feed_forward(prefix: str, name: str) -> Iterator[tuple[str, torch.Tensor]]:
+        norm = read(f"{prefix}.layer_norm.weight")
+        dense, ff = f"{prefix}.DenseReluDense", shape.feed_forward
+        names = ("wi_0", "wi_1") if shape.gated else ("wi",)
+        parts = [read(f"{dense}.{wi}.weight", rows=ff, columns=width) for wi in names]
+        yield f"{name}.wi", torch.cat(parts) * norm
+        yield f"{name}.wo", read(f"{dense}.wo.weight", rows=width, columns=ff)
+
+    for stack, layers in (("encoder", shape.encoder_layers), ("decoder", shape.decoder_layers)):
+        bias = f"{stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight"
+        yield f"{stack}.bias", read(bias, rows=shape.buckets, columns=shape.heads)
+        for index in range(layers):
+            layer, name = f"{stack}.block.{index}.layer", f"{stack}.{index}"
+            norm = read(f"{layer}.0.layer_norm.weight")
+            yield f"{name}.qkv", attention(f"{layer}.0.SelfAttention", norm)
+            out = f"{layer}.0.SelfAttention.o.weight"
+            yield f"{name}.o", read(out, rows=width, columns=inner)
+            if stack == "decoder":
+                norm = read(f"{layer}.1.layer_norm.weight")
+                cross = f"{layer}.1.EncDecAttention"
+                query = read(f"{cross}.q.weight", rows=inner, columns=width)
+                yield f"{name}.cross_q", query * norm
+                yield f"{name}.cross_o", read(f"{cross}.o.weight", rows=width, columns=inner)
+            last = 1 if stack == "encoder" else 2
+            yield from feed_forward(f"{layer}.{last}", name)
+
+    norm = read("encoder.final_layer_norm.weight")
+    parts = [
+        read(f"decoder.block.{index}.layer.1.EncDecAttention.{name}.weight", rows=inner)
+        for index in range(shape.decoder_layers)
+        for name in "kv"
+    ]
+    yield "cross_kv", torch.cat(parts) * norm
+    norm = read("decoder.final_layer_norm.weight")
+    head = read("lm_head.weight", *embedding_names[:3])
+    yield "head", head * (norm * width**-0.5 if shape.scaled_output else norm)
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Read]:
+    """Open a checkpoint folder's weights; tensors are mapped, not read, until asked for.
+
+    Errors: :class:`ModelError` for files that are missing, damaged or no weights.
+    """
+    with ExitStack() as stack:
+        try:
+            tensors = _find(folder, stack)
+        except ModelError:
+            raise
+        except Exception as error:
+            raise ModelError(f"the weights in {folder} cannot be read: {error}") from error
+
+        def read(*names: str, rows: int | None = None, columns: int | None = None) -> Any:
+            name = next((name for name in names if name in tensors), None)
+            if name is None:
+                raise ModelError(f"the weights in {folder} lack {names[0]}; is it a whole T5?")
+            tensor = tensors[name]().float()
+            for axis, wanted in enumerate((rows, columns)):
+                if wanted is not None and tensor.shape[axis] != wanted:
+                    raise ModelError(
+                        f"the weights in {folder} have {name} of {tuple(tensor.shape)} where "
+                        f"config.json makes axis {axis} {wanted}"
+                    )
+            return tensor
+
+        yield read
+
+
+def _find(folder: Path, stack: ExitStack) -> dict[str, Callable[[], Any]]:
+    """Return a function for each tensor's name that returns the tensor."""
+    import torch
+    from safetensors import safe_open
+
+    def files(name: str) -> list[Path] | None:
+        if (folder / name).is_file():
+            return [folder / name]
+        index = folder / f"{name}.index.json"
+        if not index.is_file():
+            return None
+        shards = json.loads(index.read_text("utf-8"))["weight_map"].values()
+        missing = [shard for shard in sorted(set(shards)) if not (folder / shard).is_file()]
+        if missing:
+            raise ModelError(f"the weights in {folder} lack the file {missing[0]}")
+        return [folder / shard for shard in sorted(set(shards))]
+
+    found: dict[str, Callable[[], Any]] = {}
+    for path in files("model.safetensors") or ():
+        file = stack.enter_context(safe_open(str(path), framework="pt"))
+        # Bound now, as both change with the next file.
+        found |= {name: lambda file=file, name=name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    if not found:
+        for path in files("pytorch_model.bin") or ():
+            # Tensors only: a pickle from elsewhere must not run code.
+            state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+            found |= {name: lambda tensor=tensor: tensor for name, tensor in state.items()}
+    return found

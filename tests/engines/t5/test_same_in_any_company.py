@@ -1,0 +1,115 @@
+"""An answer depends on its text alone: not on drafts, the batch, or what was before."""
+
+from __future__ import annotations
+
+import random
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from middleware.engines.checkpoint import bundled_model
+from middleware.engines.t5.decoding import Stats, greedy
+from middleware.engines.t5.drafting import Draft, History
+from middleware.engines.t5.linear import Int8Linear, quantize
+from middleware.engines.t5.steps import TorchSteps
+
+from .checkpoints import build
+from .test_equal_to_reference import never, steps_of
+
+HISTORY = History()  # shared by all examples on purpose
+
+
+@cache
+def steps() -> TorchSteps:
+    """The bundled model in int8."""
+    torch.set_num_threads(1)
+    return steps_of(bundled_model(), "int8")
+
+
+def decode(
+    inputs: list[list[int]], history: History | None, stats: Stats | None = None
+) -> list[list[int] | None]:
+    """Decode inputs together."""
+    with torch.inference_mode():
+        return greedy(
+            steps(), inputs, [24] * len(inputs), never, start=0, end=1, history=history,
+            stats=stats or Stats(), keep_unfinished=True,
+        )  # fmt: skip
+
+
+TOKENS = st.lists(st.integers(3, 6143) | st.integers(300, 320), min_size=1, max_size=20).map(
+    lambda tokens: [*tokens, 1]
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(TOKENS, min_size=1, max_size=8))
+def test_batch_and_drafts_change_nothing(inputs: list[list[int]]) -> None:
+    """Batched and drafted output is plain greedy's, token by token, on any input."""
+    plain = [decode([tokens], None)[0] for tokens in inputs]
+    assert decode(inputs, None) == plain
+    assert decode(inputs, HISTORY) == plain
+    assert [decode([tokens], HISTORY)[0] for tokens in inputs] == plain
+
+
+def test_untrained_model_drafts_alike(tmp_path: Path) -> None:
+    """The same on a model whose every guess is wrong."""
+    model = steps_of(build(tmp_path, "v1.0"), "int8")
+    source = random.Random(1)
+    inputs = [[source.randrange(3, 6000) for _ in range(length)] + [1] for length in (1, 4, 9, 17)]
+    with torch.inference_mode():
+        outputs = [
+            greedy(model, inputs, [30] * 4, never, start=0, end=1, history=history, stats=Stats(),
+                   keep_unfinished=True)
+            for history in (None, History())
+        ]  # fmt: skip
+    assert outputs[0] == outputs[1]
+
+
+def test_drafts_save_steps() -> None:
+    """Copying input comes true, and the counts say so."""
+    tokens = [[int(t) for t in range(400, 416)] + [1]]
+    plain, drafted = Stats(), Stats()
+    assert decode(tokens, None, plain) == decode(tokens, History(), drafted)
+    assert plain.steps == plain.tokens == plain.rows
+    assert plain.drafted == plain.accepted == 0
+    assert drafted.tokens == plain.tokens == drafted.rows + drafted.accepted
+    assert drafted.steps < plain.steps
+    assert drafted.encode_s > 0 < drafted.decode_s
+
+
+@given(st.lists(st.integers(2, 9), max_size=12), st.lists(st.integers(2, 9), max_size=12))
+def test_guesses_are_bounded(source: list[int], output: list[int]) -> None:
+    """No more is guessed than asked for, whatever is asked."""
+    history = History(3)
+    history.learn(output)
+    draft = Draft([*source, 1], history)
+    for length in range(len(output) + 1):
+        assert len(draft.guess(output[:length], 5)) <= 5
+        assert draft.guess(output[:length], 0) == []
+
+
+def test_rows_do_not_see_each_other() -> None:
+    """An int8 product's row is bit for bit the same beside rows a thousand times larger."""
+    generator = torch.Generator().manual_seed(3)
+    linear = Int8Linear(*quantize(torch.randn(48, 96, generator=generator)))
+    rows = torch.randn(9, 96, generator=generator) * torch.logspace(-3, 3, 9)[:, None]
+    together = linear(rows)
+    for index in range(9):
+        assert torch.equal(linear(rows[index : index + 1])[0], together[index])
+
+
+def test_int8_product_is_close() -> None:
+    """Quantization costs about a hundredth of a result's size, also for rows of zeros."""
+    generator = torch.Generator().manual_seed(4)
+    weight = torch.randn(64, 256, generator=generator)
+    rows = torch.cat([torch.randn(6, 256, generator=generator), torch.zeros(1, 256)])
+    linear, expected = Int8Linear(*quantize(weight)), rows @ weight.T
+    assert (linear(rows) - expected).abs().max() < 0.03 * expected.abs().max()
+    assert linear(rows)[-1].abs().max() == 0
