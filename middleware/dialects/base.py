@@ -8,13 +8,13 @@ that no dialect can change a byte outside of the spans it gave.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
 from middleware.core.outcome import Reason
 
-__all__ = ["Dialect", "Part", "SearchRequest", "Slot", "apply_edits"]
+__all__ = ["Dialect", "Expansion", "Part", "SearchRequest", "Slot", "apply_edits"]
 
 MAX_SLOTS = 16
 """Texts of one request that are looked at; a dialect gives no more."""
@@ -52,12 +52,30 @@ class SearchRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Expansion:
+    """How an API says a text together with further terms that weigh less.
+
+    ``start`` and ``stop`` bound the bytes that are replaced; they hold the slot's own
+    span and no other slot's. ``spell`` is given the slot's text and the added terms.
+    """
+
+    start: int
+    stop: int
+    spell: Callable[[str, tuple[str, ...]], bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class Slot:
     """A place that holds the text of a query.
 
     ``start`` and ``stop`` bound the bytes in ``part`` that spell ``text``; ``spell`` gives
     the bytes that spell another text there. ``skip`` is set where the request itself says
-    that the text must stay (a later page, a signature).
+    that the text must stay (operators, a signature, a later page). ``expansion`` is set
+    where the API can say further terms of lower weight; where it is not, ``expand`` mode
+    has to replace the text instead.
+
+    A later page (``skip`` is :attr:`~middleware.core.outcome.Reason.PAGED`) may still be
+    given the very query that was *sent* for its first page; nothing else fits to it.
     """
 
     part: Part
@@ -66,12 +84,37 @@ class Slot:
     text: str
     spell: Callable[[str], bytes]
     skip: Reason | None = None
+    expansion: Expansion | None = None
+
+    @property
+    def expands(self) -> bool:
+        """Whether added terms can be said beside the text."""
+        return self.expansion is not None
+
+    def expanding(self, added: tuple[str, ...]) -> Slot:
+        """Return the slot whose edit keeps the text and says the added terms beside it.
+
+        What text that slot is told to spell does not matter: it spells this one's own.
+        Returns the slot itself where nothing is added or the API has no way to say it.
+        """
+        expansion, text = self.expansion, self.text
+        if expansion is None or not added:
+            return self
+        return replace(
+            self,
+            start=expansion.start,
+            stop=expansion.stop,
+            spell=lambda _: expansion.spell(text, added),
+            expansion=None,
+        )
 
 
 class Dialect(Protocol):
     """Knows where a search API keeps its texts.
 
-    Neither method may raise; what is malformed has no slots. Concurrency: immutable.
+    Neither method may raise; what is malformed has no slots. A class may also have
+    ``paths``, globs of the paths that are searches when nobody says otherwise (see
+    :mod:`.paths`). Concurrency: immutable.
     """
 
     @property

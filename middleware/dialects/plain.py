@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from middleware.core.outcome import Reason
 from middleware.errors import ConfigurationError
 
 from .base import MAX_SLOTS, Part, SearchRequest, Slot
-from .jsonspans import find, parse_pointer, spell_json
-from .urlencoded import value_slots
+from .expansion import respelled
+from .jsonspans import JsonValue, find, parse_pointer
+from .search_api import is_encoded, is_form, is_json, json_slot
+from .signing import signed_parts
+from .urlencoded import FORM, value_slots
 
 __all__ = ["PlainDialect"]
-
-_FORM = "application/x-www-form-urlencoded"
 
 
 class PlainDialect:
@@ -21,12 +23,14 @@ class PlainDialect:
 
     ``params`` are names of URL parameters and form fields, ``pointers`` are JSON pointers
     (RFC 6901) into bodies of a JSON media type. Where a name occurs more than once, each
-    value is a text of its own. Bodies with a ``Content-Encoding`` are left alone.
+    value is a text of its own. Bodies with a ``Content-Encoding``, and parts of a request
+    that a signature covers, are left alone.
 
     Errors: :class:`ConfigurationError` for a malformed pointer, and when neither is given.
     """
 
     name = "plain"
+    paths = ("/**",)
 
     def __init__(self, params: Iterable[str] = ("q",), pointers: Iterable[str] = ()) -> None:
         self.params = frozenset(params)
@@ -39,34 +43,36 @@ class PlainDialect:
 
     def wants_body(self, request: SearchRequest) -> bool:
         """Tell whether the media type is one in which a text is looked for."""
-        if request.header(b"content-encoding").strip().lower() not in (b"", b"identity"):
+        if is_encoded(request):
             return False
-        kind = request.media_type
-        if kind == _FORM:
-            return bool(self.params)
-        return bool(self._pointers) and _is_json(kind)
+        if request.media_type == FORM:
+            return bool(self.params) and is_form(request)
+        return bool(self._pointers) and is_json(request.media_type)
 
     def slots(self, request: SearchRequest) -> Sequence[Slot]:
         """Return the texts in the query string and in the body."""
         found = value_slots(Part.QUERY_STRING, request.query_string, self.params)
         if request.body and self.wants_body(request):
-            if request.media_type == _FORM:
+            if request.media_type == FORM:
                 found += value_slots(Part.BODY, request.body, self.params)
             else:
                 found += self._json_slots(request.body)
-        return found[:MAX_SLOTS]
+        if not found:
+            return found
+        signed = signed_parts(request)
+        return [_settled(slot, signed) for slot in found[:MAX_SLOTS]]
 
     def _json_slots(self, body: bytes) -> list[Slot]:
-        return [
-            Slot(Part.BODY, s.start, s.stop, s.text, spell_json, _skip(s.text))
-            for s in find(body, self._pointers.__contains__, self._above.__contains__)
-        ]
+        strings = find(body, self._pointers.__contains__, self._above.__contains__)
+        slots = (json_slot(JsonValue(s.start, s.stop, s.text), language=None) for s in strings)
+        return [slot for slot in slots if slot is not None]
 
 
-def _is_json(media_type: str) -> bool:
-    return media_type in ("application/json", "text/json") or media_type.endswith("+json")
+def _settled(slot: Slot, signed: frozenset[Part]) -> Slot:
+    spell = slot.spell
 
+    def write(text: str, added: tuple[str, ...]) -> bytes:
+        return spell(f"{text} {' '.join(added)}")
 
-def _skip(text: str) -> Reason | None:
-    """A lone surrogate can be said in JSON but is no text, and has no bytes in UTF-8."""
-    return Reason.UNENCODABLE if any("\ud800" <= char <= "\udfff" for char in text) else None
+    skip = Reason.SIGNED if slot.part in signed else slot.skip
+    return replace(slot, skip=skip, expansion=respelled(slot, write))

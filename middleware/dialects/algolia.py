@@ -1,0 +1,129 @@
+"""Algolia: ``query`` of ``/query`` and ``/queries``, plain or in URL-encoded ``params``.
+
+Browsing, facet searches and ``deleteByQuery`` are no searches. A secured API key does not
+sign the request, but what it holds wins over what the request says: where the key
+fixes a ``query``, and where it travels in the body, the request is left alone.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from base64 import b64decode
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from middleware.core.outcome import Reason
+
+from .base import Part, SearchRequest, Slot
+from .expansion import respelled
+from .jsonspans import JsonValue, MalformedError, Path, read, spell_json
+from .layers import json_layer
+from .operators import WORDS
+from .search_api import SearchApi, is_later, json_slot, param_slot
+from .urlencoded import Params, speller
+
+__all__ = ["AlgoliaDialect"]
+
+_SECURED = re.compile(rb"[0-9a-f]{64}")
+
+
+class AlgoliaDialect(SearchApi):
+    """Finds the texts of a search of Algolia; a body is JSON whatever it is labelled.
+
+    The browser clients label it a form or plain text, to be spared a pre-flight request.
+    """
+
+    name = "algolia"
+    paths = ("/1/indexes/*", "/1/indexes/*/query", "/1/indexes/*/queries")
+
+    def reads(self, request: SearchRequest) -> bool:
+        """Tell whether the request is one with its search in the body."""
+        return request.method == "POST" and request.path.rstrip("/").endswith(
+            ("/query", "/queries")
+        )
+
+    def texts(self, request: SearchRequest, params: Params, body: bytes) -> Iterator[Slot]:
+        """Yield the slots of each query; for a GET, that of the parameter."""
+        key = params.get("x-algolia-api-key") or ""
+        header = request.header(b"x-algolia-api-key").decode("latin-1")
+        fixed = any("query" in _restrictions(said) for said in (key, header))
+        if request.method == "GET":
+            found = _encoded(params, Part.QUERY_STRING)
+        elif body:
+            root = read(body, _enter)
+            fixed = fixed or bool(_restrictions(root.get("apiKey").text or "").data)
+            many = request.path.rstrip("/").endswith("/queries")
+            searches = root.get("requests").items if many else (root,)
+            found = (slot for search in searches for slot in _body(body, search))
+        else:
+            return
+        for slot in found:
+            yield replace(slot, skip=Reason.SIGNED) if fixed else slot
+
+
+def _restrictions(key: str) -> Params:
+    """Return what a secured API key (base64 of an HMAC-SHA256 and parameters) restricts."""
+    try:
+        raw = b64decode(key, validate=True)
+    except (binascii.Error, ValueError):
+        return Params(b"")
+    return Params(raw[64:] if _SECURED.match(raw) else b"")
+
+
+def _enter(path: Path) -> bool:
+    return not path or (path[0] == "requests" and len(path) < 3)
+
+
+def _encoded(params: Params, part: Part) -> Iterator[Slot]:
+    """Yield the slot of ``query`` among URL-encoded parameters."""
+    later = is_later(params.get("page")) or is_later(params.get("offset"))
+    slot = param_slot(part, params, "query", later=later)
+    if slot is None:
+        return
+    if "optionalWords" not in params:
+        encode, spell = speller(params.data[slot.start : slot.stop]), slot.spell
+
+        def write(text: str, added: tuple[str, ...]) -> bytes:
+            words = _words(added)
+            optional = encode(_list(words).decode("utf-8"))
+            return spell(f"{text} {' '.join(words)}") + b"&optionalWords=" + optional
+
+        slot = replace(slot, expansion=respelled(slot, write))
+    yield slot
+
+
+def _body(body: bytes, search: JsonValue) -> Iterator[Slot]:
+    """Yield the slot of one search in a body, said plainly or in ``params``."""
+    if search.get("type").value not in (None, "default"):
+        return  # a search for values of a facet
+    query, packed = search.get("query"), search.get("params")
+    if packed.text is not None:
+        if query.value is not None:
+            raise MalformedError("the query is said twice")
+        layer = json_layer(body, packed)
+        for slot in _encoded(Params(layer.data), Part.BODY):
+            yield layer.lift(slot, Part.BODY)
+        return
+    later = is_later(search.get("page").value) or is_later(search.get("offset").value)
+    plain = json_slot(query, later=later)
+    if plain is not None:
+        if search.get("optionalWords").value is None:
+            plain = replace(plain, expansion=respelled(plain, _optional(plain.spell)))
+        yield plain
+
+
+def _optional(spell: Callable[[str], bytes]) -> Callable[[str, tuple[str, ...]], bytes]:
+    def write(text: str, added: tuple[str, ...]) -> bytes:
+        words = _words(added)
+        return spell(f"{text} {' '.join(words)}") + b',"optionalWords":' + _list(words)
+
+    return write
+
+
+def _words(added: tuple[str, ...]) -> list[str]:
+    return [word for term in added for word in WORDS.words(term).split()]
+
+
+def _list(words: list[str]) -> bytes:
+    return b"[" + b",".join(map(spell_json, words)) + b"]"

@@ -1,0 +1,102 @@
+"""Bytes that stand encoded inside of other bytes: JSON in a URL, a URL's parameters in JSON.
+
+The spans found in the inner bytes become spans of the outer ones, so that an edit
+touches no more of the outer bytes than what spells the text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+from .base import Expansion, Part, Slot
+from .jsonspans import JsonValue, MalformedError, spell_json
+
+__all__ = ["Layer", "json_layer", "url_layer"]
+
+_URL_UNIT = re.compile(rb"%[0-9A-Fa-f]{2}|[^%]")
+# A surrogate pair is one unit: its two escapes are one character, in four bytes of UTF-8.
+_JSON_UNIT = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.|[^\\]",
+    re.DOTALL,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """Decoded bytes, where each stands in the outer bytes, and how to encode others there.
+
+    ``starts`` has one position for each byte of ``data`` and one for the end.
+    """
+
+    data: bytes
+    starts: tuple[int, ...]
+    encode: Callable[[bytes], bytes]
+
+    def lift(self, slot: Slot, part: Part) -> Slot:
+        """Return the slot of the outer bytes, in ``part``, for a slot of ``data``."""
+        encode, spell, expansion = self.encode, slot.spell, slot.expansion
+        return replace(
+            slot,
+            part=part,
+            start=self.starts[slot.start],
+            stop=self.starts[slot.stop],
+            spell=lambda text: encode(spell(text)),
+            expansion=None if expansion is None else self._lift(expansion),
+        )
+
+    def _lift(self, expansion: Expansion) -> Expansion:
+        encode, spell = self.encode, expansion.spell
+        return Expansion(
+            self.starts[expansion.start],
+            self.starts[expansion.stop],
+            lambda text, added: encode(spell(text, added)),
+        )
+
+
+def url_layer(outer: bytes, start: int, stop: int) -> Layer:
+    """Return the layer below the URL-encoded value at a span of ``outer``.
+
+    Errors: :class:`MalformedError` for a broken escape.
+    """
+    raw = outer[start:stop]
+    units = _URL_UNIT.findall(raw.replace(b"+", b" "))
+    if sum(map(len, units)) != len(raw):
+        raise MalformedError("a per cent sign is no escape")
+    blank = b"+" if b"+" in raw else b"%20"
+    return Layer(
+        unquote_to_bytes(b"".join(units)),
+        tuple(accumulate(map(len, units), initial=start)),
+        lambda data: quote_from_bytes(data, safe="").encode("ascii").replace(b"%20", blank),
+    )
+
+
+def json_layer(outer: bytes, string: JsonValue) -> Layer:
+    """Return the layer below a JSON string in ``outer``.
+
+    Errors: :class:`MalformedError` where the string has no bytes in UTF-8.
+    """
+    start, stop = string.start + 1, string.stop - 1
+    raw = outer[start:stop]
+    if b"\\" not in raw:
+        return Layer(raw, tuple(range(start, stop + 1)), _inside_string)
+    parts: list[bytes] = []
+    starts: list[int] = []
+    at = start
+    try:
+        for unit in _JSON_UNIT.findall(raw):
+            said = json.loads(b'"%s"' % unit).encode() if unit[:1] == b"\\" else unit
+            parts.append(said)
+            starts += [at] * len(said)
+            at += len(unit)
+    except UnicodeEncodeError:
+        raise MalformedError("a string is no text") from None
+    return Layer(b"".join(parts), (*starts, at), _inside_string)
+
+
+def _inside_string(data: bytes) -> bytes:
+    return spell_json(data.decode("utf-8"))[1:-1]

@@ -1,0 +1,65 @@
+"""Dialects by name."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, cast
+
+from middleware.errors import ConfigurationError
+
+from .base import Dialect
+
+__all__ = ["ENTRY_POINTS", "default_paths", "dialect_names", "load_dialect"]
+
+ENTRY_POINTS = "querylift.dialects"
+"""The entry point group under which other packages offer dialects: classes, or functions."""
+
+_DIALECTS = {
+    "algolia": "AlgoliaDialect",
+    "elasticsearch": "ElasticsearchDialect",
+    "groonga": "GroongaDialect",
+    "meilisearch": "MeilisearchDialect",
+    "opensearch": "OpenSearchDialect",
+    "plain": "PlainDialect",
+    "solr": "SolrDialect",
+    "typesense": "TypesenseDialect",
+}
+
+
+def dialect_names() -> list[str]:
+    """Return the names that :func:`load_dialect` knows."""
+    return sorted({*_DIALECTS, *(point.name for point in entry_points(group=ENTRY_POINTS))})
+
+
+def load_dialect(name: str, **options: Any) -> Dialect:
+    """Return the dialect called ``name``, made with ``options``.
+
+    Errors: :class:`ConfigurationError` for an unknown name, for options that the dialect
+    does not take, and for what an entry point names and is no dialect.
+    """
+    factory = _factory(name)
+    try:
+        dialect = factory(**options)
+    except TypeError as error:
+        raise ConfigurationError(f"dialect {name}: {error}") from error
+    if not callable(getattr(dialect, "slots", None)) or not callable(
+        getattr(dialect, "wants_body", None)
+    ):
+        raise ConfigurationError(
+            f"dialect {name}: {type(dialect).__name__} has no slots() and wants_body()"
+        )
+    return cast(Dialect, dialect)
+
+
+def default_paths(dialect: Dialect) -> tuple[str, ...]:
+    """Return the globs of the paths that are searches in a dialect, ``/**`` if it says none."""
+    return tuple(getattr(dialect, "paths", ("/**",)))
+
+
+def _factory(name: str) -> Any:
+    if name in _DIALECTS:
+        return getattr(import_module(f"middleware.dialects.{name}"), _DIALECTS[name])
+    for point in entry_points(group=ENTRY_POINTS, name=name):
+        return point.load()
+    raise ConfigurationError(f"no dialect is called {name!r}; known: {', '.join(dialect_names())}")

@@ -1,0 +1,131 @@
+"""Solr: the ``q`` of the lucene, dismax and edismax parsers, in a URL, a form or the JSON API.
+
+Local parameters, function queries and everything but ``q`` (``fq``, ``bq``, ``bf``,
+``facet.*``, parameters that ``q`` refers to) stay. Where a request says its query in two
+places, which one counts depends on the handler: it is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from .base import Part, SearchRequest, Slot
+from .expansion import WEIGHT, either, respelled
+from .jsonspans import JsonValue, Path, read
+from .operators import LUCENE
+from .search_api import SearchApi, is_form, is_json, is_later, json_slot, param_slot
+from .urlencoded import Params
+
+__all__ = ["SolrDialect"]
+
+_HANDLERS = ("select", "query", "browse")
+_ROOTS = ("/solr", "/solr/*", "/api/*/*", "/v2/*/*")
+_PARSERS = (None, "", "lucene", "dismax", "edismax")
+_PATHS_OF_QT = (None, "", "/select", "/query", "/browse", "standard", "dismax", "edismax")
+# Parsers by name in the JSON API, in which a query is an object too.
+_OBJECTS = ("lucene", "dismax", "edismax")
+_OPEN = {(), ("query",), ("params",), ("query", "bool")}
+
+
+class SolrDialect(SearchApi):
+    """Finds the text of a search of Solr 7 and later, below the usual names of handlers."""
+
+    name = "solr"
+    paths = tuple(f"{root}/{handler}" for root in _ROOTS for handler in _HANDLERS)
+
+    def reads(self, request: SearchRequest) -> bool:
+        """Tell whether a body is a form or JSON."""
+        return is_form(request) or is_json(request.media_type)
+
+    def texts(self, request: SearchRequest, params: Params, body: bytes) -> Iterator[Slot]:
+        """Yield the slot of the one place where the query is said."""
+        form = Params(body if is_form(request) else b"")
+        if not _is_plain(params) or not _is_plain(form):
+            return
+        parser = form.get("defType") or params.get("defType")
+        found = [
+            slot
+            for part, source in ((Part.QUERY_STRING, params), (Part.BODY, form))
+            if (slot := _param(part, source, (params, form), parser)) is not None
+        ]
+        if body and not is_form(request):
+            found += _document(body, params, parser)
+        if len(found) == 1 and parser in _PARSERS:
+            yield found[0]
+
+
+def _is_plain(params: Params) -> bool:
+    """Tell whether a request is a client's, for a known handler, with parameters in UTF-8."""
+    return (
+        "isShard" not in params
+        and "json" not in params
+        and "json.query" not in params
+        and params.get("qt") in _PATHS_OF_QT
+        and (params.get("ie") or "utf-8").lower() == "utf-8"
+    )
+
+
+def _later(params: Params) -> bool:
+    return is_later(params.get("start")) or params.get("cursorMark") not in (None, "*")
+
+
+def _param(
+    part: Part, source: Params, all_params: tuple[Params, Params], parser: str | None
+) -> Slot | None:
+    later = any(map(_later, all_params))
+    slot = param_slot(part, source, "q", later=later, language=LUCENE)
+    plain = param_slot(part, source, "q", language=None)
+    if slot is None or plain is None:
+        return None
+    said = any(name in params for name in ("mm", "q.op") for params in all_params)
+    if parser == "lucene":
+        write = either(LUCENE.words, plain.spell, f"^{WEIGHT}")
+    elif parser in ("dismax", "edismax") and not said:
+        write = _with_mm(plain.spell, f"^{WEIGHT}" if parser == "edismax" else "")
+    else:
+        return slot
+    return replace(slot, expansion=respelled(slot, write))
+
+
+def _with_mm(spell: Callable[[str], bytes], weight: str) -> Callable[[str, tuple[str, ...]], bytes]:
+    """Return the spelling that asks for as many of all words as the text alone has."""
+
+    def write(text: str, added: tuple[str, ...]) -> bytes:
+        words = [word for term in added for word in LUCENE.words(term).split()]
+        terms = " ".join(f"{word}{weight}" for word in words if any(map(str.isalnum, word)))
+        if not terms:
+            return spell(LUCENE.words(text))
+        return spell(f"{LUCENE.words(text)} {terms}") + b"&mm=%d" % max(1, len(text.split()))
+
+    return write
+
+
+def _document(body: bytes, params: Params, parser: str | None) -> list[Slot]:
+    """Return the slots of a JSON request: ``query``, and ``params.q``."""
+    root = read(body, _enter)
+    inner = root.get("params")
+    parsers = (parser, inner.get("defType").value)
+    if any(name not in _PARSERS for name in parsers) or inner.get("qt").value is not None:
+        return []
+    mark = inner.get("cursorMark").value
+    later = (
+        _later(params)
+        or is_later(root.get("offset").value)
+        or is_later(inner.get("start").value)
+        or mark not in (None, "*")
+    )
+    texts = [inner.get("q"), *_queries(root.get("query"))]
+    slots = (json_slot(text, later=later, language=LUCENE) for text in texts)
+    return [slot for slot in slots if slot is not None]
+
+
+def _queries(value: JsonValue) -> Iterator[JsonValue]:
+    yield value
+    for kind, inside in value.named():
+        if kind in _OBJECTS:
+            yield inside if inside.text is not None else inside.get("query")
+
+
+def _enter(path: Path) -> bool:
+    return path in _OPEN or (len(path) == 2 and path[0] == "query" and path[1] in _OBJECTS)
