@@ -164,6 +164,46 @@ def test_a_flight_without_use_is_closed_at_once() -> None:
     assert len(desk.flights) == 0
 
 
+def test_a_call_cut_short_tells_nothing_of_the_cost_unless_it_was_slow() -> None:
+    desk = Desk()
+    desk.learn(5, 0.3)
+    desk.ask("a", 1.0)
+    batch = desk.run(NOW)
+    desk.lanes.answered(batch, 0.01, NOW + 0.01, complete=False)
+    assert desk.lanes.cost.predict(5) == pytest.approx(0.3)
+    desk.lanes.answered(batch, 3.0, NOW + 3, complete=False)
+    assert desk.lanes.cost.predict(5) > 0.5
+
+
+def test_one_who_comes_while_a_text_gives_way_finds_a_full_lane() -> None:
+    desk = Desk(live=1)
+    flight, _ = desk.ask("a", 0.1)
+    desk.run(NOW)
+    desk.ask("b", 9.0)
+    flight.waiters["late"] = (Deadline(NOW + 5), lambda landing: None)
+    desk.lanes.take_back(flight, NOW + 1)
+    assert len(desk.lanes.live) == 1
+    assert flight in desk.lanes.late
+    assert {landing.reason for _, landing in desk.lanes.outbox} == {Reason.OVERLOADED}
+    assert not flight.waiters
+
+
+def test_a_failure_from_before_neither_ends_the_probe_nor_lengthens_the_rest() -> None:
+    desk = Desk()
+    desk.lanes.breaker = breaker = Breaker(window=1, rest=1.0, max_rest=60.0)
+    old, _ = desk.ask("old", 99.0)
+    desk.run(NOW)
+    desk.ask("failing", 99.0)
+    desk.lanes.failed(desk.lanes.live.popleft(), NOW)
+    assert breaker.state(NOW + 0.9) is BreakerState.OPEN
+    probe, reason = desk.ask("probe", 99.0, now=NOW + 1)
+    assert (reason, probe.probe) == (None, True)
+    desk.lanes.failed(old, NOW + 1)
+    assert breaker.probing
+    assert probe in desk.lanes.live
+    assert breaker.state(NOW + 1) is BreakerState.HALF_OPEN
+
+
 def test_the_cost_model_follows_a_change_of_speed() -> None:
     model = CostModel()
     assert model.predict(10) == 0
