@@ -19,7 +19,7 @@ ENTRY_POINTS = "querylift.engines"
 
 # name -> (module and class, extra that brings what it needs)
 _ENGINES: dict[str, tuple[str, str | None]] = {
-    "t5": ("middleware.engines.transformers:TransformersEngine", None),
+    "t5": ("middleware.engines.t5:T5Engine", None),
     "transformers": ("middleware.engines.transformers:TransformersEngine", None),
 }
 
