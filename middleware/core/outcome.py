@@ -13,7 +13,13 @@ from middleware.errors import ConfigurationError
 __all__ = ["Mode", "Outcome", "Reason", "Source"]
 
 
-class Outcome(StrEnum):
+class _Word(StrEnum):
+    """A member of the vocabulary, as quick a key as the text that it is."""
+
+    __hash__ = str.__hash__  # Enum's own is a Python call, on every look-up in the memo
+
+
+class Outcome(_Word):
     """What became of a query."""
 
     REWRITTEN = "rewritten"
@@ -22,7 +28,7 @@ class Outcome(StrEnum):
     FALLBACK = "fallback"
 
 
-class Source(StrEnum):
+class Source(_Word):
     """Where a rewrite came from: an engine run, the memo, or another caller's engine run."""
 
     ENGINE = "engine"
@@ -30,7 +36,7 @@ class Source(StrEnum):
     SHARED = "shared"
 
 
-class Mode(StrEnum):
+class Mode(_Word):
     """What is done with a rewrite.
 
     ``replace`` sends the rewrite, ``expand`` adds its new terms to the original,
@@ -51,7 +57,7 @@ class Mode(StrEnum):
             raise ConfigurationError(f"mode {word!r} is none of {', '.join(cls)}") from None
 
 
-class Reason(StrEnum):
+class Reason(_Word):
     """Why a query was not rewritten; every reason belongs to exactly one outcome."""
 
     explanation: str
