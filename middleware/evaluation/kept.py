@@ -67,6 +67,6 @@ def _tokens(text: str) -> list[str]:
 def _trimmed(raw: str) -> str:
     """Return a token without the punctuation around it; the dots of "u.s." stay."""
     token = raw.strip(_EDGES)
-    if token.endswith(".") and token.count(".") == 1:
-        token = token[:-1].rstrip(_EDGES)
+    if "." not in token.rstrip("."):
+        token = token.rstrip(".").rstrip(_EDGES)
     return token

@@ -23,6 +23,7 @@ from middleware.evaluation.kept import altered
         ("size 12.", "SIZE 12", []),
         ("lung disease (COPD).", "lung disease (COPD)", []),
         ("i knew it. How do I, and why I'm late", "knew late", []),  # no names
+        ("version 3...", "version 3", []),
         ("made in the u.s. by hand", "made in the u.s by hand", []),
     ],
 )
