@@ -1,0 +1,142 @@
+"""Values in query strings and forms, and what stands encoded inside of them."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl, quote, quote_plus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from middleware.core.outcome import Reason
+from middleware.dialects.base import Part, Slot
+from middleware.dialects.jsonspans import JsonValue, MalformedError, read, spell_json
+from middleware.dialects.layers import json_layer, url_layer
+from middleware.dialects.urlencoded import Params, speller, url_text, value_slots, values
+
+from .requests import QUICK
+
+TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
+
+
+def slots(data: bytes) -> list[Slot]:
+    """Return the slots of ``q``."""
+    return value_slots(Part.QUERY_STRING, data, {"q"})
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (b"q=red+shoes", ["red shoes"]),
+        (b"q=red%20shoes&x", ["red shoes"]),
+        (b"fq=a&q=x&fq=b&fq=a&q=y", ["x", "y"]),
+        (b"q", []),
+        (b"q=", [""]),
+        (b"=q&&q=a=b&", ["a=b"]),
+        (b"%71=a", ["a"]),
+        (b"a;q=b", []),
+        (b"Q=a&xq=b&q[]=c", []),
+        (b"q=caf%C3%A9", ["café"]),
+        ("q=café".encode(), ["café"]),
+        (b"\xff=1&q=a&%ff=2&%zz=3", ["a"]),
+    ],
+)
+def test_values_are_found_by_their_decoded_name(data: bytes, found: list[str]) -> None:
+    """Order, doubles and what is between stay."""
+    assert [slot.text for slot in slots(data)] == found
+    assert all(slot.skip is None for slot in slots(data))
+
+
+@pytest.mark.parametrize("raw", [b"%E9", b"\xe9", b"%zz", b"100%", b"%", b"a%4", b"%C3"])
+def test_what_is_no_text_has_the_reason(raw: bytes) -> None:
+    """Not UTF-8, or an escape that readers take for different things."""
+    [slot] = slots(b"q=" + raw + b"&x=1")
+    assert (slot.text, slot.skip) == ("", Reason.UNENCODABLE)
+    assert (slot.start, slot.stop) == (2, 2 + len(raw))
+
+
+@QUICK
+@given(st.lists(st.tuples(st.sampled_from("qrs"), TEXT), max_size=5), st.booleans())
+def test_what_is_encoded_is_found(pairs: list[tuple[str, str]], plus: bool) -> None:
+    """The same values as the standard library reads, where they stand."""
+    encode = quote_plus if plus else quote
+    data = "&".join(f"{name}={encode(text, safe='')}" for name, text in pairs).encode()
+    read_back = [text for name, text in parse_qsl(data.decode(), True) if name == "q"]
+    assert [slot.text for slot in slots(data)] == read_back
+    assert [data[a:b] for _, a, b in values(data, {"q"})] == [
+        encode(text, safe="").encode() for text in read_back
+    ]
+
+
+@QUICK
+@given(TEXT, st.sampled_from([b"a", b"a+b", b"a%20b", b"a%20b+c", b""]))
+def test_a_spelling_is_one_value_in_the_style_that_came(text: str, raw: bytes) -> None:
+    """No byte of it ends the value, and it says the text."""
+    spelled = speller(raw)(text)
+    assert not set(spelled) & set(b"&=;# \n?/")
+    assert url_text(spelled) == text
+    assert (b"+" in spelled) == (b"+" in raw and " " in text)
+
+
+def test_params_refuse_what_is_said_twice_only_when_asked() -> None:
+    """Servers differ in which one counts."""
+    params = Params(b"fq=a&fq=b&q=x&y=%E9&n")
+    assert params.get("q") == "x"
+    assert params.get("y") is None
+    assert params.span("n") is None
+    assert "fq" in params
+    assert "n" not in params
+    with pytest.raises(MalformedError):
+        params.get("fq")
+
+
+@QUICK
+@given(TEXT, TEXT, TEXT, st.booleans())
+def test_a_url_layer_leads_back_to_the_outer_bytes(
+    before: str, text: str, after: str, plus: bool
+) -> None:
+    """A span of the inner bytes is the span of the outer ones that spells it."""
+    encode = quote_plus if plus else quote
+    head, raw, tail = (encode(part, safe="").encode() for part in (before, text, after))
+    layer = url_layer(b"x=" + head + raw + tail, 2, 2 + len(head + raw + tail))
+    start = len(before.encode())
+    stop = start + len(text.encode())
+    assert layer.data[start:stop].decode() == text
+    lifted = layer.lift(Slot(Part.BODY, start, stop, text, str.encode), Part.QUERY_STRING)
+    assert (lifted.start, lifted.stop) == (2 + len(head), 2 + len(head + raw))
+    assert url_text(lifted.spell(text)) == text
+
+
+@QUICK
+@given(TEXT, TEXT, TEXT, st.booleans())
+def test_a_json_layer_leads_back_to_the_outer_bytes(
+    before: str, text: str, after: str, escaped: bool
+) -> None:
+    """Escapes and surrogate pairs included."""
+    parts = [spell_json(part)[1:-1] for part in (before, text, after)]
+    if escaped:
+        parts = ["".join(map(unit, part)).encode() for part in (before, text, after)]
+    outer = b'{"p":"' + b"".join(parts) + b'"}'
+    string = read(outer, lambda path: not path).get("p")
+    layer = json_layer(outer, string)
+    start = len(before.encode())
+    stop = start + len(text.encode())
+    assert layer.data == (before + text + after).encode()
+    lifted = layer.lift(Slot(Part.BODY, start, stop, text, str.encode), Part.BODY)
+    assert (lifted.start, lifted.stop) == (6 + len(parts[0]), 6 + len(parts[0] + parts[1]))
+    assert b'"' + lifted.spell(text) + b'"' == spell_json(text)
+
+
+def unit(character: str) -> str:
+    """Return a character as escapes of UTF-16 code units."""
+    data = character.encode("utf-16-be")
+    return "".join(f"\\u{data[at : at + 2].hex()}" for at in range(0, len(data), 2))
+
+
+def test_layers_refuse_what_is_no_text() -> None:
+    """A lone surrogate, a broken escape."""
+    outer = b'{"p":"a\\ud800"}'
+    with pytest.raises(MalformedError):
+        json_layer(outer, JsonValue(5, 14, "a\ud800"))
+    with pytest.raises(MalformedError):
+        url_layer(b"a%zz", 0, 4)
