@@ -30,6 +30,7 @@ MAX_DEPTH = 64
 """Nesting beyond which a body is left alone."""
 
 _SPACE = re.compile(r"[ \t\n\r]*")
+_BLANKS = " \t\n\r"
 # An array of numbers alone, a vector most of the time: nothing that is looked for is in it.
 _NUMBERS = re.compile(r"\[[ \t\n\r]*[-0-9][-+0-9.eE, \t\n\r]*\]")
 _STARTS = (b"{", b"[", b" ", b"\t", b"\n", b"\r")
@@ -62,6 +63,8 @@ class JsonValue(NamedTuple):
 
         Errors: :class:`MalformedError` where there are two; readers differ in which counts.
         """
+        if not self.members:
+            return MISSING
         found = [value for name, value in self.members if name == key]
         if len(found) > 1:
             raise MalformedError(f"{key!r} is said twice")
@@ -69,7 +72,7 @@ class JsonValue(NamedTuple):
 
     def named(self) -> Iterator[tuple[str, JsonValue]]:
         """Yield the members. Errors: :class:`MalformedError` where a name is said twice."""
-        if len({name for name, _ in self.members}) < len(self.members):
+        if len(self.members) > 1 and len(dict(self.members)) < len(self.members):
             raise MalformedError("a key is said twice")
         yield from self.members
 
@@ -194,6 +197,8 @@ class _Walk:
 
     def skip_space(self, at: int) -> int:
         """Return the position of the first mark that is no white space."""
+        if self._text[at : at + 1] not in _BLANKS:
+            return at
         match = _SPACE.match(self._text, at)
         return match.end() if match else at
 

@@ -64,7 +64,9 @@ class SearchApi(ABC):
         """Return the texts of a request; none where any part of it is malformed."""
         if not self.searches(request):
             return ()
-        body = request.body if request.body and self.wants_body(request) else b""
+        body = request.body or b""
+        if body and (is_encoded(request) or not self.reads(request)):
+            body = b""
         try:
             found = list(islice(self.texts(request, Params(request.query_string), body), MAX_SLOTS))
         except (MalformedError, RecursionError):
