@@ -46,7 +46,8 @@ def parse_control(value: str, *, max_budget: float) -> Control:
         elif name == "mode" and argument in set(Mode):
             mode = Mode(argument)
         elif name == "budget":
-            budget = _seconds(argument, max_budget)
+            wanted = _seconds(argument, max_budget)
+            budget = budget if wanted is None else wanted
     return Control(mode, budget, cached, stored)
 
 

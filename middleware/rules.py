@@ -26,7 +26,7 @@ class SearchRule:
     are HTTP methods; ``dialect`` finds the texts (default: the parameter or form field ``q``).
 
     Errors: :class:`ConfigurationError` for a path without a leading slash, no or malformed
-    methods. Concurrency: immutable.
+    methods, and what is no dialect. Concurrency: immutable.
     """
 
     __slots__ = ("_match", "dialect", "methods", "path")
@@ -48,8 +48,13 @@ class SearchRule:
                 f"rule for {path!r} has {'no methods' if not wrong else f'the method {wrong[0]!r}'}"
                 "; name some such as GET and POST"
             )
+        if isinstance(dialect, str | type):
+            raise ConfigurationError(
+                f"rule for {path!r} has the dialect {dialect!r}; give an object, "
+                "such as PlainDialect()"
+            )
         self.path = path
-        self.dialect = dialect or PlainDialect()
+        self.dialect = PlainDialect() if dialect is None else dialect
         pattern = None if path == "/**" or "*" not in path else _compile(path)
         self._match = None if pattern is None else pattern.fullmatch
 
@@ -77,13 +82,15 @@ def canonical_path(scope: Mapping[str, Any]) -> str:
     """Return the path that rules judge: what an origin server would take the request for.
 
     Percent-encoding is undone (by the server, and once more where something is left, so
-    that ``%252e`` hides nothing), dot segments are resolved (RFC 3986, 5.2.4), a mount's
-    prefix and the authority of an absolute form are taken off.
+    that ``%252e`` hides nothing), dot segments are resolved (RFC 3986, 5.2.4), slashes in a
+    row are one, a mount's prefix and the authority of an absolute form are taken off.
     """
     path: str = scope["path"]
     root: str = scope.get("root_path", "")
-    if root and path.startswith(root) and path[len(root) : len(root) + 1] in ("/", ""):
-        path = path[len(root) :]
+    if root:
+        root = root.rstrip("/")
+        if path.startswith(root) and path[len(root) : len(root) + 1] in ("/", ""):
+            path = path[len(root) :]
     if path[:1] != "/":
         path = _ABSOLUTE_FORM.sub("", path, count=1)
     if "%" in path:
@@ -95,11 +102,14 @@ def canonical_path(scope: Mapping[str, Any]) -> str:
 
 def _resolved(path: str) -> str:
     kept: list[str] = []
+    segment = ""
     for segment in path.split("/"):
         if segment == "..":
             kept = kept[:-1]
         elif segment not in ("", "."):
             kept.append(segment)
+    if kept and segment in ("", ".", ".."):  # what is in a folder is asked for
+        kept.append("")
     return "/" + "/".join(kept)
 
 
