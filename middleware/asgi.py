@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from middleware.control import DEFAULT_CONTROL, Control, parse_control
@@ -44,6 +46,8 @@ _FRAMING = (b"content-length", b"transfer-encoding")
 # Set for a search, which may be sent to an upstream twice whatever its method.
 _RETRY_SAFE = "querylift.retry_safe"
 
+_log = logging.getLogger("middleware.asgi")
+
 
 class ReformulationMiddleware:
     """Rewrites the texts of requests that ``rules`` say are searches, and adds headers that tell.
@@ -56,7 +60,9 @@ class ReformulationMiddleware:
     ``scope_of`` names who may share a rewrite of a request (a tenant, an index), from its scope.
 
     Any other request, and every other scope type, passes as it came. The worker starts
-    with the lifespan's start-up, or with the first search where no lifespan runs.
+    with the lifespan's start-up, or where no lifespan runs with the first search or the
+    first question for ``/readyz``. A dialect or ``scope_of`` that raises is logged, and the
+    search passes as it came.
 
     Errors: :class:`ConfigurationError` from the constructor; never at a request.
     Concurrency: holds no state of a request.
@@ -78,7 +84,7 @@ class ReformulationMiddleware:
     ) -> None:
         self.app = app
         self.reformulator = reformulator
-        self.rules: Sequence[SearchRule] = (SearchRule(),) if rules is None else tuple(rules)
+        self.rules: Sequence[SearchRule] = (SearchRule(),) if rules is None else _checked(rules)
         if prefix is not None and prefix and (not prefix.startswith("/") or prefix.endswith("/")):
             raise ConfigurationError(f"prefix {prefix!r} must start with '/' and not end with one")
         if max_body < 0:
@@ -111,13 +117,15 @@ class ReformulationMiddleware:
         if path == self._metrics_path and self._metrics is not None and method in ("GET", "HEAD"):
             await _answer(send, 200, *self._metrics.page(), head=method == "HEAD")
             return
-        steering, framed = b"", method not in ("GET", "HEAD")
+        steered, framed = False, method not in ("GET", "HEAD")
         for name, _ in scope["headers"]:  # one pass: this is on every request's way
             if name in _FRAMING:
                 framed = True
             elif name == _CONTROL:
-                steering = b",".join(value for name, value in scope["headers"] if name == _CONTROL)
-        if steering:
+                steered = True
+        steering = b""
+        if steered:
+            steering = b",".join(value for name, value in scope["headers"] if name == _CONTROL)
             headers = [line for line in scope["headers"] if line[0] != _CONTROL]
             scope = {**scope, "headers": headers}
         rule = first_match(self.rules, method, path)
@@ -143,47 +151,67 @@ class ReformulationMiddleware:
             scope["method"], path, scope.get("query_string", b""), scope["headers"]
         )
         read: list[Message] = []
-        if framed and rule.dialect.wants_body(request):
-            read = await self._read(receive)
+        if framed and _wants_body(rule, request):
+            read, body = await self._read(receive)
             if read[-1]["type"] != "http.request":
                 return  # the client left before its request was whole: nothing goes on
-            if not read[-1].get("more_body", False):
-                body = b"".join(message.get("body", b"") for message in read)
-                request = SearchRequest(
-                    request.method, path, request.query_string, request.headers, body
-                )
-        slots = rule.dialect.slots(request)
-        results = await self._reformulate(slots, control, scope)
-        edits = [
-            (slot, result.query)
-            for slot, result in zip(slots, results, strict=True)
-            if result.changed
-        ]
-        if edits:
-            query_string, body = apply_edits(request, edits)
-            scope = {**scope, "query_string": query_string}
-            if request.body is not None and body != request.body:
-                scope["headers"] = _with_length(scope["headers"], len(body))
-                read = [{"type": "http.request", "body": body, "more_body": False}]
-        if request.method != "GET":
+            if body is not None:
+                request = replace(request, body=body)
+        results, edited = await self._rewritten(rule, request, control, scope)
+        if edited is not request:
+            scope = {**scope, "query_string": edited.query_string}
+            if edited.body != request.body and edited.body is not None:
+                scope["headers"] = _with_length(scope["headers"], len(edited.body))
+                read = [{"type": "http.request", "body": edited.body, "more_body": False}]
+        if not results:  # no text is in it, so that nothing says it is a search and not an order
+            results = [Reformulation.untouched("", Reason.EMPTY)]
+        elif request.method != "GET":
             scope = {**scope, "extensions": {**(scope.get("extensions") or {}), _RETRY_SAFE: True}}
         receive = _replay(read, receive) if read else receive
-        if not results:  # a search without a text in it
-            results = [Reformulation.untouched("", Reason.EMPTY)]
         await self.app(scope, receive, self._telling(summary(results), send))
 
-    async def _read(self, receive: Receive) -> list[Message]:
-        """Read messages until the body is whole, too large, or the client has left."""
+    async def _rewritten(
+        self, rule: SearchRule, request: SearchRequest, control: Control, scope: Scope
+    ) -> tuple[list[Reformulation], SearchRequest]:
+        """Return what became of each text, and the request with the rewrites in place.
+
+        That is the request itself where none changed, or where what the user supplied raised.
+        """
+        try:
+            slots = rule.dialect.slots(request)
+            results = await self._reformulate(slots, control, scope)
+            edits = [
+                (slot, result.query)
+                for slot, result in zip(slots, results, strict=True)
+                if result.changed
+            ]
+            if not edits:
+                return results, request
+            query_string, body = apply_edits(request, edits)
+            if request.body is None:
+                return results, replace(request, query_string=query_string)
+            return results, replace(request, query_string=query_string, body=body)
+        except Exception:
+            _log.exception("the texts of a request could not be rewritten")
+            return [Reformulation.untouched("", Reason.ENGINE_ERROR)], request
+
+    async def _read(self, receive: Receive) -> tuple[list[Message], bytes | None]:
+        """Read messages until the body is whole, too large, or the client has left.
+
+        Returns them, and the body where it is whole and not too large.
+        """
         read: list[Message] = []
         size = 0
         while True:
             message = await receive()
             read.append(message)
             if message["type"] != "http.request":
-                return read
+                return read, None
             size += len(message.get("body", b""))
-            if not message.get("more_body", False) or size > self._max_body:
-                return read
+            if size > self._max_body:
+                return read, None
+            if not message.get("more_body", False):
+                return read, b"".join(part.get("body", b"") for part in read)
 
     async def _reformulate(
         self, slots: Sequence[Slot], control: Control, scope: Scope
@@ -220,6 +248,8 @@ class ReformulationMiddleware:
         return tell
 
     def _readiness(self) -> tuple[int, dict[str, Any]]:
+        # Who waits for this before sending requests would otherwise wait for ever.
+        self.reformulator.start()
         stats = self.reformulator.stats()
         engine = self.reformulator.engine
         body = {
@@ -233,12 +263,42 @@ class ReformulationMiddleware:
         return (200 if stats.ready else 503), body
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Start the worker before the app and stop it after, whether or not the app cares."""
+        """Start the worker before the app, and stop it after one that has a lifespan.
+
+        Where the app has none the server goes on without one, and so does the worker.
+        """
+        answered = False
+
+        async def listen(message: Message) -> None:
+            nonlocal answered
+            answered = True
+            await send(message)
+
         self.reformulator.start()
         try:
-            await self.app(scope, receive, send)
+            await self.app(scope, receive, listen)
+        except asyncio.CancelledError:
+            answered = True  # the server goes down
+            raise
         finally:
-            await asyncio.to_thread(self.reformulator.close)
+            if answered:
+                await asyncio.to_thread(self.reformulator.close)
+
+
+def _checked(rules: Iterable[SearchRule]) -> tuple[SearchRule, ...]:
+    checked = (rules,) if isinstance(rules, SearchRule) else tuple(rules)
+    for rule in checked:
+        if not isinstance(rule, SearchRule):
+            raise ConfigurationError(f"rules must be SearchRule objects, and {rule!r} is none")
+    return checked
+
+
+def _wants_body(rule: SearchRule, request: SearchRequest) -> bool:
+    try:
+        return rule.dialect.wants_body(request)
+    except Exception:
+        _log.exception("a dialect failed")
+        return False
 
 
 def _replay(read: list[Message], receive: Receive) -> Receive:
