@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar, get_type_hints
+from typing import Any, ParamSpec, TypeVar, cast, get_type_hints
 
-from middleware.core.outcome import Mode
+from middleware.core.outcome import Mode, Reason
 from middleware.core.reformulation import Reformulation
 from middleware.errors import ConfigurationError
 from middleware.runtime.reformulator import Reformulator
@@ -16,6 +17,12 @@ __all__ = ["reformulated"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+_DECISIONS = (Reformulation, Reformulation | None)
+# The same as text, where other annotations of a handler cannot be evaluated.
+_NAMED = re.compile(r"(?:\w+\.)*(?:Optional\[)?(?:\w+\.)*Reformulation\]?(?:\s*\|\s*None)?")
+_NO_TEXT = Reformulation.untouched("", Reason.EMPTY)
 
 
 def reformulated(
@@ -28,110 +35,154 @@ def reformulated(
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Return a decorator that rewrites the argument ``param`` before the handler runs.
 
-    Handlers may be functions or methods, sync or async, and get the text however it is
-    passed: positionally, by keyword, or as the parameter's default. What is no ``str`` goes on
-    as it is. A parameter annotated :class:`Reformulation` receives the decision; it is not
-    part of the decorated function's signature, and callers do not pass it.
+    Handlers may be functions, methods or generators, sync or async, and get the text however
+    it is passed: positionally, by keyword, or as the parameter's default. What is no ``str``
+    goes on as it is. A parameter annotated :class:`Reformulation` receives the decision
+    (``skipped``, ``empty`` where there was no text); it is not part of the decorated
+    function's signature, and callers do not pass it.
 
-    Errors: :class:`ConfigurationError` where the handler has no such parameter.
+    Concurrency: a sync handler's thread is held for the budget at most.
+    Errors: :class:`ConfigurationError` where the handler has no such parameter, for an
+    unknown mode, and for a budget (seconds) that is not above 0 and below 60.
     """
     chosen = None if mode is None else Mode.parse(mode)
+    if budget is not None and not 0 < budget < 60:
+        raise ConfigurationError(
+            f"budget ({budget}) is in seconds, above 0 and below 60; 0.1 is 100 ms"
+        )
+    options: dict[str, Any] = {"budget": budget, "mode": chosen, "scope": scope}
 
     def decorate(handler: Callable[P, R]) -> Callable[P, R]:
-        signature = inspect.signature(handler)
-        receiver = _receiver(handler, signature)
-        _check(handler, signature, param)
-        public = signature.replace(
-            parameters=[p for name, p in signature.parameters.items() if name != receiver]
-        )
-
-        def text_of(bound: inspect.BoundArguments) -> str | None:
-            if param in bound.arguments:
-                value = bound.arguments[param]
-            else:
-                value = signature.parameters[param].default
-            return value if isinstance(value, str) else None
-
-        def put(bound: inspect.BoundArguments, result: Reformulation) -> None:
-            if result.changed:
-                bound.arguments[param] = result.query
-            if receiver is not None:
-                bound.arguments[receiver] = result
-
-        def bind(args: Any, kwargs: Any) -> inspect.BoundArguments:
-            # Bound to what is public, then called by the handler's own order of parameters.
-            bound = public.bind(*args, **kwargs)
-            whole = inspect.BoundArguments(signature, bound.arguments)
-            if receiver is not None:
-                whole.arguments[receiver] = None
-            return whole
-
-        options: dict[str, Any] = {"budget": budget, "mode": chosen, "scope": scope}
-        if inspect.iscoroutinefunction(handler):
+        if isinstance(handler, classmethod | staticmethod):
+            return type(handler)(decorate(handler.__func__))
+        call = _Call(handler, param)
+        code = _code_of(handler)
+        wrapper: Any
+        if inspect.iscoroutinefunction(code):
 
             @functools.wraps(handler)
-            async def asynchronous(*args: Any, **kwargs: Any) -> Any:
-                bound = bind(args, kwargs)
-                if (text := text_of(bound)) is not None:
-                    put(bound, await reformulator.reformulate(text, **options))
-                return await handler(*bound.args, **bound.kwargs)
+            async def wrapper(*args: Any, **kwargs: Any) -> Any:
+                bound = call.bind(args, kwargs)
+                if (text := call.text(bound)) is not None:
+                    call.put(bound, await reformulator.reformulate(text, **options))
+                return await call.handler(*bound.args, **bound.kwargs)
 
-            wrapper: Any = asynchronous
-        elif inspect.isasyncgenfunction(handler):
+        elif inspect.isasyncgenfunction(code):
 
             @functools.wraps(handler)
-            async def streaming(*args: Any, **kwargs: Any) -> Any:
-                bound = bind(args, kwargs)
-                if (text := text_of(bound)) is not None:
-                    put(bound, await reformulator.reformulate(text, **options))
-                async for item in handler(*bound.args, **bound.kwargs):
-                    yield item
+            async def wrapper(*args: Any, **kwargs: Any) -> Any:
+                bound = call.bind(args, kwargs)
+                if (text := call.text(bound)) is not None:
+                    call.put(bound, await reformulator.reformulate(text, **options))
+                stream = call.handler(*bound.args, **bound.kwargs)
+                step = anext(stream)
+                while True:  # what `yield from` is to a generator that is not async
+                    try:
+                        item = await step
+                    except StopAsyncIteration:
+                        return
+                    try:
+                        step = stream.asend((yield item))
+                    except GeneratorExit:
+                        await stream.aclose()
+                        raise
+                    except BaseException as error:
+                        step = stream.athrow(error)
 
-            wrapper = streaming
+        elif inspect.isgeneratorfunction(code):
+
+            @functools.wraps(handler)
+            def wrapper(*args: Any, **kwargs: Any) -> Any:
+                bound = call.bind(args, kwargs)
+                if (text := call.text(bound)) is not None:
+                    call.put(bound, reformulator.reformulate_sync(text, **options))
+                return (yield from call.handler(*bound.args, **bound.kwargs))
+
         else:
 
             @functools.wraps(handler)
-            def synchronous(*args: Any, **kwargs: Any) -> Any:
-                bound = bind(args, kwargs)
-                if (text := text_of(bound)) is not None:
-                    put(bound, reformulator.reformulate_sync(text, **options))
-                return handler(*bound.args, **bound.kwargs)
+            def wrapper(*args: Any, **kwargs: Any) -> Any:
+                bound = call.bind(args, kwargs)
+                if (text := call.text(bound)) is not None:
+                    call.put(bound, reformulator.reformulate_sync(text, **options))
+                return call.handler(*bound.args, **bound.kwargs)
 
-            wrapper = synchronous
-        wrapper.__signature__ = public
-        if receiver is not None:
+        wrapper.__signature__ = call.public
+        if call.receiver is not None:
             # Frameworks read annotations beside the signature: the receiver is in neither.
+            annotations = getattr(handler, "__annotations__", {})
             wrapper.__annotations__ = {
-                name: hint for name, hint in handler.__annotations__.items() if name != receiver
+                name: hint for name, hint in annotations.items() if name != call.receiver
             }
         return wrapper  # type: ignore[no-any-return]
 
     return decorate
 
 
+class _Call:
+    """How a handler is called: what its callers pass, and where text and decision go."""
+
+    def __init__(self, handler: Callable[..., Any], param: str) -> None:
+        self.handler: Any = handler
+        signature = inspect.signature(handler)
+        self.receiver = _receiver(handler, signature)
+        self.public = signature.replace(
+            parameters=[p for name, p in signature.parameters.items() if name != self.receiver]
+        )
+        _check(handler, self.public, param)
+        self._param = param
+        self._default = self.public.parameters[param].default
+        self._signature = signature
+        self._defaults_first = self.receiver is not None and (
+            signature.parameters[self.receiver].kind is inspect.Parameter.POSITIONAL_ONLY
+        )
+
+    def bind(self, args: Any, kwargs: Any) -> inspect.BoundArguments:
+        """Bind to what is public; the handler is called by its own order of parameters."""
+        bound = self.public.bind(*args, **kwargs)
+        whole = inspect.BoundArguments(self._signature, bound.arguments)
+        if self.receiver is not None:
+            whole.arguments[self.receiver] = _NO_TEXT
+            if self._defaults_first:  # nothing stands before it but by position
+                whole.apply_defaults()
+        return whole
+
+    def text(self, bound: inspect.BoundArguments) -> str | None:
+        value = bound.arguments.get(self._param, self._default)
+        return value if isinstance(value, str) else None
+
+    def put(self, bound: inspect.BoundArguments, result: Reformulation) -> None:
+        if result.changed:
+            bound.arguments[self._param] = result.query
+        if self.receiver is not None:
+            bound.arguments[self.receiver] = result
+
+
+def _code_of(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what says whether a call is a coroutine or a generator; of an object, its method."""
+    if inspect.isroutine(handler) or isinstance(handler, functools.partial):
+        return handler
+    return cast("Callable[..., Any]", handler.__call__)  # type: ignore[operator]
+
+
 def _receiver(handler: Callable[..., Any], signature: inspect.Signature) -> str | None:
     """Return the name of the parameter that takes the decision, if the handler has one."""
     try:
-        hints = get_type_hints(handler)
+        hints = get_type_hints(_code_of(handler))
     except Exception:  # names that only a type checker knows
-        hints = {name: p.annotation for name, p in signature.parameters.items()}
-    return next(
-        (
-            name
-            for name in signature.parameters
-            if hints.get(name) in (Reformulation, "Reformulation", Reformulation | None)
-        ),
-        None,
-    )
+        hints = {}
+    for name, parameter in signature.parameters.items():
+        hint = hints.get(name, parameter.annotation)
+        named = isinstance(hint, str) and _NAMED.fullmatch(hint)
+        if parameter.kind not in _VARIADIC and (named or hint in _DECISIONS):
+            return name
+    return None
 
 
 def _check(handler: Callable[..., Any], signature: inspect.Signature, param: str) -> None:
     name = getattr(handler, "__qualname__", repr(handler))
     parameter = signature.parameters.get(param)
-    if parameter is None or parameter.kind in (
-        inspect.Parameter.VAR_POSITIONAL,
-        inspect.Parameter.VAR_KEYWORD,
-    ):
+    if parameter is None or parameter.kind in _VARIADIC:
         known = ", ".join(signature.parameters) or "none"
         raise ConfigurationError(
             f"{name} has no parameter {param!r} to reformulate (it has: {known}); "
