@@ -15,6 +15,8 @@ RESULT_HEADER = "query-reformulation"
 """The response header with the outcome."""
 CONTROL_HEADER = "query-reformulation-control"
 """The request header by which a trusted caller steers."""
+MAX_QUERY = 1024
+"""Characters of the parameter ``q``: what every parser takes (RFC 9651, 3.3.3)."""
 
 _RESULT = RESULT_HEADER.encode()
 _ORDER = (Outcome.REWRITTEN, Outcome.FALLBACK, Outcome.UNCHANGED, Outcome.SKIPPED)
@@ -34,13 +36,15 @@ def result_headers(
 
     The first is an item with parameters (RFC 9651); ``dur`` is in milliseconds. With
     ``expose_query`` its parameter ``q`` carries the effective query as a string,
-    percent-encoded, as such strings are ASCII. The second follows W3C Server Timing.
+    percent-encoded, as such strings are ASCII; one of more than :data:`MAX_QUERY` characters is
+    left out. The second follows W3C Server Timing.
     """
     duration = _milliseconds(reformulation.timings.total)
     value = _item(reformulation.outcome, reformulation.source, reformulation.reason) + duration
     if expose_query:
         query = quote(reformulation.query, safe=" ", errors="surrogatepass")
-        value += b';q="%b"' % query.encode("ascii")
+        if len(query) <= MAX_QUERY:
+            value += b';q="%b"' % query.encode("ascii")
     lines = [(_RESULT, value)]
     if timing:
         lines.append((b"server-timing", b"reformulate;dur=" + duration))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from middleware.errors import MissingExtraError
+from middleware.errors import ConfigurationError, MissingExtraError
 
 from .record import Record
 
@@ -45,6 +45,7 @@ class Metrics:
         except ImportError as error:
             raise MissingExtraError("metrics", "metrics") from error
         self._library: Any = prometheus
+        self._watched: _Watched | None = None
         self._registry = prometheus.CollectorRegistry()
         name = "querylift_reformulations_total"
         self._decisions = prometheus.Counter(
@@ -63,7 +64,15 @@ class Metrics:
         self._seconds.labels(str(result.outcome)).observe(result.timings.total)
 
     def watch(self, reformulator: _Watched) -> None:
-        """Have the state of a reformulator on the page as well."""
+        """Have the state of a reformulator on the page as well; of one, as names are unique.
+
+        Errors: :class:`ConfigurationError` for a second one.
+        """
+        if self._watched is reformulator:
+            return
+        if self._watched is not None:
+            raise ConfigurationError("each reformulator needs a Metrics object of its own")
+        self._watched = reformulator
         self._registry.register(_StateCollector(reformulator))
 
     def page(self) -> tuple[str, bytes]:
