@@ -7,7 +7,10 @@ from typing import Any
 
 from middleware.errors import ModelError
 
-__all__ = ["Architecture"]
+__all__ = ["SMALL", "Architecture"]
+
+SMALL = 20_000_000
+"""Parameters below which a model is small: its weights stay in the processor's caches."""
 
 _ACTIVATIONS = {"relu": "relu", "gelu_new": "gelu_tanh", "gelu": "gelu", "silu": "silu"}
 

@@ -14,7 +14,7 @@ from middleware.engines.checkpoint import locate
 from middleware.engines.threads import default_threads
 from middleware.errors import ConfigurationError, EngineError
 
-from .architecture import Architecture
+from .architecture import SMALL, Architecture
 from .drafting import History
 from .tokenizer import Tokenizer, open_tokenizer
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["T5Engine"]
 
 _WEIGHTS = ("int8", "bf16", "fp32")
-_SMALL = 20_000_000  # parameters; below this, threads wait for each other longer than they work
 _MOST_BEAMS = 5
 _log = logging.getLogger("middleware.engines")
 
@@ -172,7 +171,8 @@ class T5Engine:
         return Refusal(Reason.REJECTED_UNKNOWN_TOKEN) if text is None else text
 
     def _default_threads(self) -> int:
-        return 1 if self._shape.parameters < _SMALL else default_threads()
+        # A small model's threads would wait for each other longer than they work.
+        return 1 if self._shape.parameters < SMALL else default_threads()
 
     def _load_steps(self, folder: Path, tokenizer: Tokenizer) -> TorchSteps:
         from . import golden, prepared
@@ -186,7 +186,7 @@ class T5Engine:
             return self._make_steps(prepared.prepare(folder, self._shape, weights))
         key = prepared.key_of(folder, self._checkpoint.revision, weights)
         path = (self._cache_dir or prepared.default_cache()) / key
-        large = self._shape.parameters >= _SMALL
+        large = self._shape.parameters >= SMALL
         tensors = prepared.recall(path) if large else None
         if tensors is None:
             # The reference is made and let go before the weights that stay.
@@ -208,12 +208,11 @@ class T5Engine:
 
     def _make_steps(self, tensors: dict[str, Any], *, trace: bool | None = None) -> TorchSteps:
         from . import prepared
-        from .linear import make_linear
         from .steps import TorchSteps
 
         return TorchSteps(
             self._shape,
-            prepared.linears(tensors, make_linear),
+            prepared.linears(self._shape, tensors),
             tensors,
             places=self._max_new,
             max_input=self._max_input,

@@ -15,9 +15,12 @@ from torch import Tensor, nn
 from .architecture import Architecture
 from .linear import FloatLinear, Int8Linear
 
-__all__ = ["Decoder", "Encoder", "Linear", "position_buckets"]
+__all__ = ["BLOCK", "Decoder", "Encoder", "Linear", "position_buckets"]
 
 Linear = Int8Linear | FloatLinear
+
+BLOCK = 8
+"""Most tokens of one sequence in one step."""
 
 
 class _Part(nn.Module):
@@ -38,6 +41,11 @@ class _Part(nn.Module):
     def factor(self, x: Tensor) -> Tensor:
         """What RMSNorm multiplies each row by; its scale is folded into the next matrix."""
         return torch.rsqrt((x * x).mean(-1, keepdim=True) + self.shape.epsilon)
+
+    def rows(self, attended: Tensor, batch: int, count: int) -> Tensor:
+        """Bring the first ``count`` places of ``attended [B*H, P, D]`` into rows."""
+        split = attended[:, :count].view(batch, self.shape.heads, count, self.shape.kv)
+        return split.transpose(1, 2).reshape(batch * count, self.shape.inner)
 
     def feed_forward(self, x: Tensor, name: str) -> Tensor:
         h = self.linear(f"{name}.wi").normed(x, self.factor(x))
@@ -72,26 +80,28 @@ class Encoder(_Part):
         self.embedding = embedding
 
     def forward(self, tokens: Tensor, bias: Tensor) -> Tensor:
-        """Encode ``tokens [B, S]`` with ``bias [B*H, S, S]`` (positions and padding).
+        """Encode ``tokens [B, S]`` with ``bias [B*H, P, P]`` (positions and padding).
 
-        Returns ``[decoder layers, 2, B*H, S, D]``: keys and values.
+        ``P`` is ``S`` or more, places behind ``S`` being as good as none. Returns
+        ``[decoder layers, 2, B*H, P, D]``: keys and values.
         """
         shape = self.shape
         batch, length = tokens.shape
+        places = bias.shape[-1]
         x = self.embedding[tokens.reshape(-1)].float()
         for index in range(shape.encoder_layers):
             name = f"encoder.{index}"
             qkv = self.linear(f"{name}.qkv").normed(x, self.factor(x))
             heads = qkv.view(batch, length, 3, shape.heads, shape.kv).permute(2, 0, 3, 1, 4)
-            q, k, v = heads.reshape(3, batch * shape.heads, length, shape.kv)
-            attended = _attend(q, k, v, bias).view(batch, shape.heads, length, shape.kv)
-            rows = attended.transpose(1, 2).reshape(batch * length, shape.inner)
-            x = self.linear(f"{name}.o").add(rows, x)
+            heads = heads.reshape(3, batch * shape.heads, length, shape.kv)
+            q, k, v = nn.functional.pad(heads, (0, 0, 0, places - length)).unbind(0)
+            x = self.linear(f"{name}.o").add(self.rows(_attend(q, k, v, bias), batch, length), x)
             x = self.feed_forward(x, name)
         kv = self.linear("cross_kv").normed(x, self.factor(x))
         kv = kv.view(batch, length, shape.decoder_layers, 2, shape.heads, shape.kv)
         kv = kv.permute(2, 3, 0, 4, 1, 5)
-        return kv.reshape(shape.decoder_layers, 2, batch * shape.heads, length, shape.kv)
+        kv = kv.reshape(shape.decoder_layers, 2, batch * shape.heads, length, shape.kv)
+        return nn.functional.pad(kv, (0, 0, 0, places - length))
 
 
 class Decoder(_Part):
@@ -122,31 +132,33 @@ class Decoder(_Part):
         """Run ``tokens [B, T]``; the cache is written in place.
 
         ``slots [2*B*H*T]`` are the rows of ``cache [layers, 2*B*H*C, D]`` for the new keys,
-        then values; ``bias [B*H, T, C]`` holds positions and what may not be seen;
+        then values; ``bias [B*H, BLOCK, C]`` holds positions and what may not be seen;
         ``cross [layers, 2, B*H, S, D]`` and ``mask [B*H, 1, S]`` are the encoder's. Returns
         the best next token after each row and its score (not a logit with int8), or with
         ``logits`` all logits and the best of each row.
         """
         shape = self.shape
         batch, count = tokens.shape
-        heads, rows = batch * shape.heads, batch * count
+        heads = batch * shape.heads
         x = self.embedding[tokens.reshape(-1)].float()
-        mask = mask.expand(-1, count, -1)
+        mask = mask.expand(-1, BLOCK, -1)
         for index in range(shape.decoder_layers):
             name = f"decoder.{index}"
             qkv = self.linear(f"{name}.qkv").normed(x, self.factor(x))
             split = qkv.view(batch, count, 3, shape.heads, shape.kv).permute(2, 0, 3, 1, 4)
-            q = split[0].reshape(heads, count, shape.kv)
+            q = self._block(split[0].reshape(heads, count, shape.kv))
             store = cache[index]
             store.index_copy_(0, slots, split[1:].reshape(2 * heads * count, shape.kv))
             k, v = store.view(2, heads, -1, shape.kv).unbind(0)
-            x = self.linear(f"{name}.o").add(self._rows(_attend(q, k, v, bias), batch, rows), x)
+            seen = self.rows(_attend(q, k, v, bias), batch, count)
+            x = self.linear(f"{name}.o").add(seen, x)
 
             q = self.linear(f"{name}.cross_q").normed(x, self.factor(x))
             q = q.view(batch, count, shape.heads, shape.kv).transpose(1, 2)
             k, v = cross[index].unbind(0)
-            seen = _attend(q.reshape(heads, count, shape.kv), k, v, mask)
-            x = self.linear(f"{name}.cross_o").add(self._rows(seen, batch, rows), x)
+            q = self._block(q.reshape(heads, count, shape.kv))
+            seen = self.rows(_attend(q, k, v, mask), batch, count)
+            x = self.linear(f"{name}.cross_o").add(seen, x)
             x = self.feed_forward(x, name)
         head = self.linear("head")
         if self.logits:
@@ -156,9 +168,9 @@ class Decoder(_Part):
         score, best = head.direction(x).max(-1)
         return best, score
 
-    def _rows(self, attended: Tensor, batch: int, rows: int) -> Tensor:
-        split = attended.view(batch, self.shape.heads, -1, self.shape.kv)
-        return split.transpose(1, 2).reshape(rows, self.shape.inner)
+    def _block(self, q: Tensor) -> Tensor:
+        """Fill up to :data:`BLOCK` tokens: products of one size round alike, others do not."""
+        return nn.functional.pad(q, (0, 0, 0, BLOCK - q.shape[1]))
 
 
 _ENCODER = ("qkv", "o", "wi", "wo")

@@ -186,7 +186,7 @@ class TestPreparedWeights:
 
     @pytest.fixture(autouse=True)
     def _every_model_is_large(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(engine, "_SMALL", 0)
+        monkeypatch.setattr(engine, "SMALL", 0)
 
     def test_copy_is_used(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A second start reads the copy and quantizes nothing."""

@@ -16,7 +16,6 @@ from middleware.engines.t5 import T5Engine
 from middleware.engines.t5.architecture import Architecture
 from middleware.engines.t5.decoding import Stats, greedy
 from middleware.engines.t5.drafting import History
-from middleware.engines.t5.linear import make_linear
 from middleware.engines.t5.prepared import linears, prepare
 from middleware.engines.t5.steps import TorchSteps
 from middleware.engines.transformers import TransformersEngine
@@ -39,7 +38,7 @@ def steps_of(folder: Path, weights: str = "fp32", **options: Any) -> TorchSteps:
     with torch.inference_mode():
         tensors = prepare(folder, shape, weights)
         return TorchSteps(
-            shape, linears(tensors, make_linear), tensors, places=40, max_input=40, **options
+            shape, linears(shape, tensors), tensors, places=40, max_input=40, **options
         )
 
 

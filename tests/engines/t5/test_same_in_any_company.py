@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from middleware.engines.checkpoint import bundled_model
 from middleware.engines.t5.decoding import Stats, greedy
 from middleware.engines.t5.drafting import Draft, History
-from middleware.engines.t5.linear import Int8Linear, quantize
+from middleware.engines.t5.linear import FineLinear, Int8Linear, quantize, quantize_finely
 from middleware.engines.t5.steps import TorchSteps
 
 from .checkpoints import build
@@ -56,6 +56,20 @@ def test_batch_and_drafts_change_nothing(inputs: list[list[int]]) -> None:
     assert decode(inputs, None) == plain
     assert decode(inputs, HISTORY) == plain
     assert [decode([tokens], HISTORY)[0] for tokens in inputs] == plain
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(TOKENS, min_size=2, max_size=6))
+def test_bits_do_not_depend_on_the_batch(inputs: list[list[int]]) -> None:
+    """What the encoder and a step compute is the same to the bit, alone and together."""
+    model = steps()
+    with torch.inference_mode():
+        session = model.begin(inputs)
+        together = session.logits([[0, 5, 6]] * len(inputs), [0] * len(inputs))
+        for index, tokens in enumerate(inputs):
+            alone = model.begin([tokens])
+            bits = [alone.logits([[token]], [place])[0, 0] for place, token in enumerate((0, 5, 6))]
+            assert torch.equal(torch.stack(bits), together[index])
 
 
 def test_untrained_model_drafts_alike(tmp_path: Path) -> None:
@@ -98,11 +112,12 @@ def test_guesses_are_bounded(source: list[int], output: list[int]) -> None:
 def test_rows_do_not_see_each_other() -> None:
     """An int8 product's row is bit for bit the same beside rows a thousand times larger."""
     generator = torch.Generator().manual_seed(3)
-    linear = Int8Linear(*quantize(torch.randn(48, 96, generator=generator)))
+    weight = torch.randn(48, 96, generator=generator)
     rows = torch.randn(9, 96, generator=generator) * torch.logspace(-3, 3, 9)[:, None]
-    together = linear(rows)
-    for index in range(9):
-        assert torch.equal(linear(rows[index : index + 1])[0], together[index])
+    for linear in (Int8Linear(*quantize(weight)), FineLinear(*quantize_finely(weight))):
+        together = linear(rows)
+        for index in range(9):
+            assert torch.equal(linear(rows[index : index + 1])[0], together[index])
 
 
 def test_int8_product_is_close() -> None:
@@ -113,3 +128,5 @@ def test_int8_product_is_close() -> None:
     linear, expected = Int8Linear(*quantize(weight)), rows @ weight.T
     assert (linear(rows) - expected).abs().max() < 0.03 * expected.abs().max()
     assert linear(rows)[-1].abs().max() == 0
+    fine = FineLinear(*quantize_finely(weight))
+    assert (fine(rows) - expected).abs().max() < 0.0003 * expected.abs().max()
