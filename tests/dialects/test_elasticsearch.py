@@ -237,6 +237,15 @@ def test_many_searches(kind: str) -> None:
     assert after == LINES.replace(b"red shoes", b"two\\nlines").replace(b"blue hat", b"two\\nlines")
 
 
+def test_a_newline_before_all_is_no_header() -> None:
+    """The server skips the one; the spans count it."""
+    found = request("POST", "/_msearch", b"", b"\n" + LINES, NDJSON)
+    slots = DIALECT.slots(found)
+    assert [slot.text for slot in slots] == ["red shoes", "blue hat"]
+    _, after = apply_edits(found, [(slots[0], "x")])
+    assert after == b"\n" + LINES.replace(b"red shoes", b"x")
+
+
 @pytest.mark.parametrize(
     "lines",
     [LINES[:-1], b"{}\n", LINES + b"{}\n", LINES[:-2] + b"\n", b"x\n{}\n", LINES + b"{}\n[1\n"],
