@@ -1,0 +1,1 @@
+"""Tests of the three ways in, and of what they are made of."""

@@ -1,0 +1,46 @@
+"""A reformulator on a manual clock and a scripted engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from middleware.runtime.reformulator import Reformulator
+from middleware.testing import ManualClock, ScriptedEngine
+
+Build = Callable[..., Reformulator]
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """A clock that stands still."""
+    return ManualClock()
+
+
+@pytest.fixture
+def engine(clock: ManualClock) -> ScriptedEngine:
+    """An engine that puts ``lifted`` before each text."""
+    return ScriptedEngine(lambda text: f"lifted {text}", clock=clock)
+
+
+@pytest.fixture
+def build(clock: ManualClock, engine: ScriptedEngine) -> Iterator[Build]:
+    """Make reformulators on the clock and the engine, closed at the end."""
+    made: list[Reformulator] = []
+
+    def make(**options: Any) -> Reformulator:
+        made.append(Reformulator(options.pop("engine", engine), clock=clock, **options))
+        return made[-1]
+
+    yield make
+    clock.release()
+    for reformulator in made:
+        reformulator.close()
+
+
+@pytest.fixture
+def reformulator(build: Build) -> Reformulator:
+    """The usual one."""
+    return build()
