@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from middleware.control import DEFAULT_CONTROL, Control, parse_control
-from middleware.core.outcome import Reason
+from middleware.core.outcome import Mode, Reason
 from middleware.core.reformulation import Reformulation
 from middleware.dialects.base import SearchRequest, Slot, apply_edits
 from middleware.errors import ConfigurationError
@@ -158,11 +158,12 @@ class ReformulationMiddleware:
             if body is not None:
                 request = replace(request, body=body)
         results, edited = await self._rewritten(rule, request, control, scope)
-        if edited is not request:
-            scope = {**scope, "query_string": edited.query_string}
-            if edited.body != request.body and edited.body is not None:
-                scope["headers"] = _with_length(scope["headers"], len(edited.body))
-                read = [{"type": "http.request", "body": edited.body, "more_body": False}]
+        if edited is not None:
+            query_string, body = edited
+            scope = {**scope, "query_string": query_string}
+            if request.body is not None and body != request.body:
+                scope["headers"] = _with_length(scope["headers"], len(body))
+                read = [{"type": "http.request", "body": body, "more_body": False}]
         if not results:  # no text is in it, so that nothing says it is a search and not an order
             results = [Reformulation.untouched("", Reason.EMPTY)]
         elif request.method != "GET":
@@ -172,28 +173,23 @@ class ReformulationMiddleware:
 
     async def _rewritten(
         self, rule: SearchRule, request: SearchRequest, control: Control, scope: Scope
-    ) -> tuple[list[Reformulation], SearchRequest]:
-        """Return what became of each text, and the request with the rewrites in place.
+    ) -> tuple[list[Reformulation], tuple[bytes, bytes] | None]:
+        """Return what became of each text, and query string and body with the rewrites in place.
 
-        That is the request itself where none changed, or where what the user supplied raised.
+        There is no second where none changed, or where what the user supplied raised.
         """
         try:
             slots = rule.dialect.slots(request)
             results = await self._reformulate(slots, control, scope)
             edits = [
-                (slot, result.query)
+                (slot.expanding(result.added) if result.added else slot, result.query)
                 for slot, result in zip(slots, results, strict=True)
                 if result.changed
             ]
-            if not edits:
-                return results, request
-            query_string, body = apply_edits(request, edits)
-            if request.body is None:
-                return results, replace(request, query_string=query_string)
-            return results, replace(request, query_string=query_string, body=body)
+            return results, apply_edits(request, edits) if edits else None
         except Exception:
             _log.exception("the texts of a request could not be rewritten")
-            return [Reformulation.untouched("", Reason.ENGINE_ERROR)], request
+            return [Reformulation.untouched("", Reason.ENGINE_ERROR)], None
 
     async def _read(self, receive: Receive) -> tuple[list[Message], bytes | None]:
         """Read messages until the body is whole, too large, or the client has left.
@@ -225,10 +221,13 @@ class ReformulationMiddleware:
     async def _one(self, slot: Slot, control: Control, tenant: str) -> Reformulation:
         if slot.skip is not None:
             return Reformulation.untouched(slot.text, slot.skip)
+        mode = control.mode or self.reformulator.mode
+        if mode is Mode.EXPAND and not slot.expands:
+            mode = Mode.REPLACE  # the API cannot say further terms beside this text
         return await self.reformulator.reformulate(
             slot.text,
             budget=control.budget,
-            mode=control.mode,
+            mode=mode,
             scope=tenant,
             cached=control.cached,
             stored=control.stored,
