@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 
 from middleware.core.memo import Memo
+from middleware.dialects.base import Dialect
 from middleware.dialects.plain import PlainDialect
+from middleware.dialects.registry import default_paths, load_dialect
 from middleware.engines.registry import load_engine
 from middleware.errors import ConfigurationError
 from middleware.instrumentation.logs import LogObserver
@@ -58,11 +60,16 @@ def build_proxy(settings: Settings) -> ReverseProxy:
     )
     if metrics is not None:
         metrics.watch(reformulator)
-    dialect = PlainDialect(settings.param, settings.json_pointer)
+    dialect: Dialect
+    if settings.dialect == PlainDialect.name:
+        dialect = PlainDialect(settings.param, settings.json_pointer)
+    else:
+        dialect = load_dialect(settings.dialect)
+    paths = settings.path or default_paths(dialect)
     return ReverseProxy(
         client,
         reformulator=reformulator,
-        rules=[SearchRule(path, settings.method, dialect) for path in settings.path],
+        rules=[SearchRule(path, settings.method, dialect) for path in paths],
         trust_control=settings.trust_control,
         expose_query=settings.expose_query,
         server_timing=settings.server_timing,

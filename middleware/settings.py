@@ -39,8 +39,15 @@ class Settings:
     upstream: str = _setting("", "URL of the search API, `http(s)://host[:port][/base]`; required")
     host: str = _setting("127.0.0.1", "address to listen on")
     port: int = _setting(8080, "port to listen on; 0 takes any free one")
+    dialect: str = _setting(
+        "plain",
+        "the search API: `plain`, `elasticsearch`, `opensearch`, `solr`, `meilisearch`, "
+        "`typesense`, `algolia` or `groonga`",
+    )
     path: tuple[str, ...] = _setting(
-        ("/**",), "globs of the paths that are searches: `*` within a segment, `**` across"
+        (),
+        "globs of the paths that are searches: `*` within a segment, `**` across; "
+        "without any, those of the dialect (`plain`: all)",
     )
     method: tuple[str, ...] = _setting(("GET", "POST"), "methods of requests that are searches")
     param: tuple[str, ...] = _setting(
@@ -81,7 +88,7 @@ class Settings:
             _require(getattr(self, name) > 0, name, "above 0")
         _require(self.read_timeout > 0, "read_timeout", "above 0")
         _require(self.max_body_kib >= 0, "max_body_kib", "at least 0")
-        _require(bool(self.path) and bool(self.method), "path and method", "not empty")
+        _require(bool(self.method), "method", "not empty")
         _require(bool(self.param or self.json_pointer), "param or json_pointer", "not empty")
 
 
