@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from middleware.errors import EngineError
 
-from .drafting import Draft, History
+from .drafting import Drafts, Guesses
 from .steps import BLOCK, Session, Steps
 
 __all__ = ["Stats", "greedy"]
@@ -37,7 +37,7 @@ class Stats:
 class _Row:
     index: int
     limit: int
-    draft: Draft | None
+    draft: Guesses | None
     output: list[int] = field(default_factory=list)
 
 
@@ -49,7 +49,7 @@ def greedy(
     *,
     start: int,
     end: int,
-    history: History | None,
+    history: Drafts | None,
     stats: Stats,
     block: int = BLOCK,
     keep_unfinished: bool = False,
@@ -67,7 +67,7 @@ def greedy(
     session = steps.begin(inputs)
     stats.encode_s += (encoded := time.perf_counter()) - began
     rows: list[_Row | None] = [
-        _Row(index, limit, None if history is None else Draft(tokens, history))
+        _Row(index, limit, None if history is None else history.begin(tokens))
         for index, (tokens, limit) in enumerate(zip(inputs, limits, strict=True))
     ]
     while True:

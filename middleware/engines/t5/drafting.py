@@ -9,8 +9,29 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import Protocol
 
-__all__ = ["Draft", "History"]
+__all__ = ["Draft", "Drafts", "Guesses", "History"]
+
+
+class Guesses(Protocol):
+    """Guesses for one rewrite."""
+
+    def guess(self, output: Sequence[int], count: int) -> list[int]:
+        """Return up to ``count`` tokens that may follow ``output``, possibly none."""
+        ...
+
+
+class Drafts(Protocol):
+    """Where guesses come from; asked once for each input."""
+
+    def begin(self, source: Sequence[int]) -> Guesses:
+        """Return the guesses for a rewrite of ``source``, which ends with its end token."""
+        ...
+
+    def learn(self, tokens: Sequence[int]) -> None:
+        """Hear of a finished rewrite."""
+        ...
 
 
 class History:
@@ -22,6 +43,10 @@ class History:
     def __init__(self, size: int = 8192) -> None:
         self._size = size
         self._next: OrderedDict[tuple[int, int], int] = OrderedDict()
+
+    def begin(self, source: Sequence[int]) -> Draft:
+        """Return the guesses for a rewrite of ``source``, which ends with its end token."""
+        return Draft(source, self)
 
     def learn(self, tokens: Sequence[int]) -> None:
         """Remember a finished rewrite."""

@@ -15,7 +15,7 @@ from middleware.engines.threads import default_threads
 from middleware.errors import ConfigurationError, EngineError
 
 from .architecture import SMALL, Architecture
-from .drafting import History
+from .drafting import Drafts, History
 from .tokenizer import Tokenizer, open_tokenizer
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class T5Engine:
         self._beams = beams
         self._cache_dir = None if cache_dir is None else Path(cache_dir).expanduser()
         self._trace = trace
-        self._history = History() if drafting else None
+        self._history: Drafts | None = History() if drafting else None
         self._tokenizer: Tokenizer | None = None
         self._steps: TorchSteps | None = None
         self._process = 0
@@ -191,9 +191,8 @@ class T5Engine:
         if tensors is None:
             # The reference is made and let go before the weights that stay.
             reference = self._make_steps(prepared.prepare(folder, self._shape, "fp32"), trace=False)
-            texts = [tokenizer.encode(text) for text in golden.TEXTS]
             record = golden.record(
-                reference, [tokens[: self._max_input] for tokens in texts if tokens is not None]
+                reference, golden.inputs_of(tokenizer, self._shape.vocabulary, self._max_input)
             )
             del reference
             tensors = prepared.prepare(folder, self._shape, weights) | record

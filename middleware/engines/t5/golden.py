@@ -15,8 +15,9 @@ from middleware.errors import ModelError
 
 from .decoding import Stats, greedy
 from .steps import BLOCK, TorchSteps
+from .tokenizer import Tokenizer
 
-__all__ = ["LEAST_COSINE", "record", "verify"]
+__all__ = ["LEAST_COSINE", "inputs_of", "record", "verify"]
 
 TEXTS = (
     "red leather sofa",
@@ -29,6 +30,14 @@ LEAST_COSINE = 0.98
 
 _TOKENS = 15
 _SAMPLE = 2048
+
+
+def inputs_of(tokenizer: Tokenizer, vocabulary: int, longest: int) -> list[list[int]]:
+    """Return the tokens of the texts, or some of all over a vocabulary that cannot spell them."""
+    encoded = [tokens for text in TEXTS if (tokens := tokenizer.encode(text)) is not None]
+    if not encoded:
+        encoded = [[(seed * place * 7919) % vocabulary for place in range(1, 9)] for seed in (1, 2)]
+    return [tokens[:longest] for tokens in encoded]
 
 
 def record(steps: TorchSteps, inputs: Sequence[Sequence[int]]) -> dict[str, Tensor]:

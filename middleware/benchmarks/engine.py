@@ -1,0 +1,249 @@
+"""``querylift bench engine``: T5 engines side by side, in turn, each in a process of its own.
+
+With random weights all give exactly ``--tokens-out`` tokens, and ``t5`` guesses as well as
+it does for the bundled model on real queries; the figures are times and nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import random
+import statistics
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from middleware.engines.threads import default_threads
+from middleware.errors import ConfigurationError, QueryliftError
+
+from .contestants import CONTESTANTS, Lap, Pattern
+from .machine import machine_facts
+from .models import RANDOM, checkpoint
+
+__all__ = ["add_arguments", "run"]
+
+_PACKAGES = ("querylift", "torch", "transformers", "ctranslate2")
+_DEFAULT = "t5,t5-plain,transformers,transformers-int8"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add this benchmark's options."""
+    parser.add_argument(
+        "--engines",
+        default=_DEFAULT,
+        metavar="NAMES",
+        help=f"of {', '.join(CONTESTANTS)}; ratios are to the first (default {_DEFAULT})",
+    )
+    parser.add_argument(
+        "--model",
+        default="bundled",
+        help=f"a folder, a hub id, bundled, or {', '.join(RANDOM)} (default bundled)",
+    )
+    parser.add_argument("--tokens-in", type=int, default=16, help="of random models (16)")
+    parser.add_argument("--tokens-out", type=int, default=16, help="of random models (16)")
+    parser.add_argument("--batch", type=int, default=1, help="texts in a call (1)")
+    parser.add_argument("--threads", type=int, default=default_threads(), help="of each engine")
+    parser.add_argument("--rounds", type=int, default=20, help="timed calls of each (20)")
+    parser.add_argument("--queries", type=Path, metavar="FILE", help="real queries, one a line")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure, print, and return the exit status."""
+    try:
+        report = _measure(options)
+    except QueryliftError as error:
+        print(f"querylift bench engine: {error}", file=sys.stderr)
+        return 2
+    if options.json:
+        print(json.dumps(report))
+        return 0
+    title = f"{report['model']}, batch {options.batch}, {options.threads} threads"
+    rows = report["rows"]
+    table = Table(*rows[0], title=title)
+    for row in rows:
+        table.add_row(*(f"{v:,.2f}" if isinstance(v, float) else str(v) for v in row.values()))
+    Console().print(table)
+    Console().print({key: value for key, value in report.items() if key not in ("rows", "model")})
+    return 0
+
+
+def _measure(options: argparse.Namespace) -> dict[str, Any]:
+    from .replay import QUERIES, measured_pattern
+
+    names = [name.strip() for name in options.engines.split(",") if name.strip()]
+    unknown = [name for name in names if name not in CONTESTANTS]
+    if unknown or not names:
+        raise ConfigurationError(f"--engines: no {unknown}; known: {', '.join(CONTESTANTS)}")
+    for option in ("tokens_in", "tokens_out", "batch", "threads", "rounds"):
+        if getattr(options, option) < 1:
+            raise ConfigurationError(f"--{option.replace('_', '-')} must be at least 1")
+    queries = list(QUERIES)
+    if options.queries is not None:
+        try:
+            lines = options.queries.read_text("utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"--queries: {error}") from error
+        queries = [line.strip() for line in lines if line.strip()] or queries
+    forced = options.model.startswith("random:")
+    pattern = measured_pattern(queries) if forced else ()
+    with checkpoint(options.model) as folder:
+        calls = _calls(folder, options, queries, forced)
+        laps = _race(names, folder, options.threads, pattern, calls, forced)
+    rows = [_row(name, *laps[name]) for name in names]
+    for row in rows:
+        row["ratio"] = row["p50_ms"] / rows[0]["p50_ms"]
+    report = machine_facts(*_PACKAGES)
+    report |= {"model": options.model, "threads": options.threads, "rows": rows}
+    if forced:
+        report["note"] = "random weights and forced lengths: times only; guesses are replayed"
+        report["replayed_tokens_per_step"] = 1 + statistics.mean(right for _, right in pattern)
+    return report
+
+
+def _calls(
+    folder: Path, options: argparse.Namespace, queries: list[str], forced: bool
+) -> list[tuple[list[list[int]], int]]:
+    """Return what each call gets: inputs, and the most tokens of an output."""
+    source = random.Random(0)
+    if forced:
+        length, count = options.tokens_in - 1, options.tokens_out
+        return [
+            (
+                [[*source.choices(range(3, 32000), k=length), 1] for _ in range(options.batch)],
+                count,
+            )
+            for _ in range(options.rounds)
+        ]
+    from middleware.engines.t5.architecture import Architecture
+    from middleware.engines.t5.tokenizer import open_tokenizer
+
+    shape = Architecture.of(json.loads((folder / "config.json").read_text("utf-8")))
+    tokenizer = open_tokenizer(folder, shape)
+    inputs = [tokens for query in queries if (tokens := tokenizer.encode(query)) is not None]
+    return [
+        ([inputs[(turn * options.batch + row) % len(inputs)] for row in range(options.batch)], 64)
+        for turn in range(options.rounds)
+    ]
+
+
+def _race(
+    names: list[str],
+    folder: Path,
+    threads: int,
+    pattern: Pattern,
+    calls: list[tuple[list[list[int]], int]],
+    forced: bool,
+) -> dict[str, tuple[list[Lap], list[Lap], float]]:
+    """Return each engine's laps, its laps of one token, and its resident megabytes."""
+    laps: dict[str, tuple[list[Lap], list[Lap]]] = {name: ([], []) for name in names}
+    memory: dict[str, float] = {}
+    with _contestants(names, folder, threads, pattern) as pipes:
+        for turn, (inputs, count) in enumerate([*calls[:2], *calls]):
+            # Each starts a turn as often as the others.
+            for place in range(len(names)):
+                name = names[(turn + place) % len(names)]
+                for kind, length in enumerate((count, 1)):
+                    pipes[name].send((inputs, length, forced))
+                    lap, memory[name] = _received(pipes[name], name)
+                    if turn >= 2:  # the first ones are warm-up
+                        laps[name][kind].append(lap)
+    return {name: (*laps[name], memory[name]) for name in names}
+
+
+@contextmanager
+def _contestants(
+    names: list[str], folder: Path, threads: int, pattern: Pattern
+) -> Iterator[dict[str, Any]]:
+    context = multiprocessing.get_context("spawn")
+    pipes: dict[str, Any] = {}
+    processes = []
+    try:
+        for name in names:
+            pipes[name], theirs = context.Pipe()
+            arguments = (theirs, name, folder, threads, pattern)
+            process = context.Process(target=_work, args=arguments, daemon=True)
+            process.start()
+            theirs.close()
+            processes.append(process)
+            _received(pipes[name], name)  # one after the other: loading takes all cores
+        yield pipes
+    finally:
+        for pipe in pipes.values():
+            pipe.close()
+        for process in processes:
+            process.join(5)
+            if process.is_alive():
+                process.terminate()
+
+
+def _received(pipe: Any, name: str) -> Any:
+    try:
+        answer = pipe.recv()
+    except EOFError:
+        raise ConfigurationError(f"engine {name} died") from None
+    if isinstance(answer, str):
+        raise ConfigurationError(f"engine {name}: {answer}")
+    return answer
+
+
+def _work(pipe: Any, name: str, folder: Path, threads: int, pattern: Pattern) -> None:
+    """Serve one engine to the parent, until it closes the pipe."""
+    try:
+        contestant = CONTESTANTS[name](folder, threads, pattern)
+    except Exception as error:
+        pipe.send(f"{type(error).__name__}: {error}")
+        return
+    pipe.send(True)
+    while True:
+        try:
+            inputs, count, forced = pipe.recv()
+        except EOFError:
+            return
+        pipe.send((contestant.lap(inputs, count, forced=forced), _resident_mb()))
+
+
+def _resident_mb() -> float:
+    try:
+        for line in Path("/proc/self/status").read_text("utf-8").splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) / 1024
+    except OSError:
+        pass
+    return float("nan")
+
+
+def _row(name: str, laps: list[Lap], short: list[Lap], memory: float) -> dict[str, Any]:
+    """Return an engine's line; medians but for the 95th percentile.
+
+    Where an engine cannot tell its encoding time, that is what a lap of one token takes
+    longer than a further step.
+    """
+    times = sorted(lap.total_s * 1e3 for lap in laps)
+    steps = statistics.mean(lap.steps for lap in laps)
+    total, first = (statistics.median(lap.total_s for lap in kind) * 1e3 for kind in (laps, short))
+    encode = statistics.median(lap.encode_s for lap in laps) * 1e3
+    step = (total - encode) / steps if encode else (total - first) / max(1.0, steps - 1)
+    return {
+        "engine": name,
+        "p50_ms": total,
+        "p95_ms": times[min(len(times) - 1, int(0.95 * len(times)))],
+        "encode_ms": encode or max(0.0, first - step),
+        "step_ms": step,
+        "steps": steps,
+        "tokens_per_step": statistics.mean(lap.tokens_per_step for lap in laps),
+        "rss_mb": memory,
+    }
+
+
+if __name__ == "__main__":
+    _parser = argparse.ArgumentParser(prog="querylift bench engine", description=__doc__)
+    add_arguments(_parser)
+    sys.exit(run(_parser.parse_args()))

@@ -1,0 +1,106 @@
+"""``querylift bench engine`` measures what it says, on small models."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+
+from middleware.benchmarks import contestants, engine, models, replay
+from middleware.benchmarks.contestants import CONTESTANTS
+
+
+def options(*arguments: str) -> argparse.Namespace:
+    """Parse a command line."""
+    parser = argparse.ArgumentParser()
+    engine.add_arguments(parser)
+    return parser.parse_args(arguments)
+
+
+def test_races_on_random_weights(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each engine has a line with every figure, from processes of their own."""
+    arguments = ("--engines", "t5-plain,t5", "--model", "random:t5-tiny", "--rounds", "2")
+    assert engine.run(options(*arguments, "--threads", "1", "--tokens-out", "6", "--json")) == 0
+    report = json.loads(capsys.readouterr().out)
+    plain, drafted = report["rows"]
+    assert (plain["engine"], plain["steps"], plain["tokens_per_step"]) == ("t5-plain", 6, 1)
+    assert plain["ratio"] == 1
+    assert drafted["steps"] <= 6
+    assert all(row["p95_ms"] >= row["p50_ms"] > row["encode_ms"] > 0 for row in report["rows"])
+    assert all(row["rss_mb"] > 50 for row in report["rows"])
+    assert "times only" in report["note"]
+
+
+@pytest.mark.parametrize("name", ["t5", "t5-plain", "transformers", "transformers-int8"])
+def test_contestants_do_the_work_asked_for(name: str) -> None:
+    """Each decodes exactly as many tokens as are forced."""
+    with models.checkpoint("random:t5-tiny") as folder:
+        contestant = CONTESTANTS[name](folder, 1, [(7, 2), (3, 0)])
+        lap = contestant.lap([[5, 6, 7, 1], [8, 9, 1]], 6, forced=True)
+        assert lap.total_s > lap.encode_s >= 0
+        assert lap.steps == 6 or (name == "t5" and 2 <= lap.steps <= 5)
+
+
+def test_replay_reproduces_a_pattern() -> None:
+    """Guesses come true as often as the pattern says."""
+    with models.checkpoint("random:t5-tiny") as folder:
+        ours: Any = CONTESTANTS["t5"](folder, 1, [(7, 3)])
+        lap = ours.lap([[5, 6, 7, 1]], 16, forced=True)
+    assert (lap.steps, lap.tokens_per_step) == (4, 4)
+
+
+def test_pattern_is_measured() -> None:
+    """The bundled model's guesses come true more often than not, and never more than made."""
+    pattern = replay.measured_pattern(replay.QUERIES)
+    assert all(0 <= right <= guessed <= 7 for guessed, right in pattern)
+    assert len(pattern) >= len(replay.QUERIES)
+    assert sum(right for _, right in pattern) >= len(pattern)  # 2 tokens a step
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--engines", "t6"),
+        ("--engines", ""),
+        ("--model", "random:t6"),
+        ("--model", "/nowhere/at/all"),
+        ("--rounds", "0"),
+        ("--queries", "/nowhere/at/all"),
+    ],
+)
+def test_wrong_arguments(arguments: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrong argument is one line on stderr and a status."""
+    assert engine.run(options(*arguments)) == 2
+    assert capsys.readouterr().err.startswith("querylift bench engine: ")
+
+
+def test_engine_that_fails_is_named(tmp_path: Path) -> None:
+    """An engine that cannot start ends the run with its name and its error."""
+    (tmp_path / "config.json").write_text("{}", "utf-8")
+    pipe = _Pipe()
+    engine._work(pipe, "t5", tmp_path, 1, ())
+    assert "ModelError" in pipe.sent[0]
+
+
+class _Pipe:
+    def __init__(self) -> None:
+        self.sent: list[Any] = []
+
+    def send(self, value: Any) -> None:
+        self.sent.append(value)
+
+
+def test_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without CTranslate2 the error says how to get it."""
+
+    def missing(name: str) -> Any:
+        raise ImportError(name)
+
+    monkeypatch.setattr(contestants, "import_module", missing)
+    with pytest.raises(ImportError, match=r"querylift\[bench\]"):
+        CONTESTANTS["ctranslate2"](tmp_path, 1, ())
