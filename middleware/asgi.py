@@ -218,13 +218,13 @@ class ReformulationMiddleware:
             return [await self._one(slots[0], control, tenant)]
         return list(await asyncio.gather(*(self._one(slot, control, tenant) for slot in slots)))
 
-    async def _one(self, slot: Slot, control: Control, tenant: str) -> Reformulation:
+    def _one(self, slot: Slot, control: Control, tenant: str) -> Awaitable[Reformulation]:
         if slot.skip is not None:
-            return Reformulation.untouched(slot.text, slot.skip)
+            return _at_once(Reformulation.untouched(slot.text, slot.skip))
         mode = control.mode or self.reformulator.mode
         if mode is Mode.EXPAND and not slot.expands:
             mode = Mode.REPLACE  # the API cannot say further terms beside this text
-        return await self.reformulator.reformulate(
+        return self.reformulator.reformulate(
             slot.text,
             budget=control.budget,
             mode=mode,
@@ -298,6 +298,10 @@ def _wants_body(rule: SearchRule, request: SearchRequest) -> bool:
     except Exception:
         _log.exception("a dialect failed")
         return False
+
+
+async def _at_once(result: Reformulation) -> Reformulation:
+    return result
 
 
 def _replay(read: list[Message], receive: Receive) -> Receive:

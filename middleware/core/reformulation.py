@@ -82,7 +82,7 @@ def normalize(text: str) -> str:
     Two texts with equal normal forms are the same request to the model, so this is
     what the memo is keyed by and what the model is given.
     """
-    return " ".join(unicodedata.normalize("NFC", text).split())
+    return " ".join((text if text.isascii() else unicodedata.normalize("NFC", text)).split())
 
 
 def expansion_terms(original: str, rewrite: str) -> tuple[str, ...]:

@@ -59,7 +59,15 @@ def values(data: bytes, names: Collection[str]) -> Iterator[tuple[str, int, int]
 
 def value_slots(part: Part, data: bytes, names: Collection[str]) -> list[Slot]:
     """Return a slot for each value of the parameters ``names`` in ``data``."""
-    return [value_slot(part, data, start, stop) for _, start, stop in values(data, names)]
+    found = []
+    position = 0
+    for pair in data.split(b"&"):  # not through _pairs: this is on every search's way
+        raw_name, equals, _ = pair.partition(b"=")
+        if equals and _name(raw_name) in names:
+            start = position + len(raw_name) + 1
+            found.append(value_slot(part, data, start, position + len(pair)))
+        position += len(pair) + 1
+    return found
 
 
 def value_slot(part: Part, data: bytes, start: int, stop: int) -> Slot:
