@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .asgi import ReformulationMiddleware
+    from .clients import Clients
     from .core.acceptance import Acceptance
     from .core.admission import Admission
     from .core.breaker import Breaker
@@ -38,6 +39,7 @@ __all__ = [
     "Acceptance",
     "Admission",
     "Breaker",
+    "Clients",
     "ConfigurationError",
     "Engine",
     "EngineError",
@@ -68,6 +70,7 @@ _HOMES = {
     "Acceptance": "core.acceptance",
     "Admission": "core.admission",
     "Breaker": "core.breaker",
+    "Clients": "clients",
     "Memo": "core.memo",
     "Mode": "core.outcome",
     "Outcome": "core.outcome",

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Seque
 from dataclasses import replace
 from typing import Any
 
+from middleware.clients import Clients
 from middleware.control import DEFAULT_CONTROL, Control, parse_control
 from middleware.core.outcome import Mode, Reason
 from middleware.core.reformulation import Reformulation
@@ -58,6 +59,7 @@ class ReformulationMiddleware:
     bytes stream through unread. ``prefix`` is where ``/readyz`` answers (``None``: nowhere),
     and ``/metrics`` where ``metrics`` are given;
     ``scope_of`` names who may share a rewrite of a request (a tenant, an index), from its scope.
+    ``clients`` remembers which query a search's first page was sent with.
 
     Any other request, and every other scope type, passes as it came. The worker starts
     with the lifespan's start-up, or where no lifespan runs with the first search or the
@@ -65,7 +67,7 @@ class ReformulationMiddleware:
     search passes as it came.
 
     Errors: :class:`ConfigurationError` from the constructor; never at a request.
-    Concurrency: holds no state of a request.
+    Concurrency: holds no state of a request but what ``clients`` keeps.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class ReformulationMiddleware:
         prefix: str | None = DEFAULT_PREFIX,
         scope_of: Callable[[Scope], str] | None = None,
         metrics: Metrics | None = None,
+        clients: Clients | None = None,
     ) -> None:
         self.app = app
         self.reformulator = reformulator
@@ -97,6 +100,7 @@ class ReformulationMiddleware:
         self._metrics = metrics
         self._metrics_path = None if prefix is None or metrics is None else f"{prefix}/metrics"
         self._scope_of = scope_of
+        self._clients = Clients() if clients is None else clients
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection scope; see the class."""
@@ -180,13 +184,17 @@ class ReformulationMiddleware:
         """
         try:
             slots = rule.dialect.slots(request)
-            results = await self._reformulate(slots, control, scope)
+            tenant = self._scope_of(scope) if self._scope_of is not None and slots else ""
+            results = await self._reformulate(slots, control, scope, tenant, request.path)
             edits = [
                 (slot.expanding(result.added) if result.added else slot, result.query)
                 for slot, result in zip(slots, results, strict=True)
                 if result.changed
             ]
-            return results, apply_edits(request, edits) if edits else None
+            edited = apply_edits(request, edits) if edits else None
+            if rule.pages:
+                self._clients.sent(slots, results, scope, tenant, request.path)
+            return results, edited
         except Exception:
             _log.exception("the texts of a request could not be rewritten")
             return [Reformulation.untouched("", Reason.ENGINE_ERROR)], None
@@ -210,17 +218,34 @@ class ReformulationMiddleware:
                 return read, b"".join(part.get("body", b"") for part in read)
 
     async def _reformulate(
-        self, slots: Sequence[Slot], control: Control, scope: Scope
+        self, slots: Sequence[Slot], control: Control, scope: Scope, tenant: str, path: str
     ) -> list[Reformulation]:
         """Reformulate all texts of a request at the same time, each within the budget."""
-        tenant = self._scope_of(scope) if self._scope_of is not None and slots else ""
-        if len(slots) == 1:
-            return [await self._one(slots[0], control, tenant)]
-        return list(await asyncio.gather(*(self._one(slot, control, tenant) for slot in slots)))
+        typed = None
+        if self._clients.typing is not None:
+            typed = self._clients.under_way(slots, scope, tenant, path)
+        waiting = [
+            self._one(slot, control, tenant)
+            if slot.skip is None and slot.text != typed
+            else _at_once(self._settled(slot, control, scope, tenant, path))
+            for slot in slots
+        ]
+        if len(waiting) == 1:
+            return [await waiting[0]]
+        return list(await asyncio.gather(*waiting))
+
+    def _settled(
+        self, slot: Slot, control: Control, scope: Scope, tenant: str, path: str
+    ) -> Reformulation:
+        """Return what becomes of a text that no engine is asked about."""
+        if slot.skip is None:
+            return Reformulation.untouched(slot.text, Reason.TYPING)
+        mode = control.mode or self.reformulator.mode
+        if slot.skip is Reason.PAGED and mode not in (Mode.OFF, Mode.SHADOW):
+            return self._clients.later_page(slot, scope, tenant, path)
+        return Reformulation.untouched(slot.text, slot.skip)
 
     def _one(self, slot: Slot, control: Control, tenant: str) -> Awaitable[Reformulation]:
-        if slot.skip is not None:
-            return _at_once(Reformulation.untouched(slot.text, slot.skip))
         mode = control.mode or self.reformulator.mode
         if mode is Mode.EXPAND and not slot.expands:
             mode = Mode.REPLACE  # the API cannot say further terms beside this text

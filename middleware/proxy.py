@@ -13,6 +13,7 @@ from middleware.asgi import (
     Scope,
     Send,
 )
+from middleware.clients import Clients
 from middleware.instrumentation.metrics import Metrics
 from middleware.rules import SearchRule
 from middleware.runtime.reformulator import Reformulator
@@ -46,6 +47,7 @@ class ReverseProxy:
         prefix: str | None = DEFAULT_PREFIX,
         scope_of: Callable[[Scope], str] | None = None,
         metrics: Metrics | None = None,
+        clients: Clients | None = None,
         preserve_host: bool = False,
         forwarded: bool = False,
         via: str | None = None,
@@ -70,6 +72,7 @@ class ReverseProxy:
                 prefix=prefix,
                 scope_of=scope_of,
                 metrics=metrics,
+                clients=clients,
             )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

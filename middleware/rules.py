@@ -29,7 +29,7 @@ class SearchRule:
     methods, and what is no dialect. Concurrency: immutable.
     """
 
-    __slots__ = ("_match", "dialect", "methods", "path")
+    __slots__ = ("_match", "dialect", "methods", "pages", "path")
 
     def __init__(
         self,
@@ -55,6 +55,7 @@ class SearchRule:
             )
         self.path = path
         self.dialect = PlainDialect() if dialect is None else dialect
+        self.pages: bool = getattr(self.dialect, "pages", True)
         pattern = None if path == "/**" or "*" not in path else _compile(path)
         self._match = None if pattern is None else pattern.fullmatch
 

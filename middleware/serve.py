@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 
+from middleware.clients import Clients, by_connection, by_header
 from middleware.core.memo import Memo
+from middleware.core.typing_ahead import TypingAhead
 from middleware.dialects.base import Dialect
 from middleware.dialects.plain import PlainDialect
 from middleware.dialects.registry import default_paths, load_dialect
@@ -76,9 +78,16 @@ def build_proxy(settings: Settings) -> ReverseProxy:
         max_body=settings.max_body_kib * 1024,
         prefix=settings.prefix,
         metrics=metrics,
+        clients=_clients(settings),
         preserve_host=settings.preserve_host,
         forwarded=settings.forwarded,
     )
+
+
+def _clients(settings: Settings) -> Clients:
+    typing = TypingAhead(window=settings.typing_ms / 1000) if settings.typing_ms else None
+    client_of = by_header(settings.client_header) if settings.client_header else by_connection
+    return Clients(typing=typing, client_of=client_of)
 
 
 def run_proxy(settings: Settings) -> int:

@@ -65,6 +65,16 @@ class Settings:
     memo_entries: int = _setting(50_000, "rewrites that are remembered")
     memo_mib: float = _setting(64.0, "mebibytes that they may take")
     memo_ttl: float = _setting(86_400.0, "seconds that a rewrite is remembered")
+    client_header: str = _setting(
+        "",
+        "header by which a proxy in front tells clients apart, such as `X-Forwarded-For`; "
+        "without one, their address and `Authorization` do",
+    )
+    typing_ms: float = _setting(
+        0.0,
+        "milliseconds within which a client's growing or shrinking text counts as still being "
+        "typed and is left alone; 0 takes each for finished",
+    )
     trust_control: bool = _setting(False, "obey `Query-Reformulation-Control` of any client")
     expose_query: bool = _setting(False, "put the effective query into the response header")
     server_timing: bool = _setting(True, "append `Server-Timing`")
@@ -87,6 +97,7 @@ class Settings:
         for name in ("queue", "memo_entries", "memo_mib", "memo_ttl", "connect_timeout"):
             _require(getattr(self, name) > 0, name, "above 0")
         _require(self.read_timeout > 0, "read_timeout", "above 0")
+        _require(0 <= self.typing_ms < 60_000, "typing_ms", "at least 0 and below 60000")
         _require(self.max_body_kib >= 0, "max_body_kib", "at least 0")
         _require(bool(self.method), "method", "not empty")
         _require(bool(self.param or self.json_pointer), "param or json_pointer", "not empty")

@@ -85,6 +85,7 @@ class Reason(_Word):
         "the text has characters the model cannot represent",
     )
     PAGED = "paged", Outcome.SKIPPED, "the request asks for a later page of an earlier search"
+    TYPING = "typing", Outcome.SKIPPED, "the text is still being typed"
     SIGNED = "signed", Outcome.SKIPPED, "the request is signed, so changing it would break it"
     SHADOW = "shadow", Outcome.SKIPPED, "the rewrite is computed and recorded but not used"
     NOT_READY = "not_ready", Outcome.SKIPPED, "the model is still loading"

@@ -114,7 +114,8 @@ class Dialect(Protocol):
 
     Neither method may raise; what is malformed has no slots. A class may also have
     ``paths``, globs of the paths that are searches when nobody says otherwise (see
-    :mod:`.paths`). Concurrency: immutable.
+    :mod:`.paths`), and ``pages = False`` where it can tell no later page from a first one, so that
+    nothing is remembered of first pages. Concurrency: immutable.
     """
 
     @property

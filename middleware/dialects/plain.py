@@ -30,6 +30,7 @@ class PlainDialect:
 
     name = "plain"
     paths = ("/**",)
+    pages = False
 
     def __init__(self, params: Iterable[str] = ("q",), pointers: Iterable[str] = ()) -> None:
         self.params = frozenset(params)

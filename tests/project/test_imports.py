@@ -17,7 +17,7 @@ _ROOT = Path(middleware.__file__).parent
 _PURE = ("errors", "core")
 _INNER = {"engines", "dialects", "instrumentation"}
 _WAYS = {"asgi", "decorator"}
-_SHARED = {"rules", "control"}
+_SHARED = {"rules", "control", "clients"}
 _OUTER = {"cli", "demo", "evaluation", "training", "benchmarks", "serve", "serving"}
 
 # part -> the parts that it may import beside itself
@@ -27,6 +27,7 @@ _ALLOWED: dict[str, set[str]] = {
     **{part: {"errors", "core"} for part in _INNER},
     "rules": {"errors", "core", "dialects"},
     "control": {"errors", "core"},
+    "clients": {"errors", "core", "dialects", "runtime"},
     "runtime": {"errors", "core", *_INNER},
     **{part: {"errors", "core", "runtime", *_INNER, *_SHARED} for part in _WAYS},
     "upstream": {"errors"},

@@ -1,0 +1,123 @@
+"""What is remembered of a client from one search to the next: its pages, and its typing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
+
+from middleware.core.outcome import Outcome, Reason, Source
+from middleware.core.pages import PageKey, Pages, Sent
+from middleware.core.reformulation import Reformulation
+from middleware.core.typing_ahead import TypingAhead
+from middleware.dialects.base import Slot
+from middleware.errors import ConfigurationError
+from middleware.runtime.clock import SYSTEM_CLOCK, Clock
+
+__all__ = ["ClientOf", "Clients", "by_connection", "by_header"]
+
+ClientOf = Callable[[Mapping[str, Any]], Hashable]
+"""Tells clients apart, by the scope of a request."""
+
+
+def by_connection(scope: Mapping[str, Any]) -> Hashable:
+    """Return the connection's address and a hash of ``Authorization``, which is not kept itself."""
+    client = scope.get("client")
+    said = [value for name, value in scope["headers"] if name == b"authorization"]
+    address = client[0] if client else ""
+    return (address, hash(tuple(said))) if said else address
+
+
+def by_header(header: str) -> ClientOf:
+    """Return what tells clients apart by a header that a proxy in front sets.
+
+    Where a request has none, :func:`by_connection` does. Whoever can set the header freely can
+    pass for another client, and so find out whether that one searched for a text.
+    Errors: :class:`ConfigurationError` for what is no name of a header.
+    """
+    if not header.isascii() or not header.replace("-", "").replace("_", "").isalnum():
+        raise ConfigurationError(
+            f"{header!r} is no name of a header; write it like X-Forwarded-For"
+        )
+    wanted = header.lower().encode()
+
+    def client_of(scope: Mapping[str, Any]) -> Hashable:
+        found = [value for name, value in scope["headers"] if name == wanted]
+        said = [value for name, value in scope["headers"] if name == b"authorization"]
+        return (*found, hash(tuple(said))) if found else by_connection(scope)
+
+    return client_of
+
+
+class Clients:
+    """Decides about the texts to which an earlier search of the same client matters.
+
+    A later page is sent with what its first page was sent with, or as it came. With a
+    :class:`TypingAhead`, texts that are still being typed are left alone; without, which is
+    the default, no text is looked at for that. ``client_of`` tells clients apart; by default
+    those who share an address and have no ``Authorization`` are one.
+
+    Concurrency: any thread. Each process has its own: where the first page went
+    to another one, the later pages go on as they came.
+    """
+
+    def __init__(
+        self,
+        *,
+        pages: Pages | None = None,
+        typing: TypingAhead | None = None,
+        client_of: ClientOf = by_connection,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self.pages = Pages() if pages is None else pages
+        self.typing = typing
+        self._client_of = client_of
+        self._clock = clock
+
+    def later_page(
+        self, slot: Slot, scope: Mapping[str, Any], tenant: str, path: str
+    ) -> Reformulation:
+        """Return what a later page is sent with."""
+        first = None
+        if len(self.pages):
+            key = PageKey(tenant, self._client_of(scope), path, slot.text, slot.expands)
+            first = self.pages.first(key, self._clock.now())
+        if first is None:
+            return Reformulation.untouched(slot.text, Reason.PAGED)
+        query, added = first
+        return Reformulation(slot.text, query, Outcome.REWRITTEN, None, Source.MEMO, added=added)
+
+    def under_way(
+        self, slots: Sequence[Slot], scope: Mapping[str, Any], tenant: str, path: str
+    ) -> str | None:
+        """Return the text of a request that is still being typed.
+
+        A page that searches at every key asks for one text in several places, the first one's.
+        """
+        if self.typing is None or not slots or slots[0].skip is not None:
+            return None
+        text = slots[0].text
+        who = (tenant, self._client_of(scope), path)
+        return text if self.typing.under_way(who, text, self._clock.now()) else None
+
+    def sent(
+        self,
+        slots: Sequence[Slot],
+        results: Sequence[Reformulation],
+        scope: Mapping[str, Any],
+        tenant: str,
+        path: str,
+    ) -> None:
+        """Take note of what the first pages in a request are sent with."""
+        pages = self.pages
+        first = [
+            (slot, result)
+            for slot, result in zip(slots, results, strict=True)
+            # While nothing is noted, there is nothing to take back.
+            if slot.skip is None and (result.changed or len(pages))
+        ]
+        if not first:
+            return
+        client, now = self._client_of(scope), self._clock.now()
+        for slot, result in first:
+            key = PageKey(tenant, client, path, slot.text, slot.expands)
+            pages.note(key, Sent(result.query, result.added) if result.changed else None, now)

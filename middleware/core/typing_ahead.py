@@ -1,0 +1,53 @@
+"""Which texts are still being typed: pages that search at every key ask for each beginning."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable
+
+from middleware.errors import ConfigurationError
+
+__all__ = ["TypingAhead"]
+
+
+class TypingAhead:
+    """Tells a text that is under way from a finished one, by the one before it.
+
+    A text is under way when the same client asked, within ``window`` seconds, for another text
+    that it begins with (a key was pressed) or that begins with it (one was taken back). The
+    same text again is finished: somebody pressed Enter, or looks at it still. So is
+    a text with nothing before it, and one that came after a pause. What cannot be seen is the
+    future: the first text of a row counts as finished, the last one of it as under way.
+
+    ``client`` is whatever tells clients, and the places that one client searches, apart. Time
+    is given. Invariants: at most ``max_entries`` clients, the one that was quiet for longest leaves
+    first. Concurrency: each call takes one lock for a microsecond; any thread.
+    Errors: :class:`ConfigurationError` from the constructor.
+    """
+
+    def __init__(self, *, window: float = 1.0, max_entries: int = 10_000) -> None:
+        if not window > 0:
+            raise ConfigurationError(f"typing: window ({window}) is in seconds, above 0")
+        if max_entries < 1:
+            raise ConfigurationError(f"typing: max_entries ({max_entries}) must be at least 1")
+        self.window = window
+        self.max_entries = max_entries
+        self._last: OrderedDict[Hashable, tuple[float, str]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def under_way(self, client: Hashable, text: str, now: float) -> bool:
+        """Take note of a client's text, and tell whether it is still being typed."""
+        with self._lock:
+            before = self._last.pop(client, None)
+            self._last[client] = (now, text)
+            if len(self._last) > self.max_entries:
+                self._last.popitem(last=False)
+        if before is None or now - before[0] > self.window:
+            return False
+        last = before[1]
+        # An emptied field and the first letter in it are no row yet.
+        return bool(last) and last != text and (text.startswith(last) or last.startswith(text))
+
+    def __len__(self) -> int:
+        return len(self._last)

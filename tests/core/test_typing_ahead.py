@@ -1,0 +1,69 @@
+"""Which of a client's texts are still being typed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from middleware.core.typing_ahead import TypingAhead
+from middleware.errors import ConfigurationError
+
+
+def judged(*texts: tuple[float, str]) -> list[bool]:
+    """Tell of each of one client's texts, at its second, whether it is still being typed."""
+    typing = TypingAhead(window=1.0)
+    return [typing.under_way("me", text, now) for now, text in texts]
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        ([(0.0, "re"), (0.2, "red"), (0.4, "red "), (0.6, "red l")], [False, True, True, True]),
+        ([(0.0, "red lamp"), (0.3, "red lam"), (0.6, "red la")], [False, True, True]),
+        ([(0.0, "re"), (0.3, "red"), (0.6, "red")], [False, True, False]),
+        ([(0.0, "red"), (1.0, "red lamp")], [False, True]),
+        ([(0.0, "red"), (1.1, "red lamp"), (1.2, "red lamps")], [False, False, True]),
+        ([(0.0, "red lamp"), (0.2, "blue chair")], [False, False]),
+        ([(0.0, ""), (0.2, "r")], [False, False]),
+        ([(0.0, "red lamp"), (0.1, "")], [False, True]),
+    ],
+)
+def test_rows(texts: list[tuple[float, str]], expected: list[bool]) -> None:
+    """Texts of a row are under way; the same again, after a pause, or another one is not."""
+    assert judged(*texts) == expected
+
+
+def test_clients_do_not_type_for_each_other() -> None:
+    """One asks for a word, another for that word and more: both texts are finished."""
+    typing = TypingAhead()
+    assert not typing.under_way("me", "red", 0.0)
+    assert not typing.under_way("you", "red lamp", 0.1)
+    assert typing.under_way("me", "red l", 0.2)
+
+
+@given(text=st.text(min_size=2, max_size=20), gap=st.floats(0, 0.999))
+def test_every_text_between_the_first_and_the_pause_is_left_alone(text: str, gap: float) -> None:
+    """Whatever is typed, key by key; and the whole of it, asked for again, is finished."""
+    typed = [(gap * count, text[: count + 1]) for count in range(len(text))]
+    again = (typed[-1][0] + gap, text)
+    assert judged(*typed, again) == [False, *[True] * (len(text) - 1), False]
+
+
+def test_clients_that_are_remembered_are_bounded() -> None:
+    """The one that was quiet for longest is forgotten first."""
+    typing = TypingAhead(max_entries=2)
+    for client in ("a", "b", "a", "c"):
+        typing.under_way(client, "red", 0.0)
+    assert len(typing) == 2
+    assert typing.under_way("a", "red l", 0.1)
+    assert not typing.under_way("b", "red l", 0.1)
+
+
+@pytest.mark.parametrize("options", [{"window": 0.0}, {"window": float("nan")}, {"max_entries": 0}])
+def test_bounds_have_to_make_sense(options: dict[str, Any]) -> None:
+    """What is wrong is told at construction."""
+    with pytest.raises(ConfigurationError, match=next(iter(options))):
+        TypingAhead(**options)

@@ -1,0 +1,247 @@
+"""Pages and typing: what a client's earlier search means for the one that is asked now."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from middleware.asgi import ReformulationMiddleware, Scope
+from middleware.clients import Clients, by_connection, by_header
+from middleware.core.typing_ahead import TypingAhead
+from middleware.dialects.registry import load_dialect
+from middleware.errors import ConfigurationError
+from middleware.rules import SearchRule
+from middleware.serve import build_proxy
+from middleware.settings import Settings
+from middleware.testing import ManualClock, ScriptedEngine
+
+from .conftest import Build
+from .driving import JSON, App, body_messages, call, http_scope, said
+
+pytestmark = pytest.mark.anyio
+
+
+def rules(dialect: str) -> list[SearchRule]:
+    """Return the rule of a dialect."""
+    return [SearchRule("/**", dialect=load_dialect(dialect))]
+
+
+class Search:
+    """An app behind the middleware, asked in the words of one API."""
+
+    def __init__(self, build: Build, dialect: str = "solr", **options: Any) -> None:
+        self.app = App()
+        clients = options.pop("clients", None)
+        self.middleware = ReformulationMiddleware(
+            self.app,
+            build(**options),
+            rules=rules(dialect),
+            trust_control=True,
+            clients=clients,
+        )
+
+    async def get(self, query: bytes, *lines: tuple[bytes, bytes], **scope: Any) -> str:
+        """Ask Solr; return what the header says."""
+        path = scope.pop("path", "/solr/c/select")
+        asked = http_scope(path=path, query=query, headers=lines, **scope)
+        return said((await call(self.middleware, asked)).result)
+
+    async def post(self, path: str, body: Any) -> str:
+        """Send JSON; return what the header says."""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        asked = http_scope("POST", path, headers=[JSON])
+        return said((await call(self.middleware, asked, body_messages(data))).result)
+
+
+async def test_page_two_has_the_query_of_page_one(build: Build, engine: ScriptedEngine) -> None:
+    """Byte for byte, without asking the engine again."""
+    search = Search(build)
+    assert await search.get(b"q=red+lamp&start=0") == "rewritten;src=engine"
+    assert await search.get(b"q=red+lamp&start=10") == "rewritten;src=memo"
+    assert search.app.query == b"q=lifted+red+lamp&start=10"
+    assert engine.calls == [["red lamp"]]
+
+
+async def test_page_two_without_a_page_one_goes_on_as_it_came(
+    build: Build, engine: ScriptedEngine
+) -> None:
+    """That the memo knows the text from somebody else is no reason to rewrite it."""
+    search = Search(build)
+    await search.get(b"q=red+lamp", client=("10.0.0.9", 1))
+    assert await search.get(b"q=red+lamp&start=10") == "skipped;reason=paged"
+    assert search.app.query == b"q=red+lamp&start=10"
+
+
+async def test_the_page_one_seen_last_is_the_one_that_counts(
+    build: Build, engine: ScriptedEngine
+) -> None:
+    """After a first page that was sent as it came, the later ones are too, and the other way."""
+    search = Search(build)
+    off = (b"query-reformulation-control", b"off")
+    await search.get(b"q=red+lamp")
+    assert await search.get(b"q=red+lamp", off) == "skipped;reason=disabled"
+    assert await search.get(b"q=red+lamp&start=10") == "skipped;reason=paged"
+    await search.get(b"q=red+lamp")
+    assert await search.get(b"q=red+lamp&start=20") == "rewritten;src=memo"
+
+
+async def test_a_first_page_that_was_late_has_later_pages_as_they_came(
+    build: Build, clock: ManualClock, engine: ScriptedEngine
+) -> None:
+    """Although the rewrite is known by the time the second page is asked for."""
+    engine.delay = 0.15
+    search = Search(build, budget=0.1)
+    late = asyncio.ensure_future(search.get(b"q=red+lamp"))
+    await clock.advance(0.2)
+    assert await late == "fallback;reason=timeout"
+    assert len(search.middleware.reformulator.memo) == 1
+    assert await search.get(b"q=red+lamp&start=10") == "skipped;reason=paged"
+    assert search.app.query == b"q=red+lamp&start=10"
+
+
+@pytest.mark.parametrize("word", [b"off", b"mode=shadow"])
+async def test_a_caller_may_have_a_later_page_as_it_came(build: Build, word: bytes) -> None:
+    search = Search(build)
+    await search.get(b"q=red+lamp")
+    control = (b"query-reformulation-control", word)
+    assert await search.get(b"q=red+lamp&start=10", control) == "skipped;reason=paged"
+    assert search.app.query == b"q=red+lamp&start=10"
+
+
+@pytest.mark.parametrize(
+    ("first", "later"),
+    [
+        ({}, {"path": "/solr/d/select"}),
+        ({}, {"client": ("10.0.0.9", 50000)}),
+        ({}, {"lines": [(b"authorization", b"Bearer b")]}),
+        ({"lines": [(b"authorization", b"Bearer a")]}, {"lines": [(b"authorization", b"B b")]}),
+    ],
+)
+async def test_other_clients_and_other_searches_are_apart(
+    build: Build, first: dict[str, Any], later: dict[str, Any]
+) -> None:
+    search = Search(build)
+    first_lines, later_lines = first.pop("lines", []), later.pop("lines", [])
+    await search.get(b"q=red+lamp", *first_lines, **first)
+    asked = await search.get(b"q=red+lamp&start=10", *later_lines, **later)
+    assert asked == "skipped;reason=paged"
+
+
+async def test_another_port_of_the_client_is_the_same_client(build: Build) -> None:
+    """Connections come and go."""
+    search = Search(build)
+    await search.get(b"q=red+lamp", client=("127.0.0.1", 1))
+    assert await search.get(b"q=red+lamp&start=9", client=("127.0.0.1", 2)) == "rewritten;src=memo"
+
+
+async def test_expanded_pages_are_said_alike(build: Build) -> None:
+    """A clause that can say added terms and one that cannot: each page has both as page one."""
+    engine = ScriptedEngine({"garden lamp": "outdoor lamp"})
+    search = Search(build, "elasticsearch", engine=engine, mode="expand")
+    clauses: list[Any] = [
+        {"match": {"t": "garden lamp"}},
+        {"semantic": {"field": "v", "query": "garden lamp"}},
+    ]
+    body: dict[str, Any] = {"query": {"bool": {"should": clauses}}, "from": 0}
+    assert await search.post("/i/_search", body) == "rewritten;src=engine"
+    first = json.loads(search.app.bodies[-1])
+    assert first["query"] != body["query"]
+    body["from"] = 10
+    assert await search.post("/i/_search", body) == "rewritten;src=memo"
+    later = json.loads(search.app.bodies[-1])
+    assert later == {**first, "from": 10}
+    assert "outdoor" in json.dumps(later)
+
+
+async def test_the_pages_of_a_multi_search(build: Build) -> None:
+    """Queries of one request are pages each for itself."""
+    search = Search(build, "meilisearch")
+    queries = [{"indexUid": "a", "q": "red lamp"}, {"indexUid": "b", "q": "old house"}]
+    await search.post("/multi-search", {"queries": queries})
+    queries = [
+        {"indexUid": "a", "q": "red lamp", "offset": 20},
+        {"indexUid": "b", "q": "new house", "offset": 20},
+        {"indexUid": "c", "q": "old house"},
+    ]
+    await search.post("/multi-search", {"queries": queries})
+    sent = json.loads(search.app.bodies[-1])["queries"]
+    assert [query["q"] for query in sent] == ["lifted red lamp", "new house", "lifted old house"]
+
+
+async def test_signed_pages_stay(build: Build) -> None:
+    search = Search(build)
+    await search.get(b"q=red+lamp")
+    signed = (b"x-amz-signature", b"0" * 64)
+    assert await search.get(b"q=red+lamp&start=10", signed) == "skipped;reason=signed"
+
+
+async def test_typing_is_left_alone_until_a_text_is_asked_for_twice(
+    build: Build, clock: ManualClock, engine: ScriptedEngine
+) -> None:
+    """Each beginning goes on as it came; Enter, and a text after a pause, are rewritten."""
+    clients = Clients(typing=TypingAhead(window=1.0), clock=clock)
+    search = Search(build, clients=clients)
+    outcomes = []
+    for text in (b"red+lam", b"red+lamp", b"red+lamps", b"red+lamps"):
+        outcomes.append(await search.get(b"q=" + text))
+        clock.seconds += 0.2
+    assert outcomes[1:] == ["skipped;reason=typing"] * 2 + ["rewritten;src=engine"]
+    assert engine.calls[-1] == ["red lamps"]
+    assert ["red lamp"] not in engine.calls
+    clock.seconds += 2.0
+    assert await search.get(b"q=red+lamps+tall") == "rewritten;src=engine"
+
+
+async def test_typing_is_off_by_default(build: Build) -> None:
+    search = Search(build)
+    await search.get(b"q=red+lamp")
+    assert await search.get(b"q=red+lamp+tall") == "rewritten;src=engine"
+
+
+async def test_one_keystroke_that_asks_in_two_places_is_one(
+    build: Build, clock: ManualClock
+) -> None:
+    """Two indices in one request, and two requests to different paths, are not asked twice."""
+    clients = Clients(typing=TypingAhead(), clock=clock)
+    search = Search(build, "meilisearch", clients=clients)
+
+    def both(text: str) -> dict[str, Any]:
+        return {"queries": [{"indexUid": uid, "q": text} for uid in ("a", "b")]}
+
+    await search.post("/multi-search", both("red lam"))
+    assert await search.post("/multi-search", both("red lamp")) == "skipped;reason=typing"
+    for path, source in (("/indexes/a/search", "engine"), ("/indexes/b/search", "memo")):
+        assert await search.post(path, {"q": "old hous"}) == f"rewritten;src={source}"
+    for path in ("/indexes/a/search", "/indexes/b/search"):
+        assert await search.post(path, {"q": "old house"}) == "skipped;reason=typing"
+
+
+def test_clients_told_apart_by_a_header() -> None:
+    """Behind a proxy all have its address; without the header, that is what there is."""
+    client_of = by_header("X-Forwarded-For")
+
+    def scope(*lines: tuple[bytes, bytes]) -> Scope:
+        return http_scope(headers=lines)
+
+    a, b = (scope((b"x-forwarded-for", address)) for address in (b"10.0.0.1", b"10.0.0.2"))
+    assert by_connection(a) == by_connection(b) == "127.0.0.1"
+    assert client_of(a) != client_of(b)
+    assert client_of(a) == client_of(dict(a, client=("10.9.9.9", 7)))
+    assert client_of(scope()) == by_connection(scope())
+    secret = scope((b"authorization", b"Bearer secret"))
+    assert "secret" not in repr(by_connection(secret))
+    assert by_connection(http_scope(client=None)) == ""
+    with pytest.raises(ConfigurationError, match="no name of a header"):
+        by_header("X Forwarded")
+
+
+def test_serve_has_settings_for_it() -> None:
+    """A wrong header is told at the start."""
+    build_proxy(Settings(upstream="http://x", client_header="X-Real-IP", typing_ms=800.0))
+    with pytest.raises(ConfigurationError, match="no name of a header"):
+        build_proxy(Settings(upstream="http://x", client_header="a b"))
+    with pytest.raises(ConfigurationError, match="typing_ms"):
+        Settings(typing_ms=-1.0)
