@@ -107,6 +107,7 @@ class T5Engine:
         tokenizer = open_tokenizer(folder, self._shape)
         with torch.inference_mode():
             steps = self._load_steps(folder, tokenizer)
+        _release_memory()
         self._tokenizer, self._steps, self._process = tokenizer, steps, os.getpid()
         self.generate(["warm up", "a second text to warm up a batch"], lambda index: False)
 
@@ -218,3 +219,15 @@ class T5Engine:
             trace=self._trace if trace is None else trace,
             trace_logits=self._beams > 1,
         )
+
+
+def _release_memory() -> None:
+    """Hand back to the system what preparing took, where the C library can (glibc)."""
+    import ctypes
+    import gc
+
+    gc.collect()
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError, TypeError):
+        _log.debug("the C library keeps the memory that preparing the weights took")

@@ -57,7 +57,7 @@ def prepare(folder: Path, shape: Architecture, weights: str) -> dict[str, Tensor
         for name, tensor in fused(shape, read):
             if not bool(tensor.isfinite().all()):
                 raise ModelError(f"the weights in {folder} hold what is no number, in {name}")
-            if name.rpartition(".")[2] in MATRICES:
+            if _is_matrix(name):
                 if weights == "int8":
                     pair = quantize_finely(tensor) if _is_fine(shape, name) else quantize(tensor)
                     prepared[name], prepared[f"{name}.scales"] = pair
@@ -68,6 +68,10 @@ def prepare(folder: Path, shape: Architecture, weights: str) -> dict[str, Tensor
                 exact = name == "embedding" and torch.equal(half.float(), tensor)
                 prepared[name] = half if exact else tensor.contiguous().clone()
     return prepared
+
+
+def _is_matrix(name: str) -> bool:
+    return name.rpartition(".")[2] in MATRICES
 
 
 def _is_fine(shape: Architecture, name: str) -> bool:
@@ -85,7 +89,7 @@ def linears(shape: Architecture, prepared: Mapping[str, Tensor]) -> dict[str, Li
     return {
         name: make_linear(tensor, prepared.get(f"{name}.scales"), fine=_is_fine(shape, name))
         for name, tensor in prepared.items()
-        if name.rpartition(".")[2] in MATRICES
+        if _is_matrix(name)
     }
 
 
@@ -97,6 +101,8 @@ def recall(path: Path) -> dict[str, Tensor] | None:
         with safe_open(str(path), framework="pt") as file:
             digest = (file.metadata() or {}).get("sha256")
             prepared = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            # What is kept is copied: one view would keep all of the file in memory.
+            kept = {name: prepared[name].clone() for name in prepared if not _is_matrix(name)}
     except FileNotFoundError:
         return None
     except (OSError, SafetensorError) as error:
@@ -105,7 +111,7 @@ def recall(path: Path) -> dict[str, Tensor] | None:
     if digest != _digest(prepared):
         _log.warning("the prepared weights in %s are damaged; made anew", path)
         return None
-    return prepared
+    return prepared | kept
 
 
 def store(path: Path, prepared: Mapping[str, Tensor]) -> bool:
