@@ -310,6 +310,22 @@ async def test_the_decision_is_given_and_hidden(
     assert list(inspect.signature(handler).parameters)[:2] == ["query", "limit"]
 
 
+async def test_a_default_that_stays_before_a_decision_that_goes_by_position(
+    reformulator: Reformulator,
+) -> None:
+    """What was not passed has its place all the same."""
+
+    @reformulated(reformulator)
+    async def search(
+        first: int = 1, query: str | None = None, decision: Reformulation | None = None, /
+    ) -> Any:
+        return first, query, decision
+
+    nothing = Reformulation.untouched("", Reason.EMPTY)
+    assert await search() == (1, None, nothing)
+    assert await search(2) == (2, None, nothing)
+
+
 async def test_the_decision_of_a_text_that_stays(reformulator: Reformulator) -> None:
     @reformulated(reformulator)
     async def search(query: str, *, decision: Reformulation | None = None) -> Any:

@@ -235,6 +235,24 @@ async def test_a_lifespan_that_fails_or_is_cut_off_stops_the_worker(
     assert not thread.is_alive()
 
 
+async def test_a_lifespan_that_is_cut_off_before_it_answers_stops_the_worker(
+    loading: Loading, loaded_later: Reformulator
+) -> None:
+    loading.let.set()
+
+    @contextlib.asynccontextmanager
+    async def endless(app: Starlette) -> AsyncIterator[None]:
+        await asyncio.Event().wait()
+        yield
+
+    life = Lifespan(ReformulationMiddleware(starlette(lifespan=endless), loaded_later))
+    await until(lambda: worker(loaded_later))
+    life.task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await life.task
+    assert worker(loaded_later) is None
+
+
 async def test_the_apps_own_lifespan_runs_with_its_state(reformulator: Reformulator) -> None:
     steps: list[str] = []
 

@@ -15,6 +15,7 @@ import pytest
 
 from middleware.asgi import DEFAULT_PREFIX
 from middleware.dialects.plain import PlainDialect
+from middleware.instrumentation.metrics import Metrics
 from middleware.proxy import ReverseProxy
 from middleware.rules import SearchRule
 from middleware.runtime.reformulator import Reformulator
@@ -516,6 +517,34 @@ async def test_a_websocket_upgrade_is_refused(reformulator: Reformulator) -> Non
     scope: Any = {"type": "websocket", "path": "/search", "query_string": b"q=red+lamp"}
     await proxy(scope, receive, send)
     assert [message["type"] for message in sent] == ["websocket.close"]
+
+
+async def test_options_reach_the_middleware_and_the_forwarder(
+    build: Build, engine: ScriptedEngine
+) -> None:
+    metrics = Metrics()
+    async with proxied(
+        build(observers=[metrics]),
+        expose_query=True,
+        server_timing=False,
+        prefix="/ops",
+        scope_of=lambda scope: str(dict(scope["headers"])[b"x-tenant"], "ascii"),
+        metrics=metrics,
+        preserve_host=True,
+        forwarded=True,
+        via="edge",
+    ) as (raw, port):
+        for tenant, told in ((b"a", "engine"), (b"b", "engine"), (b"a", "memo")):
+            response = await exchange(port, get(b"/search?q=red+lamp", b"X-Tenant: " + tenant))
+            assert outcome(response) == f"rewritten;src={told};q=lifted red lamp"
+        page = await exchange(port, get(b"/ops/metrics"))
+    assert not [name for name, _ in split(response)[1] if name == b"server-timing"]
+    assert b'querylift_reformulations_total{mode="replace",outcome="rewritten"' in page
+    for request in raw.requests:
+        assert request.values(b"host") == [b"front.test"]
+        assert request.values(b"via") == [b"1.1 edge"]
+        assert request.values(b"x-forwarded-for") == [b"127.0.0.1"]
+    assert len(raw.requests) == 3
 
 
 async def test_without_a_reformulator_it_only_forwards() -> None:

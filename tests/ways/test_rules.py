@@ -148,6 +148,8 @@ def test_a_canonical_path_has_nothing_left_to_resolve(target: str) -> None:
         ("/a.b+c", ["/a.b+c"], ["/aXb+c", "/a.bbc"]),
         ("/[ab]", ["/[ab]"], ["/a"]),
         ("/a*", ["/a\nb"], []),
+        ("/a**", ["/a\nb", "/a/\n/"], []),
+        ("/**/b", ["/a\n/b", "/\n/a/b"], []),
     ],
 )
 def test_globs(glob: str, matches: list[str], not_: list[str]) -> None:
