@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from itertools import cycle
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 from middleware.errors import MissingExtraError
@@ -47,8 +48,9 @@ class _Ours:
     def __init__(self, folder: Path, threads: int, pattern: Pattern, *, drafting: bool) -> None:
         from middleware.engines.t5 import T5Engine
 
-        self._engine = T5Engine(folder, threads=threads, drafting=drafting, cache_dir=folder)
-        self._engine.load()
+        with TemporaryDirectory(prefix="querylift-bench-") as scratch:
+            self._engine = T5Engine(folder, threads=threads, drafting=drafting, cache_dir=scratch)
+            self._engine.load()
         self._drafting = drafting
         self._pattern = cycle(pattern) if pattern else None
 
@@ -158,9 +160,10 @@ class _CTranslate2:
             convert: Any = import_module("ctranslate2.converters").TransformersConverter
         except ImportError as error:
             raise MissingExtraError("engine ctranslate2", "bench") from error
-        target = folder / "ctranslate2"
-        if not target.exists():
-            convert(str(folder)).convert(str(target), quantization="int8")
+        # The folder may be the user's own, or this package's: nothing is written into it.
+        self._scratch = TemporaryDirectory(prefix="querylift-bench-")
+        target = Path(self._scratch.name) / "model"
+        convert(str(folder)).convert(str(target), quantization="int8")
         self._translator = ctranslate2.Translator(
             str(target), device="cpu", compute_type="int8", inter_threads=1, intra_threads=threads
         )

@@ -40,7 +40,9 @@ def test_races_on_random_weights(capsys: pytest.CaptureFixture[str]) -> None:
 def test_contestants_do_the_work_asked_for(name: str) -> None:
     """Each decodes exactly as many tokens as are forced."""
     with models.checkpoint("random:t5-tiny") as folder:
+        before = sorted(folder.iterdir())
         contestant = CONTESTANTS[name](folder, 1, [(7, 2), (3, 0)])
+        assert sorted(folder.iterdir()) == before
         lap = contestant.lap([[5, 6, 7, 1], [8, 9, 1]], 6, forced=True)
         assert lap.total_s > lap.encode_s >= 0
         assert lap.steps == 6 or (name == "t5" and 2 <= lap.steps <= 5)
