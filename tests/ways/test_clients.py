@@ -141,7 +141,7 @@ async def test_expanded_pages_are_said_alike(build: Build) -> None:
     """A clause that can say added terms and one that cannot: each page has both as page one."""
     engine = ScriptedEngine({"garden lamp": "outdoor lamp"})
     search = Search(build, "elasticsearch", engine=engine, mode="expand")
-    clauses: list[Any] = [
+    clauses: list[dict[str, Any]] = [
         {"match": {"t": "garden lamp"}},
         {"semantic": {"field": "v", "query": "garden lamp"}},
     ]

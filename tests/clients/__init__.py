@@ -1,0 +1,1 @@
+"""The official clients of each search API, driven through the proxy and past it."""
