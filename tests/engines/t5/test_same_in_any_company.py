@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("torch")
+import sentencepiece
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -88,7 +89,8 @@ def test_untrained_model_drafts_alike(tmp_path: Path) -> None:
 
 def test_drafts_save_steps() -> None:
     """Copying input comes true, and the counts say so."""
-    tokens = [[int(t) for t in range(400, 416)] + [1]]
+    pieces = sentencepiece.SentencePieceProcessor(model_file=str(bundled_model() / "spiece.model"))
+    tokens = [[*pieces.encode("wireless headphones for small children in blue"), 1]]
     plain, drafted = Stats(), Stats()
     assert decode(tokens, None, plain) == decode(tokens, History(), drafted)
     assert plain.steps == plain.tokens == plain.rows
