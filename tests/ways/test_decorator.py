@@ -170,6 +170,15 @@ async def test_what_is_no_text_goes_on_as_it_is(
     assert not engine.calls
 
 
+@pytest.mark.parametrize("kind", KINDS)
+async def test_every_kind_with_what_is_no_text(
+    reformulator: Reformulator, engine: ScriptedEngine, kind: str
+) -> None:
+    handler, _ = handlers(reformulator)[kind]
+    assert tuple(await settle(handler(None))) == (None, 10)
+    assert not engine.calls
+
+
 async def test_parameters_of_all_kinds_beside_it(reformulator: Reformulator) -> None:
     @reformulated(reformulator, param="text")
     async def search(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
 from middleware.asgi import DEFAULT_PREFIX, Message, Receive, ReformulationMiddleware, Scope, Send
-from middleware.errors import ConfigurationError, ModelError
+from middleware.errors import ConfigurationError, MissingExtraError, ModelError
 from middleware.instrumentation.metrics import METRICS, Metrics
 from middleware.proxy import ReverseProxy
 from middleware.rules import SearchRule
@@ -355,6 +356,12 @@ async def test_the_metrics_page(build: Build, engine: ScriptedEngine) -> None:
     assert queue == {"live": 0, "late": 0, "running": 0}
     head = await call(app, http_scope("HEAD", METRICS_PAGE))
     assert (head.status, head.body) == (200, b"")
+
+
+def test_metrics_without_their_library_name_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    with pytest.raises(MissingExtraError, match=r"querylift\[metrics\]"):
+        Metrics()
 
 
 async def test_no_metrics_no_page(reformulator: Reformulator) -> None:

@@ -504,7 +504,7 @@ async def test_a_client_that_leaves_before_the_rewrite_reaches_no_upstream(
 
 
 async def test_a_websocket_upgrade_is_refused(reformulator: Reformulator) -> None:
-    """uvicorn has no WebSocket here, so that the request goes on as a plain one, or is refused."""
+    """Before it is accepted, so that a client sees 403 and no half-open socket."""
     sent: list[Any] = []
 
     async def receive() -> Any:
