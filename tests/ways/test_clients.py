@@ -161,12 +161,12 @@ async def test_the_pages_of_a_multi_search(build: Build) -> None:
     search = Search(build, "meilisearch")
     queries = [{"indexUid": "a", "q": "red lamp"}, {"indexUid": "b", "q": "old house"}]
     await search.post("/multi-search", {"queries": queries})
-    queries = [
+    later = [
         {"indexUid": "a", "q": "red lamp", "offset": 20},
         {"indexUid": "b", "q": "new house", "offset": 20},
         {"indexUid": "c", "q": "old house"},
     ]
-    await search.post("/multi-search", {"queries": queries})
+    await search.post("/multi-search", {"queries": later})
     sent = json.loads(search.app.bodies[-1])["queries"]
     assert [query["q"] for query in sent] == ["lifted red lamp", "new house", "lifted old house"]
 
