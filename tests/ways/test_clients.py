@@ -159,7 +159,10 @@ async def test_expanded_pages_are_said_alike(build: Build) -> None:
 async def test_the_pages_of_a_multi_search(build: Build) -> None:
     """Queries of one request are pages each for itself."""
     search = Search(build, "meilisearch")
-    queries = [{"indexUid": "a", "q": "red lamp"}, {"indexUid": "b", "q": "old house"}]
+    queries: list[dict[str, Any]] = [
+        {"indexUid": "a", "q": "red lamp"},
+        {"indexUid": "b", "q": "old house"},
+    ]
     await search.post("/multi-search", {"queries": queries})
     later = [
         {"indexUid": "a", "q": "red lamp", "offset": 20},

@@ -1,0 +1,1 @@
+"""Real search engines and databases, behind Querylift as a user would have them."""

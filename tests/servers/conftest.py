@@ -1,0 +1,85 @@
+"""Loading examples, waiting for the model, and databases of the system's packages."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import httpx
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+CHATTY = "please show me wireless headphones"
+
+
+def load(name: str) -> ModuleType:
+    """Return an example, freshly run."""
+    spec = importlib.util.spec_from_file_location(Path(name).stem, EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def client(base: str) -> httpx.Client:
+    """Return a client for a server that was just started."""
+    return httpx.Client(base_url=base, timeout=30, trust_env=False)
+
+
+def wait_until_ready(asking: httpx.Client) -> None:
+    """Each answer of the readiness page takes a moment in which the model loads."""
+    for _ in range(20_000):
+        if asking.get("/-/querylift/readyz").status_code == 200:
+            return
+    pytest.fail("the model was never loaded")
+
+
+def rewritten(asking: httpx.Client, target: str) -> httpx.Response:
+    """Ask until the rewrite is known: on a busy machine the first ones may be late."""
+    for _ in range(600):
+        answer = asking.get(target)
+        assert answer.status_code == 200, answer.text
+        if answer.headers["query-reformulation"].startswith("rewritten"):
+            return answer
+        asking.get("/-/querylift/readyz")
+    pytest.fail(f"never rewritten: {answer.headers['query-reformulation']}")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """Run a database of its own, reached through a socket in a folder; gives its URL."""
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    found = str(programs[-1]) if programs else shutil.which("initdb")
+    if found is None:
+        pytest.skip("the package postgresql is not installed")
+    control = str(Path(found).with_name("pg_ctl"))
+    # It does not run as root; its user has to reach the folder.
+    user = "postgres" if os.geteuid() == 0 else None
+    folder = Path(tempfile.mkdtemp(prefix="querylift-postgres-", dir="/tmp"))
+    try:
+        if user is not None:
+            shutil.chown(folder, user)
+        data, log = str(folder / "data"), str(folder / "log")
+
+        def run(*command: str) -> None:
+            done = subprocess.run(
+                command, user=user, cwd=folder, capture_output=True, text=True, timeout=120
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
+
+        run(found, "-D", data, "--auth=trust", "--username=querylift", "--no-sync", "-E", "UTF8")
+        options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off"
+        run(control, "-D", data, "-l", log, "-w", "-o", options, "start")
+        try:
+            yield f"postgresql://querylift@/postgres?host={folder}"
+        finally:
+            run(control, "-D", data, "-m", "immediate", "-w", "stop")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
