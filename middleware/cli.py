@@ -83,7 +83,7 @@ def _add_serve(commands: Any) -> None:
     serve.add_argument("--upstream", metavar="URL", help="the search API")
     serve.add_argument("--host", help="address to listen on")
     serve.add_argument("--port", type=int, help="port to listen on")
-    serve.add_argument("--dialect", help="the search API; default: plain")
+    serve.add_argument("--dialect", help="the search API, or auto; default: plain")
     serve.add_argument("--param", action="append", metavar="NAME", help="URL parameter with text")
     serve.add_argument(
         "--json-pointer", action="append", metavar="POINTER", help="where JSON bodies have it"

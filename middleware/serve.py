@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from middleware.clients import Clients, by_connection, by_header
 from middleware.core.memo import Memo
@@ -16,11 +17,12 @@ from middleware.instrumentation.logs import LogObserver
 from middleware.instrumentation.metrics import Metrics
 from middleware.instrumentation.record import Observer
 from middleware.proxy import ReverseProxy
+from middleware.recognition import recognized_dialect
 from middleware.rules import SearchRule
 from middleware.runtime.lanes import Limits
 from middleware.runtime.reformulator import Reformulator
 from middleware.serving import address_of, bound_socket, serve
-from middleware.settings import Settings
+from middleware.settings import AUTO, Settings
 from middleware.upstream.client import UpstreamClient
 
 __all__ = ["build_proxy", "run_proxy"]
@@ -31,6 +33,7 @@ _GRACE = 30  # seconds that requests under way have at the end
 def build_proxy(settings: Settings) -> ReverseProxy:
     """Return the reverse proxy that the settings describe; reads no weights yet.
 
+    With the dialect ``auto`` it asks the upstream, and must not be called where an event loop runs.
     Errors: :class:`~middleware.errors.QueryliftError` with what is wrong and how to mend it.
     """
     if not settings.upstream:
@@ -38,6 +41,7 @@ def build_proxy(settings: Settings) -> ReverseProxy:
             "no upstream to forward to; give one with --upstream http://host:port, the setting "
             "'upstream', or QUERYLIFT_UPSTREAM"
         )
+    settings = _recognized(settings)
     client = UpstreamClient(
         settings.upstream,
         connect_timeout=settings.connect_timeout,
@@ -84,6 +88,13 @@ def build_proxy(settings: Settings) -> ReverseProxy:
     )
 
 
+def _recognized(settings: Settings) -> Settings:
+    """Return settings with a dialect in place of ``auto``."""
+    if settings.dialect != AUTO or not settings.upstream:
+        return settings
+    return replace(settings, dialect=recognized_dialect(settings.upstream))
+
+
 def _clients(settings: Settings) -> Clients:
     typing = TypingAhead(window=settings.typing_ms / 1000) if settings.typing_ms else None
     client_of = by_header(settings.client_header) if settings.client_header else by_connection
@@ -97,12 +108,15 @@ def run_proxy(settings: Settings) -> int:
     )
     for noisy in ("httpx", "httpcore", "urllib3", "filelock", "huggingface_hub"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    told = "" if settings.dialect != AUTO else "; it speaks "
+    settings = _recognized(settings)
+    told += settings.dialect if told else ""
     proxy = build_proxy(settings)
     with bound_socket(settings.host, settings.port) as front:
 
         def announce() -> None:
             # Flushed, as whoever started it may wait for this line in a pipe.
-            print(f"querylift: {address_of(front)} -> {settings.upstream}", flush=True)
+            print(f"querylift: {address_of(front)} -> {settings.upstream}{told}", flush=True)
 
         serve(proxy, front, started=announce, grace=_GRACE)
     return 0

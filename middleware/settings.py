@@ -17,9 +17,11 @@ from typing import Any
 from middleware.core.outcome import Mode
 from middleware.errors import ConfigurationError
 
-__all__ = ["ENVIRONMENT_PREFIX", "Settings", "describe", "load_settings"]
+__all__ = ["AUTO", "ENVIRONMENT_PREFIX", "Settings", "describe", "load_settings"]
 
 ENVIRONMENT_PREFIX = "QUERYLIFT_"
+AUTO = "auto"
+"""The dialect that stands for asking the upstream."""
 
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 _LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -42,7 +44,8 @@ class Settings:
     dialect: str = _setting(
         "plain",
         "the search API: `plain`, `elasticsearch`, `opensearch`, `solr`, `meilisearch`, "
-        "`typesense`, `algolia` or `groonga`",
+        "`typesense`, `algolia`, `groonga`, one that a package adds, or `auto`, which asks the "
+        "upstream at the start",
     )
     path: tuple[str, ...] = _setting(
         (),

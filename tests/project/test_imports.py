@@ -18,7 +18,7 @@ _PURE = ("errors", "core")
 _INNER = {"engines", "dialects", "instrumentation"}
 _WAYS = {"asgi", "decorator"}
 _SHARED = {"rules", "control", "clients"}
-_OUTER = {"cli", "demo", "evaluation", "training", "benchmarks", "serve", "serving"}
+_OUTER = {"cli", "demo", "evaluation", "training", "benchmarks", "recognition", "serve", "serving"}
 
 # part -> the parts that it may import beside itself
 _ALLOWED: dict[str, set[str]] = {
