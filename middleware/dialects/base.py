@@ -27,7 +27,7 @@ class Part(StrEnum):
     BODY = "body"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SearchRequest:
     """What a dialect sees of a request.
 
@@ -51,7 +51,7 @@ class SearchRequest:
         return self.header(b"content-type").split(b";", 1)[0].strip().lower().decode("latin-1")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Expansion:
     """How an API says a text together with further terms that weigh less.
 
@@ -64,7 +64,7 @@ class Expansion:
     spell: Callable[[str, tuple[str, ...]], bytes]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Slot:
     """A place that holds the text of a query.
 

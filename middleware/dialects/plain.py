@@ -74,6 +74,7 @@ def _settled(slot: Slot, signed: frozenset[Part]) -> Slot:
     def write(text: str, added: tuple[str, ...]) -> bytes:
         return spell(f"{text} {' '.join(added)}")
 
-    skip = Reason.SIGNED if slot.part in signed else slot.skip
-    # Built anew rather than with replace(), which takes as long as finding the text.
-    return Slot(slot.part, slot.start, slot.stop, slot.text, spell, skip, respelled(slot, write))
+    if slot.part in signed:
+        slot.skip = Reason.SIGNED
+    slot.expansion = respelled(slot, write)
+    return slot

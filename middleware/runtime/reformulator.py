@@ -18,6 +18,7 @@ from middleware.core.cost_model import text_cost
 from middleware.core.deadline import Deadline
 from middleware.core.memo import Memo, MemoKey
 from middleware.core.outcome import Mode, Reason, Source
+from middleware.core.pace import Pace
 from middleware.core.reformulation import (
     Reformulation,
     Timings,
@@ -92,7 +93,7 @@ class Reformulator:
         self._switch_interval = switch_interval
         self._clock = clock
         self._limits = limits or Limits()
-        self._breaker = breaker or Breaker()
+        self._breaker = breaker or Breaker(pace=Pace(above=budget))
         self._engine_key = f"{engine.name}:{engine.revision}"
         self._policy = f"{self.admission.revision}/{self.acceptance.revision}"
         self._set_up()
@@ -178,6 +179,7 @@ class Reformulator:
     def stats(self) -> Stats:
         """Return a snapshot."""
         with self._desk:
+            self._lanes.look(self._clock.now())
             failure = self._worker.failure
             return Stats(
                 ready=self.ready,
@@ -276,7 +278,7 @@ class Reformulator:
     ) -> Ask | Reformulation:
         """Admission and memo: what can be said at once, or the question to wait for."""
         started = self._clock.now()
-        chosen = self.mode if mode is None else Mode.parse(mode)
+        chosen = self.mode if mode is None else mode if type(mode) is Mode else Mode.parse(mode)
         try:
             if chosen is Mode.OFF:
                 return self._tell(Reformulation.untouched(text, Reason.DISABLED), chosen)
