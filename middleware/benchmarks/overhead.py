@@ -176,9 +176,11 @@ def _behind_uvicorn(rounds: int, seconds: float) -> dict[str, float]:
     with _server("bare_app") as bare, _server("wrapped_app") as wrapped:
         _warm(bare, b"200 OK")
         _warm(wrapped, b"src=memo")
+        apps = [("bare", bare), ("hit", wrapped)]
         for _ in range(rounds):
-            rates["bare"].append(asyncio.run(_load(bare, seconds)))
-            rates["hit"].append(asyncio.run(_load(wrapped, seconds)))
+            for name, port in apps:
+                rates[name].append(asyncio.run(_load(port, seconds)))
+            apps.reverse()  # neither has always the other's heat to suffer
     # Rounds next to each other saw the same machine, so that their ratio is the quieter figure.
     shares = [hit / bare for bare, hit in zip(rates["bare"], rates["hit"], strict=True)]
     return {

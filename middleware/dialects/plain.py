@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import lru_cache, partial
 
 from middleware.core.outcome import Reason
 from middleware.errors import ConfigurationError
@@ -51,16 +53,26 @@ class PlainDialect:
 
     def slots(self, request: SearchRequest) -> Sequence[Slot]:
         """Return the texts in the query string and in the body."""
-        found = value_slots(Part.QUERY_STRING, request.query_string, self.params)
+        found = list(self._in_query_string(request.query_string))
         if request.body and self.wants_body(request):
             if request.media_type == FORM:
-                found += value_slots(Part.BODY, request.body, self.params)
+                found += _expanding(value_slots(Part.BODY, request.body, self.params))
             else:
-                found += self._json_slots(request.body)
+                found += _expanding(self._json_slots(request.body))
         if not found:
             return found
         signed = signed_parts(request)
-        return [_settled(slot, signed) for slot in found[:MAX_SLOTS]]
+        if not signed:
+            return found[:MAX_SLOTS]
+        return [
+            replace(slot, skip=Reason.SIGNED) if slot.part in signed else slot
+            for slot in found[:MAX_SLOTS]
+        ]
+
+    def _in_query_string(self, query_string: bytes) -> Sequence[Slot]:
+        if len(query_string) > _REMEMBERED_LENGTH:
+            return _expanding(value_slots(Part.QUERY_STRING, query_string, self.params))
+        return _remembered(query_string, self.params)
 
     def _json_slots(self, body: bytes) -> list[Slot]:
         strings = find(body, self._pointers.__contains__, self._above.__contains__)
@@ -68,13 +80,21 @@ class PlainDialect:
         return [slot for slot in slots if slot is not None]
 
 
-def _settled(slot: Slot, signed: frozenset[Part]) -> Slot:
-    spell = slot.spell
+_REMEMBERED_LENGTH = 256  # bytes
 
-    def write(text: str, added: tuple[str, ...]) -> bytes:
-        return spell(f"{text} {' '.join(added)}")
 
-    if slot.part in signed:
-        slot.skip = Reason.SIGNED
-    slot.expansion = respelled(slot, write)
-    return slot
+@lru_cache(maxsize=2048)
+def _remembered(query_string: bytes, params: frozenset[str]) -> tuple[Slot, ...]:
+    """Return the slots of a short query string: searches that repeat are found in one step."""
+    return tuple(_expanding(value_slots(Part.QUERY_STRING, query_string, params)))
+
+
+def _expanding(slots: list[Slot]) -> list[Slot]:
+    """Give each slot the expansion of this dialect: the text and the terms after it."""
+    for slot in slots:
+        slot.expansion = respelled(slot, partial(_after, slot.spell))
+    return slots
+
+
+def _after(spell: Callable[[str], bytes], text: str, added: tuple[str, ...]) -> bytes:
+    return spell(f"{text} {' '.join(added)}")
