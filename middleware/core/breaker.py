@@ -1,4 +1,4 @@
-"""A circuit breaker over the engine: rest it when most of its calls fail."""
+"""A circuit breaker over the engine: rest it when most of its calls fail or are slow."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections import deque
 from enum import StrEnum
 
 from middleware.errors import ConfigurationError
+
+from .pace import Pace
 
 __all__ = ["Breaker", "BreakerState"]
 
@@ -23,20 +25,27 @@ class Breaker:
 
     ``window`` is how many calls are looked at, ``share`` the part of them that must have
     failed, ``rest`` the seconds of rest before a probe; each failed probe doubles the
-    rest up to ``max_rest``.
+    rest up to ``max_rest``. Its user also counts as failed what ``pace`` says is slow.
 
     Invariants: while half open at most one call is under way. Concurrency: owned by one
     lock of its user; time is given to each call.
     """
 
     def __init__(
-        self, *, window: int = 10, share: float = 0.5, rest: float = 5.0, max_rest: float = 60.0
+        self,
+        *,
+        window: int = 10,
+        share: float = 0.5,
+        rest: float = 5.0,
+        max_rest: float = 60.0,
+        pace: Pace | None = None,
     ) -> None:
         if window < 1 or not 0 < share <= 1 or not 0 < rest <= max_rest:
             raise ConfigurationError(
                 f"breaker: window ({window}) must be at least 1, share ({share}) within 0 and 1, "
                 f"rest ({rest}) above 0 and at most max_rest ({max_rest})"
             )
+        self.pace = Pace() if pace is None else pace
         self._window = window
         self._share = share
         self._first_rest = self._rest = rest
@@ -83,6 +92,13 @@ class Breaker:
         self._failed.append(failed)
         if len(self._failed) == self._window and sum(self._failed) >= self._share * self._window:
             self._opened_at = now
+
+    def trip(self, now: float) -> None:
+        """Open at once: a call under way has not come back, which no later end may undo."""
+        if self._opened_at is None:
+            self._opened_at = now
+        elif self._probing:
+            self.record(failed=True, now=now)
 
     def release(self) -> None:
         """Give back a lent probe whose call never ran."""

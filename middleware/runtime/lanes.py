@@ -71,6 +71,7 @@ class Lanes:
         self.running: list[Flight] = []
         self.outbox: deque[tuple[Wake, Landing]] = deque()
         self._since = 0.0
+        self._hung = False
         self._idle_since = 0.0
 
     def submit(self, flight: Flight, now: float) -> Reason | None:
@@ -78,6 +79,7 @@ class Lanes:
 
         A flight that is turned away may still run as a late fill, and is closed otherwise.
         """
+        self.look(now)
         if not self.breaker.allows(now):
             self._flights.close(flight, NOTHING)
             return Reason.BREAKER_OPEN
@@ -215,7 +217,7 @@ class Lanes:
 
     def began(self, batch: list[Flight], now: float) -> None:
         """Take note of what the engine runs from ``now`` on."""
-        self.running, self._since = batch, now
+        self.running, self._since, self._hung = batch, now, False
 
     def ended(self, now: float) -> None:
         """Take note that the engine runs nothing; what neither ended nor waits again is dropped."""
@@ -241,6 +243,20 @@ class Lanes:
         self._record(flight.probe, now, failed=True)
         flight.probe = False
         self.close(flight, Landing(reason=Reason.ENGINE_ERROR))
+        self._empty_if_resting(now)
+
+    def look(self, now: float) -> None:
+        """Open the breaker where the engine call under way has not come back for too long."""
+        if not self.running or self._hung:
+            return
+        if now - self._since > self.breaker.pace.hangs_after(sum(f.tokens for f in self.running)):
+            self._hung = True
+            self.breaker.trip(now)
+            for flight in self.running:
+                flight.probe = False
+            self._empty_if_resting(now)
+
+    def _empty_if_resting(self, now: float) -> None:
         if self.resting(now):
             for lane in (self.live, self.late):
                 for other in [f for f in lane if not f.probe]:
@@ -248,14 +264,21 @@ class Lanes:
                     self.close(other, Landing(reason=Reason.BREAKER_OPEN))
 
     def answered(self, batch: list[Flight], elapsed: float, now: float, *, complete: bool) -> None:
-        """Take note that the engine came back; ``complete`` unless all gave way."""
+        """Take note that the engine came back; ``complete`` unless all gave way.
+
+        A slow call is a failure to the breaker, whatever its answers are.
+        """
         tokens = sum(flight.tokens for flight in batch)
         # A call cut short only tells something where it took longer than expected.
         if complete or elapsed > self.cost.predict(tokens):
             self.cost.observe(tokens, elapsed)
-        self._record(any(flight.probe for flight in batch), now, failed=False)
+        pace = self.breaker.pace
+        slow = pace.observe(tokens, elapsed) if complete else elapsed > pace.slow_after(tokens)
+        self._record(any(flight.probe for flight in batch), now, failed=slow)
         for flight in batch:
             flight.probe = False
+        if slow:
+            self._empty_if_resting(now)
 
     def resting(self, now: float) -> bool:
         """Tell whether the breaker keeps calls from the engine."""

@@ -19,13 +19,7 @@ from middleware.core.deadline import Deadline
 from middleware.core.memo import Memo, MemoKey
 from middleware.core.outcome import Mode, Reason, Source
 from middleware.core.pace import Pace
-from middleware.core.reformulation import (
-    Reformulation,
-    Timings,
-    Verdict,
-    conclude,
-    normalize,
-)
+from middleware.core.reformulation import Reformulation, Timings, Verdict, conclude, normalize
 from middleware.engines.base import Answer, Engine
 from middleware.errors import ConfigurationError, EngineError
 from middleware.instrumentation.record import Observer, Record
@@ -181,7 +175,7 @@ class Reformulator:
         with self._desk:
             self._lanes.look(self._clock.now())
             failure = self._worker.failure
-            return Stats(
+            found = Stats(
                 ready=self.ready,
                 failure=None if failure is None else str(failure),
                 breaker=self._breaker.state(self._clock.now()),
@@ -191,6 +185,8 @@ class Reformulator:
                 flights=len(self._flights),
                 memo=self.memo.stats(),
             )
+        self._worker.tell()
+        return found
 
     # --- The decision path ---
 
