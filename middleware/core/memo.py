@@ -36,6 +36,10 @@ class MemoKey(NamedTuple):
     scope: str
 
 
+_Entry = tuple[Verdict, int, float]
+"""What is kept: the verdict, its size in bytes, and when it expires."""
+
+
 @dataclass(frozen=True, slots=True)
 class MemoStats:
     """A snapshot of the memo: entries and bytes held, hits and misses since the start."""
@@ -81,7 +85,7 @@ class Memo:
         self._lock = threading.Lock()
         # Charging each entry at least its share of the bytes bounds their number too.
         self._floor = max(1, max_bytes // max_entries)
-        self._cache: TLRUCache[MemoKey, tuple[Verdict, int]] = TLRUCache(
+        self._cache: TLRUCache[MemoKey, _Entry] = TLRUCache(
             maxsize=min(max_bytes, self._floor * max_entries),
             ttu=self._expiry,
             timer=self._timer,
@@ -91,10 +95,10 @@ class Memo:
     def _timer(self) -> float:
         return self._now
 
-    def _expiry(self, key: MemoKey, value: tuple[Verdict, int], now: float) -> float:
-        return now + (self.rejection_ttl if value[0].reason is not None else self.ttl)
+    def _expiry(self, key: MemoKey, value: _Entry, now: float) -> float:
+        return value[2]
 
-    def _charge(self, value: tuple[Verdict, int]) -> int:
+    def _charge(self, value: _Entry) -> int:
         return max(self._floor, value[1])
 
     def get(self, key: MemoKey, now: float, *, count: bool = True) -> Verdict | None:
@@ -112,14 +116,22 @@ class Memo:
             self._hits += count
             return verdict
 
-    def put(self, key: MemoKey, verdict: Verdict, now: float) -> None:
-        """Keep a verdict; one too large for the whole memo is not kept."""
+    def put(self, key: MemoKey, verdict: Verdict, now: float, *, left: float | None = None) -> None:
+        """Keep a verdict; one too large for the whole memo is not kept.
+
+        ``left`` bounds the seconds it is kept further, for one that was kept before.
+        """
+        life = self.ttl if verdict.reason is None else self.rejection_ttl
+        if left is not None:
+            if left <= 0:
+                return
+            life = min(life, left)
         size = ENTRY_OVERHEAD + sys.getsizeof(key.text) + sys.getsizeof(key.scope)
         size += sys.getsizeof(verdict.rewrite)
         with self._lock:
             self._now = max(self._now, now)
             try:
-                self._cache[key] = (verdict, size)
+                self._cache[key] = (verdict, size, self._now + life)
             except ValueError:  # larger than the memo
                 self._cache.pop(key, None)
 
@@ -130,6 +142,20 @@ class Memo:
             for key in doomed:
                 self._cache.pop(key, None)
             return len(doomed)
+
+    def entries(self, now: float) -> list[tuple[MemoKey, Verdict, float]]:
+        """Return keys, verdicts and the seconds they have left, in the order they were kept.
+
+        Their order of use becomes that one too: for when the memo ends.
+        """
+        with self._lock:
+            self._now = max(self._now, now)
+            self._cache.expire(self._now)
+            found: list[tuple[MemoKey, Verdict, float]] = []
+            for key in list(self._cache):
+                verdict, _, until = self._cache[key]
+                found.append((key, verdict, until - self._now))
+            return found
 
     def expire(self, now: float) -> None:
         """Let go of what has expired by ``now``."""
