@@ -59,7 +59,8 @@ class ReformulationMiddleware:
     bytes stream through unread. ``prefix`` is where ``/readyz`` answers (``None``: nowhere),
     and ``/metrics`` where ``metrics`` are given;
     ``scope_of`` names who may share a rewrite of a request (a tenant, an index), from its scope.
-    ``clients`` remembers which query a search's first page was sent with.
+    ``clients`` remembers which query a search's first page was sent with. ``degraded`` lets
+    ``/readyz`` answer 200 where the model cannot be loaded, as requests pass all the same.
 
     Any other request, and every other scope type, passes as it came. The worker starts
     with the lifespan's start-up, or where no lifespan runs with the first search or the
@@ -84,6 +85,7 @@ class ReformulationMiddleware:
         scope_of: Callable[[Scope], str] | None = None,
         metrics: Metrics | None = None,
         clients: Clients | None = None,
+        degraded: bool = False,
     ) -> None:
         self.app = app
         self.reformulator = reformulator
@@ -101,6 +103,7 @@ class ReformulationMiddleware:
         self._metrics_path = None if prefix is None or metrics is None else f"{prefix}/metrics"
         self._scope_of = scope_of
         self._clients = Clients() if clients is None else clients
+        self._degraded = degraded
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection scope; see the class."""
@@ -276,15 +279,17 @@ class ReformulationMiddleware:
         self.reformulator.start()
         stats = self.reformulator.stats()
         engine = self.reformulator.engine
+        failed = "degraded" if self._degraded else "failed"
         body = {
-            "status": "ready" if stats.ready else "failed" if stats.failure else "loading",
+            "status": "ready" if stats.ready else failed if stats.failure else "loading",
             "engine": engine.name,
             "revision": engine.revision,
             "breaker": stats.breaker.value,
         }
         if stats.failure:
             body["failure"] = stats.failure
-        return (200 if stats.ready else 503), body
+        serves = stats.ready or (self._degraded and stats.failure is not None)
+        return (200 if serves else 503), body
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Start the worker before the app, and stop it after one that has a lifespan.

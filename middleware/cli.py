@@ -23,6 +23,7 @@ __all__ = ["main"]
 _BENCHMARKS = {
     "overhead": ("middleware.benchmarks.overhead", "what the middleware costs a request"),
     "engine": ("middleware.benchmarks.engine", "engines side by side"),
+    "load": ("middleware.benchmarks.load", "the proxy under load that does not wait for it"),
 }
 
 
@@ -93,6 +94,13 @@ def _add_serve(commands: Any) -> None:
     serve.add_argument("--model", metavar="PATH_OR_HUB_ID", help="the T5 to use")
     serve.add_argument("--engine", help="the engine that runs it")
     serve.add_argument("--mode", choices=[mode.value for mode in Mode], help="what rewrites do")
+    serve.add_argument(
+        "--start-degraded",
+        action="store_const",
+        const=True,
+        help="without a usable model, serve original queries",
+    )
+    serve.add_argument("--memo-snapshot", metavar="FILE", help="keep rewrites in it between runs")
     serve.add_argument("--log-level", help="debug, info, warning or error")
     serve.set_defaults(run=_serve)
 

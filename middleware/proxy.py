@@ -48,6 +48,7 @@ class ReverseProxy:
         scope_of: Callable[[Scope], str] | None = None,
         metrics: Metrics | None = None,
         clients: Clients | None = None,
+        degraded: bool = False,
         preserve_host: bool = False,
         forwarded: bool = False,
         via: str | None = None,
@@ -59,6 +60,7 @@ class ReverseProxy:
             via=via,
             server_timing=server_timing,
         )
+        self.reformulator = reformulator
         self._app: ASGIApp = self.forwarder
         if reformulator is not None:
             self._app = ReformulationMiddleware(
@@ -73,6 +75,7 @@ class ReverseProxy:
                 scope_of=scope_of,
                 metrics=metrics,
                 clients=clients,
+                degraded=degraded,
             )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -4,30 +4,35 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from pathlib import Path
 
 from middleware.clients import Clients, by_connection, by_header
+from middleware.core.breaker import Breaker
 from middleware.core.memo import Memo
+from middleware.core.pace import Pace
 from middleware.core.typing_ahead import TypingAhead
 from middleware.dialects.base import Dialect
 from middleware.dialects.plain import PlainDialect
 from middleware.dialects.registry import default_paths, load_dialect
+from middleware.engines.base import Engine
 from middleware.engines.registry import load_engine
-from middleware.errors import ConfigurationError
+from middleware.engines.unavailable import UnavailableEngine
+from middleware.errors import ConfigurationError, EngineError, MissingExtraError
 from middleware.instrumentation.logs import LogObserver
 from middleware.instrumentation.metrics import Metrics
 from middleware.instrumentation.record import Observer
 from middleware.proxy import ReverseProxy
 from middleware.recognition import recognized_dialect
 from middleware.rules import SearchRule
+from middleware.runtime import snapshot
+from middleware.runtime.clock import SYSTEM_CLOCK
 from middleware.runtime.lanes import Limits
 from middleware.runtime.reformulator import Reformulator
-from middleware.serving import address_of, bound_socket, serve
+from middleware.serving import Stop, address_of, bound_socket, serve
 from middleware.settings import AUTO, Settings
 from middleware.upstream.client import UpstreamClient
 
 __all__ = ["build_proxy", "run_proxy"]
-
-_GRACE = 30  # seconds that requests under way have at the end
 
 
 def build_proxy(settings: Settings) -> ReverseProxy:
@@ -51,9 +56,8 @@ def build_proxy(settings: Settings) -> ReverseProxy:
     observers: list[Observer] = [LogObserver(queries=settings.log_queries)]
     if metrics is not None:
         observers.append(metrics)
-    options = {"threads": settings.threads} if settings.threads else {}
     reformulator = Reformulator(
-        load_engine(settings.engine, settings.model, **options),
+        _engine(settings),
         budget=settings.budget_ms / 1000,
         mode=settings.mode,
         memo=Memo(
@@ -61,6 +65,7 @@ def build_proxy(settings: Settings) -> ReverseProxy:
             max_bytes=int(settings.memo_mib * 2**20),
             ttl=settings.memo_ttl,
         ),
+        breaker=Breaker(rest=settings.breaker_rest, pace=Pace(above=settings.budget_ms / 1000)),
         limits=Limits(live=settings.queue),
         observers=observers,
     )
@@ -83,6 +88,7 @@ def build_proxy(settings: Settings) -> ReverseProxy:
         prefix=settings.prefix,
         metrics=metrics,
         clients=_clients(settings),
+        degraded=settings.start_degraded,
         preserve_host=settings.preserve_host,
         forwarded=settings.forwarded,
     )
@@ -93,6 +99,16 @@ def _recognized(settings: Settings) -> Settings:
     if settings.dialect != AUTO or not settings.upstream:
         return settings
     return replace(settings, dialect=recognized_dialect(settings.upstream))
+
+
+def _engine(settings: Settings) -> Engine:
+    options = {"threads": settings.threads} if settings.threads else {}
+    try:
+        return load_engine(settings.engine, settings.model, **options)
+    except (EngineError, MissingExtraError) as error:
+        if not settings.start_degraded:
+            raise
+        return UnavailableEngine(settings.engine, error)
 
 
 def _clients(settings: Settings) -> Clients:
@@ -112,11 +128,41 @@ def run_proxy(settings: Settings) -> int:
     settings = _recognized(settings)
     told += settings.dialect if told else ""
     proxy = build_proxy(settings)
+    reformulator = proxy.reformulator
+    assert reformulator is not None
+    file = Path(settings.memo_snapshot) if settings.memo_snapshot else None
+    if file is not None:
+        snapshot.load(file, reformulator.memo, now=SYSTEM_CLOCK.now())
+    failures: list[EngineError] = []
+    stop = Stop()
+
+    def watch() -> None:
+        try:
+            reformulator.wait_ready()
+        except EngineError as error:  # also minutes after the start, where a hub is slow
+            if not settings.start_degraded:
+                failures.append(error)
+                stop()
+
+    def stopped() -> None:
+        if file is not None and not failures:
+            snapshot.save(file, reformulator.memo, now=SYSTEM_CLOCK.now())
+
     with bound_socket(settings.host, settings.port) as front:
 
         def announce() -> None:
             # Flushed, as whoever started it may wait for this line in a pipe.
-            print(f"querylift: {address_of(front)} -> {settings.upstream}{told}", flush=True)
+            print(f"querylift: {address_of(front)} -> {settings.upstream}", flush=True)
+            SYSTEM_CLOCK.spawn("querylift-watch", watch)
 
-        serve(proxy, front, started=announce, grace=_GRACE)
+        serve(
+            proxy,
+            front,
+            started=announce,
+            grace=settings.shutdown_grace,
+            stopped=stopped,
+            stop=stop,
+        )
+    if failures:
+        raise failures[0]
     return 0

@@ -8,13 +8,14 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from types import FrameType
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from middleware.errors import ConfigurationError
 
-__all__ = ["address_of", "bound_socket", "serve", "served_in_thread"]
+__all__ = ["Stop", "address_of", "bound_socket", "serve", "served_in_thread"]
 
 _START_LIMIT = 10.0  # seconds
 _STOP_LIMIT = 5.0  # seconds
@@ -29,7 +30,8 @@ class _Server(uvicorn.Server):
         started: Callable[[], None],
         *,
         relays: bool = False,
-        grace: int = 2,
+        grace: float = 2,
+        stopped: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(
             uvicorn.Config(
@@ -37,7 +39,7 @@ class _Server(uvicorn.Server):
                 log_level="warning",
                 access_log=False,
                 ws="none",
-                timeout_graceful_shutdown=grace,
+                timeout_graceful_shutdown=grace,  # type: ignore[arg-type]  # fractions are fine
                 proxy_headers=False,  # they belong to whoever is behind
                 # What is relayed has the origin's Date and Server already.
                 date_header=not relays,
@@ -45,6 +47,19 @@ class _Server(uvicorn.Server):
             )
         )
         self._tell = started
+        self._stopped = stopped
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop on a first signal, and at once on a second one of whatever kind."""
+        if self.should_exit:
+            self.force_exit = True
+        super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        # Here, as the signal is raised again after this and may end the process.
+        if self._stopped is not None and not self.force_exit:
+            self._stopped()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -83,17 +98,47 @@ def address_of(bound: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+class Stop:
+    """Ends a server from another thread, as a signal does; before it runs, it will not start."""
+
+    def __init__(self) -> None:
+        self._server: _Server | None = None
+        self._asked = False
+
+    def __call__(self) -> None:
+        """Ask the server to stop."""
+        self._asked = True
+        if self._server is not None:
+            self._server.should_exit = True
+
+    def hold(self, server: _Server) -> None:
+        """Take the server to stop."""
+        self._server = server
+        if self._asked:
+            server.should_exit = True
+
+
 def serve(
-    app: ASGIApp, bound: socket.socket, *, started: Callable[[], None], grace: int = 2
+    app: ASGIApp,
+    bound: socket.socket,
+    *,
+    started: Callable[[], None],
+    grace: float = 2,
+    stopped: Callable[[], None] | None = None,
+    stop: Stop | None = None,
 ) -> None:
     """Serve until the process is told to stop; ``started`` is called once requests are accepted.
 
-    Requests under way have ``grace`` seconds to end.
+    Requests under way have ``grace`` seconds to end; then ``stopped`` is called, unless a
+    second signal asked to stop at once. ``stop`` ends it from another thread.
 
     To be called in the main thread. Returns after an interrupt, with connections closed.
     """
+    server = _Server(app, started, relays=True, grace=grace, stopped=stopped)
+    if stop is not None:
+        stop.hold(server)
     with suppress(KeyboardInterrupt):  # uvicorn stops first and then hands the interrupt on
-        _Server(app, started, relays=True, grace=grace).run(sockets=[bound])
+        server.run(sockets=[bound])
 
 
 @contextmanager

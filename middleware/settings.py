@@ -65,9 +65,19 @@ class Settings:
     model: str = _setting("bundled", "`bundled`, a folder, or a Hugging Face hub id")
     threads: int = _setting(0, "threads of the engine; 0 takes the CPU quota")
     queue: int = _setting(32, "rewrites that may wait for the engine")
+    breaker_rest: float = _setting(
+        5.0,
+        "seconds that an engine which failed, hangs or became slow is left alone before it is "
+        "tried again; doubled up to a minute while it stays so",
+    )
     memo_entries: int = _setting(50_000, "rewrites that are remembered")
     memo_mib: float = _setting(64.0, "mebibytes that they may take")
     memo_ttl: float = _setting(86_400.0, "seconds that a rewrite is remembered")
+    memo_snapshot: str = _setting(
+        "",
+        "file that the rewrites are kept in from one run to the next, readable by its owner only; "
+        "none unless given",
+    )
     client_header: str = _setting(
         "",
         "header by which a proxy in front tells clients apart, such as `X-Forwarded-For`; "
@@ -88,6 +98,15 @@ class Settings:
     forwarded: bool = _setting(False, "append this hop to `Forwarded` and `X-Forwarded-*`")
     connect_timeout: float = _setting(5.0, "seconds to connect to the upstream")
     read_timeout: float = _setting(30.0, "seconds between bytes of the upstream's answer")
+    start_degraded: bool = _setting(
+        False,
+        "where the model cannot be had or loaded, go on without rewrites and say so on `/readyz`; "
+        "otherwise `serve` ends with what is wrong",
+    )
+    shutdown_grace: float = _setting(
+        30.0,
+        "seconds that requests under way have at the end; a second signal ends them at once",
+    )
     log_level: str = _setting("warning", "`debug`, `info` (each decision), `warning` or `error`")
     log_queries: bool = _setting(False, "write the texts of queries into the log")
 
@@ -101,6 +120,8 @@ class Settings:
             _require(getattr(self, name) > 0, name, "above 0")
         _require(self.read_timeout > 0, "read_timeout", "above 0")
         _require(0 <= self.typing_ms < 60_000, "typing_ms", "at least 0 and below 60000")
+        _require(0 < self.breaker_rest <= 60, "breaker_rest", "above 0 and at most 60")
+        _require(0 < self.shutdown_grace < 3600, "shutdown_grace", "above 0 and below 3600")
         _require(self.max_body_kib >= 0, "max_body_kib", "at least 0")
         _require(bool(self.method), "method", "not empty")
         _require(bool(self.param or self.json_pointer), "param or json_pointer", "not empty")

@@ -1,0 +1,77 @@
+"""An engine that raises, hangs or slows down: originals flow, and it comes back by itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from time import perf_counter
+
+import pytest
+
+from middleware.engines.t5 import T5Engine
+from middleware.errors import EngineError
+
+from .running import Served, fresh, serving, until
+
+# A search may lose this to a busy machine, in milliseconds.
+ROOM = 250.0
+
+
+def rewritten(served: Served) -> bool:
+    return served.search()[0] == "rewritten"
+
+
+@pytest.mark.parametrize("fault", ["raise", "slow", "hang"])
+def test_the_breaker_opens_and_a_probe_closes_it(
+    upstream: str, behaviour: Path, fault: str
+) -> None:
+    options = ("--engine", "faulty", "--model", str(behaviour), "--path", "/search")
+    variables = {"QUERYLIFT_METRICS": "true", "QUERYLIFT_BREAKER_REST": "0.5"}
+    with serving(upstream, *options, **variables) as served:
+        until(lambda: rewritten(served))
+        for _ in range(5):  # what is usual of this engine is known then
+            served.search()
+        assert served.ready()[1]["breaker"] == "closed"
+        assert served.metric("querylift_breaker_open") == 0
+
+        behaviour.write_text(fault)
+        until(lambda: served.search()[1].get("reason") == "breaker_open")
+        assert served.metric("querylift_breaker_open") == 1
+        status, body = served.ready()
+        assert (status, body["breaker"] in ("open", "half_open")) == (200, True)
+        spent = []
+        for _ in range(30):
+            text = fresh()
+            began = perf_counter()
+            outcome, parameters, query = served.search(text)
+            spent.append(1000 * (perf_counter() - began))
+            assert (outcome, query) == ("fallback", text)
+            # Probes find the engine as it is, and cost one caller the budget each.
+            assert parameters["reason"] in (
+                "breaker_open", "engine_error", "timeout", "predicted_late"
+            )  # fmt: skip
+        assert sorted(spent)[15] < ROOM / 5, "most do not wait"
+        assert max(spent) < 100 + ROOM
+
+        behaviour.write_text("well")
+        until(lambda: rewritten(served))
+        until(lambda: served.metric("querylift_breaker_open") == 0)
+        assert served.ready()[1]["breaker"] == "closed"
+
+
+def test_numbers_that_are_none_are_a_failure_of_the_engine() -> None:
+    """A model whose weights went bad in memory raises, so that the breaker hears of it."""
+    import torch
+
+    engine = T5Engine(trace=False, weights="fp32")
+    engine.load()
+    texts = ["please show me wireless headphones"]
+    assert engine.generate(texts, lambda index: False)[0]
+    steps = engine._steps
+    poisoned = [value for value in vars(steps).values() if isinstance(value, torch.Tensor)]
+    assert poisoned
+    with torch.inference_mode():
+        for tensor in poisoned:
+            if tensor.is_floating_point():
+                tensor.fill_(float("nan"))
+    with pytest.raises(EngineError, match="no number"):
+        engine.generate(texts, lambda index: False)
