@@ -14,6 +14,7 @@ from .admission import holds_syntax
 from .edit_distance import close_spelling
 from .frames import may_go, without_courtesy
 from .language import is_foreign
+from .merge import merged, same_words
 from .outcome import Mode, Reason
 from .terms import (
     FUNCTION_WORDS,
@@ -30,6 +31,8 @@ from .terms import (
 __all__ = ["Acceptance"]
 
 _PIECES = re.compile(r"⁇|<unk>|<pad>|</s>|<extra_id_\d+>|\ufffd|[\x00-\x1f\x7f]")
+# Refusals of a rewrite as a whole, of which single edits may still be good.
+_PARTLY_GOOD = frozenset({Reason.REJECTED_DRIFT, Reason.REJECTED_LOST_TERM, Reason.REJECTED_LENGTH})
 
 
 class Acceptance:
@@ -69,10 +72,41 @@ class Acceptance:
         self.languages = frozenset(languages)
         lists = [",".join(sorted(each)) for each in (self.protected, self.known, self.languages)]
         digest = hashlib.sha256("\n".join(lists).encode("utf-8", "surrogatepass")).hexdigest()
-        self.revision = f"c2:{max_growth}:{max_lost}:{max_new}:{digest[:12]}"
+        self.revision = f"c3:{max_growth}:{max_lost}:{max_new}:{digest[:12]}"
+
+    def judge(
+        self, original: str, rewrite: str, mode: Mode = Mode.REPLACE
+    ) -> tuple[str | None, Reason | None]:
+        """Return what may be sent in place of ``original``, or else the reason to refuse.
+
+        That is the rewrite, or where it goes too far the original with those of its edits
+        that are safe one by one: words of a request gone, words respelled (in ``expand`` mode
+        only the latter). Both are ``None`` where the rewrite says what the original says, up
+        to case and the punctuation around words. Pure; never raises.
+        """
+        if rewrite == original:
+            return None, None
+        reason = self.check(original, rewrite, mode)
+        if reason is not None and reason not in _PARTLY_GOOD:
+            return None, reason
+        if same_words(original, rewrite):
+            return None, None
+        if reason is None:
+            return rewrite, None
+        mended = merged(
+            original,
+            rewrite,
+            self._respelled,
+            protected=self.protected,
+            known=self.known,
+            deletes=mode is not Mode.EXPAND,
+        )
+        if same_words(original, mended) or self.check(original, mended, mode) is not None:
+            return None, reason
+        return mended, None
 
     def check(self, original: str, rewrite: str, mode: Mode = Mode.REPLACE) -> Reason | None:
-        """Return the reason to refuse ``rewrite`` for ``original``, or ``None`` to accept it.
+        """Return the reason to refuse the whole ``rewrite``, or ``None`` to accept it.
 
         In ``expand`` mode the original's own words stay whatever the rewrite left out, so
         that only what the rewrite adds is judged.
@@ -198,6 +232,8 @@ def _is_exact(word: str) -> bool:
 def _loops(original: str, rewrite: str) -> bool:
     """Tell whether a rewrite repeats a word or a run of words more than the original does."""
     after = [word.casefold() for word in words(rewrite)]
+    if len(set(after)) == len(after):
+        return False
     before = [word.casefold() for word in words(original)]
     for size in (1, 2, 3):
         allowed = Counter(zip(*(before[i:] for i in range(size)), strict=False))

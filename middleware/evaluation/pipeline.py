@@ -80,8 +80,4 @@ class Pipeline:
             return Verdict(reason=answer.reason)
         if answer is None:
             return Verdict(reason=Reason.REJECTED_TRUNCATED)
-        rewrite = normalize(answer)
-        if rewrite == asked:
-            return Verdict()
-        reason = self.acceptance.check(asked, rewrite, mode)
-        return Verdict(rewrite) if reason is None else Verdict(reason=reason)
+        return Verdict(*self.acceptance.judge(asked, normalize(answer), mode))

@@ -21,8 +21,4 @@ def verdict_of(flight: Flight, answer: Answer, acceptance: Acceptance) -> Verdic
         return Verdict(reason=answer.reason)
     if answer is None:
         return Verdict(reason=Reason.REJECTED_TRUNCATED)
-    rewrite = normalize(answer)
-    if rewrite == flight.text:
-        return Verdict()
-    reason = acceptance.check(flight.text, rewrite, flight.key.mode)
-    return Verdict(rewrite) if reason is None else Verdict(reason=reason)
+    return Verdict(*acceptance.judge(flight.text, normalize(answer), flight.key.mode))

@@ -39,7 +39,7 @@ REJECTED = [
     ("warm winter jacket", Refusal(Reason.REJECTED_UNKNOWN_TOKEN), Reason.REJECTED_UNKNOWN_TOKEN),
     ("bike lamp 12 volt for kids", "bike lamp volt for kids", Reason.REJECTED_LOST_TERM),
     ("phone case without logo", "phone case logo", Reason.REJECTED_LOST_TERM),
-    ("hotels not near the airport", "hotels near airport", Reason.REJECTED_LOST_TERM),
+    ("hotels not near the airport", "hotels near the airport", Reason.REJECTED_LOST_TERM),
     ("warm winter jacket", "cheap flights to london", Reason.REJECTED_DRIFT),
     (
         "warm winter jacket for women",
