@@ -261,8 +261,9 @@ class NoAcceptance:
 
     revision = "none"
 
-    def check(self, original: str, rewrite: str, mode: Any = None) -> None:
+    def judge(self, original: str, rewrite: str, mode: Any = None) -> tuple[str | None, None]:
         """Accept."""
+        return (None if rewrite == original else rewrite), None
 
 
 @pytest.mark.parametrize("text", Evil.texts)
