@@ -1,0 +1,1 @@
+"""What clients, models and files must not be able to do."""
