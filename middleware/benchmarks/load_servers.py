@@ -1,0 +1,185 @@
+"""The processes that ``querylift bench load`` drives: an upstream, and the proxy with a window.
+
+The proxy is the one of ``querylift serve``. Around it, one path answers what only its own
+process can tell: how late its event loop is, what its engine did, and what it holds on to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import multiprocessing
+import os
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from middleware.engines.base import Answer, Engine, Loadable
+
+__all__ = ["INSIDE", "running_proxy", "running_upstream"]
+
+INSIDE = "/-/bench"
+"""Where the proxy's process answers what it is asked; each answer starts a new count."""
+_START_LIMIT = 60.0
+_BODY = json.dumps({"hits": [{"id": n, "text": "x" * 60} for n in range(20)]}).encode()
+_ANSWER = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(_BODY)
+) + _BODY
+
+
+class _Upstream(asyncio.Protocol):
+    """Answers each request at once: what is measured is what stands before it."""
+
+    def __init__(self) -> None:
+        self._held = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport: Any = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._held += data
+        while b"\r\n\r\n" in self._held:
+            self._held = self._held.partition(b"\r\n\r\n")[2]
+            self._transport.write(_ANSWER)
+
+
+def _serve_upstream(pipe: Any) -> None:
+    async def serve() -> None:
+        server = await asyncio.get_running_loop().create_server(_Upstream, "127.0.0.1", 0)
+        pipe.send(server.sockets[0].getsockname()[1])
+        await server.serve_forever()
+
+    with suppress(KeyboardInterrupt):
+        asyncio.run(serve())
+
+
+class _Watched:
+    """An engine with a count of its calls; passes everything else on."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.name, self.revision = engine.name, engine.revision
+        self.busy, self.texts = 0.0, 0
+
+    def load(self) -> None:
+        """Load the engine."""
+        if isinstance(self._engine, Loadable):
+            self._engine.load()
+
+    def generate(self, texts: Sequence[str], cancelled: Callable[[int], bool]) -> Sequence[Answer]:
+        """Run the engine, and count."""
+        began = time.perf_counter()
+        try:
+            return self._engine.generate(texts, cancelled)
+        finally:
+            self.busy += time.perf_counter() - began
+            self.texts += len(texts)
+
+
+class _Window:
+    """The proxy with a path that tells of its inside."""
+
+    def __init__(self, proxy: Any, engine: _Watched) -> None:
+        self._proxy = proxy
+        self._engine = engine
+        self._delays: list[float] = []
+        self._since = time.perf_counter()
+        self._watcher: asyncio.Task[None] | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if self._watcher is None:
+            self._watcher = asyncio.create_task(self._watch())
+        if scope["type"] != "http" or scope["path"] != INSIDE:
+            await self._proxy(scope, receive, send)
+            return
+        content = json.dumps(self._told()).encode()
+        headers = [(b"content-length", b"%d" % len(content))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": content})
+
+    async def _watch(self) -> None:
+        while True:
+            started = time.perf_counter()
+            await asyncio.sleep(0.001)
+            self._delays.append(time.perf_counter() - started - 0.001)
+
+    def _told(self) -> dict[str, Any]:
+        stats = self._proxy.reformulator.stats()
+        delays, self._delays = sorted(self._delays), []
+        engine, now = self._engine, time.perf_counter()
+        told = {
+            "ready": stats.ready,
+            "failure": stats.failure,
+            "breaker": stats.breaker,
+            "queued": stats.live + stats.late + stats.running + stats.flights,
+            "seconds": now - self._since,
+            "engine_busy_s": engine.busy,
+            "engine_texts": engine.texts,
+            "loop_delay_p50_ms": 1000 * statistics.median(delays or [0.0]),
+            "loop_delay_p99_ms": 1000 * (delays or [0.0])[int(0.99 * len(delays))],
+            "loop_delay_max_ms": 1000 * max(delays, default=0.0),
+            "upstream_active": self._proxy.forwarder.client.active_connections,
+            "tasks": len(asyncio.all_tasks()),
+            "threads": threading.active_count(),
+            "files": len(os.listdir("/proc/self/fd")),
+            "rss_mib": _resident() / 2**20,
+        }
+        engine.busy, engine.texts, self._since = 0.0, 0, now
+        return told
+
+
+def _resident() -> int:
+    pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _serve_proxy(upstream: int, options: dict[str, Any], pipe: Any) -> None:
+    from middleware.serve import build_proxy
+    from middleware.serving import bound_socket, serve
+    from middleware.settings import Settings
+
+    settings = Settings(
+        upstream=f"http://127.0.0.1:{upstream}", path=("/search",), trust_control=True, **options
+    )
+    proxy = build_proxy(settings)
+    assert proxy.reformulator is not None
+    engine = _Watched(proxy.reformulator.engine)
+    # The worker is made of the engine: it is put in before anything has started.
+    proxy.reformulator.engine = engine
+    proxy.reformulator._set_up()
+    with bound_socket("127.0.0.1", 0) as front:
+        port = front.getsockname()[1]
+        serve(_Window(proxy, engine), front, started=lambda: pipe.send(port))
+
+
+@contextmanager
+def _process(target: Callable[..., None], *arguments: Any) -> Iterator[int]:
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=target, args=(*arguments, there), daemon=True)
+    process.start()
+    try:
+        if not here.poll(_START_LIMIT):
+            raise RuntimeError("a server of the benchmark did not start")
+        yield here.recv()
+    finally:
+        process.terminate()
+        process.join(5)
+
+
+@contextmanager
+def running_upstream() -> Iterator[int]:
+    """Run the upstream in a process of its own; gives the port."""
+    with _process(_serve_upstream) as port:
+        yield port
+
+
+@contextmanager
+def running_proxy(upstream: int, **options: Any) -> Iterator[int]:
+    """Run the proxy, with settings of ``serve``, in a process of its own; gives the port."""
+    with _process(_serve_proxy, upstream, options) as port:
+        yield port
