@@ -6,15 +6,15 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable
-from itertools import pairwise
+from itertools import compress, pairwise
 
 from middleware.errors import ConfigurationError
 
 from .admission import holds_syntax
-from .edit_distance import close_spelling
+from .edit_distance import close_spelling, edit_distance
 from .frames import may_go, without_courtesy
 from .language import is_foreign
-from .merge import merged, same_words
+from .merge import merged, names, same_words
 from .outcome import Mode, Reason
 from .terms import (
     FUNCTION_WORDS,
@@ -96,7 +96,7 @@ class Acceptance:
         mended = merged(
             original,
             rewrite,
-            self._respelled,
+            self._mended,
             protected=self.protected,
             known=self.known,
             deletes=mode is not Mode.EXPAND,
@@ -156,7 +156,10 @@ class Acceptance:
         fresh = [word for word in after if word not in set(before)]
         if any(_is_exact(word) for word in fresh):
             return True  # a number, negation or identifier that nobody asked for
+        named = _names(original) if lost else frozenset()
         for word in list(lost):
+            if word in named:
+                continue  # nobody knows how "Okazaki" is spelled but who typed it
             match = next((new for new in fresh if self._respelled(word, new)), None)
             if match is not None:
                 lost.remove(word)
@@ -167,12 +170,20 @@ class Acceptance:
         lost, fresh = _mend_spaces(before, after, lost, fresh)
         return len(lost) > max_lost * len(own) or len(fresh) > self.max_new * len(after)
 
+    def _mended(self, word: str, new: str) -> bool:
+        # A rewrite that went too far is not to be trusted with more than one slip.
+        return edit_distance(word, new, 1) <= 1 and self._respelled(word, new)
+
     def _respelled(self, word: str, new: str) -> bool:
         if word in self.known or is_unit(word):
             return new in {f"{word}s", f"{word}es"} or word in {f"{new}s", f"{new}es"}
         if len(word) == len(new) <= 3 and sorted(word) != sorted(new):
             return False  # "cat" and "car" are words, "hwo" and "how" one word
         return close_spelling(word, new)
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(word.casefold() for word in compress(words(text), names(text)))
 
 
 def _mend_spaces(

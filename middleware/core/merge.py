@@ -14,7 +14,7 @@ from difflib import SequenceMatcher
 from .frames import may_go, without_courtesy
 from .terms import has_digit, is_protected, is_unit, protected_terms, words
 
-__all__ = ["merged", "same_words"]
+__all__ = ["merged", "names", "same_words"]
 
 _I = re.compile(r"I(?:['’]\w+)?")
 
@@ -51,7 +51,7 @@ def merged(
         return text  # a set phrase ends inside a word, so that the words do not pair up
     fresh = words(rewrite)
     after = _folded(fresh)
-    named = _named(pieces, found)
+    named = names(text)
     result: list[str | None] = list(pieces)
 
     def stays(i: int) -> bool:
@@ -108,20 +108,22 @@ def _terms(text: str) -> list[str]:
     return protected_terms(without_courtesy(text))
 
 
-def _named(pieces: list[str], found: list[tuple[int, str]]) -> list[bool]:
-    """Tell of each word whether its capitals make it a name ("by Will Smith", "US visa").
+def names(text: str) -> list[bool]:
+    """Tell of each word of a text whether its capitals make it a name ("by Will Smith", "US").
 
     They say nothing where most words have them, nor at the start of a sentence.
     """
-    capitals = sum(word[0].isupper() for _, word in found)
-    if not capitals or 2 * capitals > len(found) > 1:
-        return [False] * len(found)
+    pieces = [(piece, word) for piece in text.split() for word in words(piece)]
+    many = len(pieces) > 1
+    capitals = sum(word[0].isupper() for _, word in pieces)
+    if not capitals or (many and 2 * capitals > len(pieces)):
+        return [False] * len(pieces)
     result = []
-    for place, word in found:
-        starts = place == 0 or pieces[place - 1].endswith((".", "!", "?", ":"))
-        acronym = len(word) > 1 and word.isupper() and len(found) > 1
-        name = word[0].isupper() and not starts and not _I.fullmatch(word)
-        result.append(acronym or name)
+    starts = True
+    for piece, word in pieces:
+        acronym = many and len(word) > 1 and word.isupper()
+        result.append(acronym or (word[0].isupper() and not starts and not _I.fullmatch(word)))
+        starts = piece.endswith((".", "!", "?", ":"))
     return result
 
 

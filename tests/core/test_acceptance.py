@@ -61,6 +61,8 @@ REFUSED = {
         ("parking lot lines", "parking lines"), ("hotels in nice france", "hotels in france"),
         ("information retrieval systems", "retrieval systems"), ("let it be", "be"),
         ("THE LAMP IS NOT BRIGHT", "LAMP NOT BRIGHT"),
+        ("fragments in Okazaki strands", "fragments inazaki strands"),
+        ("the Schimmelpenning syndrome", "schimelpenning syndrome"),
     ],
 }  # fmt: skip
 
@@ -80,6 +82,8 @@ ACCEPTED = [
     ("headphones that are not that expensive", "headphones not expensive"),
     ("not sure if you can help, looking for mens socks", "mens socks"),
     ("12v lamp, a 12v lamp", "12v lamp"), ("MY LAMP IS RED", "LAMP RED"),
+    ("Runing Shoes", "running shoes"), ("Runing shoes", "running shoes"),
+    ("SHOW ME RUNING SHOES", "RUNNING SHOES"), ("see it. Runing shoes", "running shoes"),
 ]  # fmt: skip
 
 

@@ -43,6 +43,7 @@ KEPT = [  # nothing of the rewrite is safe
     ("lamp witout cord", "lamp without"), ("30 mintues timer kitchen", "30 minutes kitchen"),
     ("iPhon cover blue", "iPhone cover"), ("usb-c cabel-tie set", "usb-c cable-tie"),
     ("mate 20 in case cover", "mate 20 cover"), ("songs by Will Smith top", "songs by Smith"),
+    ("life Okazaki town", "life inazaki"), ("mach number flow", "machine flow"),
     ("vitamin a dose", "vitamin"), ("red bra size", "red"), ("size 12 with v neck", "12 v neck"),
     ("don't panic movie", "panic movie"), ("tea-thank you note", "note"),
 ]  # fmt: skip
