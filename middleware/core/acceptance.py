@@ -183,6 +183,8 @@ class Acceptance:
 
 
 def _names(text: str) -> frozenset[str]:
+    if text.islower():
+        return frozenset()
     return frozenset(word.casefold() for word in compress(words(text), names(text)))
 
 

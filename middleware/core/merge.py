@@ -43,8 +43,8 @@ def merged(
     query itself and so is about something else, the text is returned.
     """
     pieces = text.split()
-    found = [(place, word) for place, piece in enumerate(pieces) for word in words(piece)]
-    own = [word for _, word in found]
+    places = [place for place, piece in enumerate(pieces) if _holds_word(piece)]
+    own = words(text)
     judged = may_go(text)
     before = _folded(own)
     if before != [word for word, _ in judged]:
@@ -86,10 +86,10 @@ def merged(
         for i in range(start, end):
             if stays(i):
                 continue
-            place, word = found[i]
+            place = places[i]
             match = next((j for j in range(new, new_end) if mends(i, j)), None)
             if match is not None:
-                result[place] = pieces[place].replace(word, fresh[match], 1)
+                result[place] = pieces[place].replace(own[i], fresh[match], 1)
                 new = match + 1
                 related = True
             elif deletes and judged[i][1] and not measures(i):
@@ -104,6 +104,10 @@ def _folded(found: list[str]) -> list[str]:
     return [word.casefold() for word in found]
 
 
+def _holds_word(piece: str) -> bool:
+    return any(map(str.isalnum, piece))
+
+
 def _terms(text: str) -> list[str]:
     return protected_terms(without_courtesy(text))
 
@@ -113,14 +117,14 @@ def names(text: str) -> list[bool]:
 
     They say nothing where most words have them, nor at the start of a sentence.
     """
-    pieces = [(piece, word) for piece in text.split() for word in words(piece)]
-    many = len(pieces) > 1
-    capitals = sum(word[0].isupper() for _, word in pieces)
-    if not capitals or (many and 2 * capitals > len(pieces)):
-        return [False] * len(pieces)
+    found = words(text)
+    many = len(found) > 1
+    capitals = 0 if text.islower() else sum(word[0].isupper() for word in found)
+    if not capitals or (many and 2 * capitals > len(found)):
+        return [False] * len(found)
     result = []
     starts = True
-    for piece, word in pieces:
+    for piece, word in zip(filter(_holds_word, text.split()), found, strict=True):
         acronym = many and len(word) > 1 and word.isupper()
         result.append(acronym or (word[0].isupper() and not starts and not _I.fullmatch(word)))
         starts = piece.endswith((".", "!", "?", ":"))
@@ -137,8 +141,8 @@ def _joined(pieces: list[str | None]) -> str:
             piece = piece.rstrip(",;:") or piece
         kept.append(piece)
     # "hello - red shoes": a dash belongs to the word that is gone beside it.
-    while kept and pieces[0] is None and not words(kept[0]):
+    while kept and pieces[0] is None and not _holds_word(kept[0]):
         del kept[0]
-    while kept and pieces[-1] is None and not words(kept[-1]):
+    while kept and pieces[-1] is None and not _holds_word(kept[-1]):
         del kept[-1]
     return " ".join(kept)

@@ -10,7 +10,7 @@ from middleware.core.acceptance import Acceptance
 from middleware.core.admission import Admission
 from middleware.core.edit_distance import close_spelling
 from middleware.core.frames import may_go, without_courtesy
-from middleware.core.merge import merged, same_words
+from middleware.core.merge import merged, names, same_words
 from middleware.core.outcome import Mode, Outcome, Reason
 from middleware.core.reformulation import normalize
 from middleware.core.terms import is_protected, protected_terms, tokens, words
@@ -84,6 +84,20 @@ def test_case_and_punctuation_alone_are_no_rewrite(text: str, rewrite: str) -> N
 def test_punctuation_inside_words_counts(one: str, other: str) -> None:
     """Signs that make another word of one are no punctuation around it."""
     assert not same_words(one, other)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [("songs by Will Smith of late", "Will Smith"), ("US visa", "US"), ("US", ""), ("shoes", ""),
+     ("Could you find me what I want", ""), ("Red Leather Shoes", ""), ("Find it. Red shoes", ""),
+     ("lamps - (Philips) only", "Philips"), ("MY LAMP", ""), ("", ""), ("- - -", "")],
+)  # fmt: skip
+def test_names_are_told_by_their_capitals(text: str, named: str) -> None:
+    """Not at the start of a sentence, not where most words have them, and "I" is none."""
+    found = words(text)
+    assert [word for word, is_name in zip(found, names(text), strict=True) if is_name] == (
+        named.split()
+    )
 
 
 def test_a_whole_rewrite_is_sent_as_it_is() -> None:
