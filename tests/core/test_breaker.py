@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -11,7 +13,7 @@ from middleware.core.breaker import Breaker, BreakerState
 from middleware.errors import ConfigurationError
 
 
-def opened(**options: float) -> Breaker:
+def opened(**options: Any) -> Breaker:
     """Return a breaker that two failures opened at time 0."""
     breaker = Breaker(window=2, share=1.0, **options)
     for _ in range(2):

@@ -290,7 +290,7 @@ class BrokenMemo(Memo):
     def get(self, key: Any, now: float, *, count: bool = True) -> Any:
         raise RuntimeError("broken memo")
 
-    def put(self, key: Any, verdict: Any, now: float) -> None:
+    def put(self, key: Any, verdict: Any, now: float, *, left: float | None = None) -> None:
         raise RuntimeError("broken memo")
 
 
