@@ -149,7 +149,7 @@ def request_target(scope: Mapping[str, Any], base: bytes = b"") -> bytes:
         absolute = _ABSOLUTE_FORM.match(raw)
         if absolute is not None:
             raw = raw[absolute.end() :]
-        elif raw == b"*" and scope.get("method") == "OPTIONS":
+        elif raw == b"*" and not query and scope.get("method") == "OPTIONS":
             return raw
         if raw and raw[:1] != b"/":
             raise RequestRefusedError("the request target must start with a slash")

@@ -289,7 +289,7 @@ def _origin_form(target: bytes) -> bytes:
     target = re.sub(rb"^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*", b"", target) or b"/"
     if target.endswith(b"?") and target.count(b"?") == 1:
         target = target[:-1]
-    return b"/" + target if target.startswith(b"?") else target
+    return b"/" + target if target[:1] in (b"?", b"") else target
 
 
 def _refusable(case: Case) -> bool:

@@ -89,6 +89,8 @@ def test_other_forms_are_refused(raw: bytes) -> None:
 def test_asterisk_is_kept_for_options() -> None:
     """``OPTIONS *`` asks about the server as a whole, whatever the base path."""
     assert request_target(scope(b"*", method="OPTIONS"), b"/base") == b"*"
+    with pytest.raises(RequestRefusedError):  # it has no query that could be sent on
+        request_target(scope(b"*", b"a=b", method="OPTIONS"))
 
 
 @pytest.mark.parametrize("raw", [None, b""])
