@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from middleware.clients import Clients, by_connection, by_header
@@ -15,6 +16,7 @@ from middleware.dialects.base import Dialect
 from middleware.dialects.plain import PlainDialect
 from middleware.dialects.registry import default_paths, load_dialect
 from middleware.engines.base import Engine
+from middleware.engines.process import ProcessEngine
 from middleware.engines.registry import load_engine
 from middleware.engines.unavailable import UnavailableEngine
 from middleware.errors import ConfigurationError, EngineError, MissingExtraError
@@ -103,8 +105,9 @@ def _recognized(settings: Settings) -> Settings:
 
 def _engine(settings: Settings) -> Engine:
     options = {"threads": settings.threads} if settings.threads else {}
+    make = partial(load_engine, settings.engine, settings.model, **options)
     try:
-        return load_engine(settings.engine, settings.model, **options)
+        return ProcessEngine(make) if settings.engine_process else make()
     except (EngineError, MissingExtraError) as error:
         if not settings.start_degraded:
             raise

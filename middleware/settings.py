@@ -63,6 +63,11 @@ class Settings:
     mode: str = _setting("replace", "`replace`, `expand`, `shadow` or `off`")
     engine: str = _setting("t5", "the engine that runs the model")
     model: str = _setting("bundled", "`bundled`, a folder, or a Hugging Face hub id")
+    engine_process: bool = _setting(
+        True,
+        "run the engine in a process of its own, so that it never holds up a request; "
+        "otherwise in a thread, which takes less memory",
+    )
     threads: int = _setting(0, "threads of the engine; 0 takes the CPU quota")
     queue: int = _setting(32, "rewrites that may wait for the engine")
     breaker_rest: float = _setting(

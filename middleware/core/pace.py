@@ -33,7 +33,7 @@ class Pace:
     in the end, after dozens of calls. Concurrency: owned by one lock of its user.
     """
 
-    def __init__(self, *, factor: float = 8.0, above: float = 0.1) -> None:
+    def __init__(self, *, factor: float = 12.0, above: float = 0.1) -> None:
         if not factor > 1 or not above > 0:
             raise ConfigurationError(
                 f"slow calls: the factor ({factor}) must be above 1, the seconds ({above}) above 0"

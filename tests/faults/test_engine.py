@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 from time import perf_counter
 
@@ -75,3 +77,38 @@ def test_numbers_that_are_none_are_a_failure_of_the_engine() -> None:
                 tensor.fill_(float("nan"))
     with pytest.raises(EngineError, match="no number"):
         engine.generate(texts, lambda index: False)
+
+
+def test_an_engine_that_is_killed_is_started_again(upstream: str, behaviour: Path) -> None:
+    """As the kernel does when memory runs out; requests go on all the while."""
+    options = ("--engine", "faulty", "--model", str(behaviour), "--path", "/search")
+    with serving(upstream, *options) as served:
+        until(lambda: rewritten(served))
+        (first,) = engines_of(served)
+        os.kill(first, signal.SIGKILL)
+        began = perf_counter()
+        until(lambda: first not in engines_of(served))
+        for _ in range(5):
+            text = fresh()
+            outcome, parameters, query = served.search(text)
+            lifted = query == f"lifted {text}"
+            assert (outcome == "rewritten") is lifted
+            assert lifted or query == text, parameters
+        assert perf_counter() - began < 5
+        until(lambda: rewritten(served))
+        (second,) = engines_of(served)
+        assert second != first
+        served.stop()
+        served.process.wait(10)
+        until(lambda: not Path(f"/proc/{second}").exists())
+
+
+def engines_of(served: Served) -> list[int]:
+    """Return the process ids of children that run an engine (not of helpers of Python's own)."""
+    found = []
+    for listed in Path(f"/proc/{served.process.pid}/task").glob("*/children"):
+        for child in map(int, listed.read_text("ascii").split()):
+            line = Path(f"/proc/{child}/cmdline").read_bytes()
+            if b"spawn_main" in line:
+                found.append(child)
+    return found

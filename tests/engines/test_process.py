@@ -1,0 +1,138 @@
+"""An engine in a process of its own: the same answers, and a death is one failed call."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import pytest
+
+from middleware.core.outcome import Reason
+from middleware.engines.base import Answer, Refusal
+from middleware.engines.process import ProcessEngine
+from middleware.engines.registry import load_engine
+from middleware.errors import ConfigurationError, EngineError, ModelError
+
+
+def never(index: int) -> bool:
+    return False
+
+
+@dataclass
+class Told:
+    """Does what a text tells it to."""
+
+    broken: bool = False
+    name: str = "told"
+    revision: str = "7"
+
+    def load(self) -> None:
+        """Load, or not."""
+        if self.broken:
+            raise ModelError("weights are damaged; copy them again")
+
+    def generate(self, texts: Sequence[str], cancelled: Callable[[int], bool]) -> list[Answer]:
+        """Answer."""
+        return [self._one(i, text, cancelled) for i, text in enumerate(texts)]
+
+    def _one(self, index: int, text: str, cancelled: Callable[[int], bool]) -> Answer:
+        if text == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if text == "raise":
+            raise ValueError("not this one")
+        if text == "refuse":
+            return Refusal(Reason.TOO_LONG)
+        pause = threading.Event()
+        while text == "wait" and not cancelled(index):
+            pause.wait(0.001)
+        while text == "hang":
+            pause.wait(0.01)
+        return None if cancelled(index) else f"lifted {text}"
+
+
+@pytest.fixture
+def engine() -> Iterator[ProcessEngine]:
+    made = ProcessEngine(Told, patience=0.05)
+    made.load()
+    yield made
+    made.close()
+
+
+def test_it_answers_as_the_engine_does(engine: ProcessEngine) -> None:
+    assert (engine.name, engine.revision) == ("told", "7")
+    assert engine.generate(["a", "refuse", "b\x00\ud800"], never) == [
+        "lifted a", Refusal(Reason.TOO_LONG), "lifted b\x00\ud800"
+    ]  # fmt: skip
+
+
+def test_what_it_raises_is_an_engine_error_and_it_goes_on(engine: ProcessEngine) -> None:
+    with pytest.raises(EngineError, match="ValueError: not this one"):
+        engine.generate(["raise"], never)
+    assert engine.generate(["a"], never) == ["lifted a"]
+
+
+def test_a_killed_process_fails_one_call_and_is_started_again(engine: ProcessEngine) -> None:
+    first = engine.pid
+    with pytest.raises(EngineError, match="exit code -9"):
+        engine.generate(["die"], never)
+    assert engine.generate(["a"], never) == ["lifted a"]
+    assert engine.pid not in (None, first)
+    assert engine.pid is not None
+    os.kill(engine.pid, signal.SIGKILL)  # between two calls, as for want of memory
+    engine._process.join()
+    assert engine.generate(["b"], never) == ["lifted b"]
+
+
+def test_what_is_no_longer_wanted_is_stopped(engine: ProcessEngine) -> None:
+    asked: list[int] = []
+
+    def after_a_while(index: int) -> bool:
+        asked.append(index)
+        return index == 0 and len(asked) > 10
+
+    assert engine.generate(["wait", "a"], after_a_while) == [None, "lifted a"]
+
+
+def test_one_that_hangs_is_ended_and_the_next_call_has_another(engine: ProcessEngine) -> None:
+    first = engine.pid
+    with pytest.raises(EngineError, match="did not come back"):
+        engine.generate(["hang"], lambda index: True)
+    assert engine.generate(["a"], never) == ["lifted a"]
+    assert engine.pid != first
+
+
+def test_an_engine_that_cannot_be_loaded_says_why() -> None:
+    engine = ProcessEngine(partial(Told, broken=True))
+    with pytest.raises(ModelError, match="copy them again"):
+        engine.load()
+    engine.close()
+
+
+def test_nothing_is_left_after_closing(engine: ProcessEngine) -> None:
+    pid = engine.pid
+    assert pid is not None
+    engine.close()
+    assert engine.pid is None
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_impossible_patience_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="patience"):
+        ProcessEngine(Told, patience=0)
+
+
+def test_the_bundled_model_answers_the_same() -> None:
+    texts = ["please show me wireless headphones", "red shoes"]
+    here = load_engine()
+    here.load()  # type: ignore[attr-defined]
+    there = ProcessEngine(partial(load_engine, "t5"))
+    there.load()
+    try:
+        assert there.generate(texts, never) == here.generate(texts, never)
+    finally:
+        there.close()
