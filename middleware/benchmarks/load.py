@@ -47,6 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--budget-ms", type=float, default=100.0, help="time a rewrite may take")
     parser.add_argument("--rate", type=float, help="searches a second, instead of a scenario's own")
     parser.add_argument("--model", default="bundled", help="a T5's folder or hub id")
+    parser.add_argument(
+        "--thread", action="store_true", help="engine in a thread of the proxy, not a process"
+    )
     parser.add_argument("--json", action="store_true", help="print a line of JSON a scenario")
 
 
@@ -57,7 +60,12 @@ def run(options: argparse.Namespace) -> int:
         scenario, seconds = _SCENARIOS[name]
         with (
             running_upstream() as upstream,
-            running_proxy(upstream, budget_ms=options.budget_ms, model=options.model) as port,
+            running_proxy(
+                upstream,
+                budget_ms=options.budget_ms,
+                model=options.model,
+                engine_process=not options.thread,
+            ) as port,
         ):
             load = _Load(port, upstream, options, options.seconds or seconds)
             figures = {"scenario": name, **asyncio.run(load.measured(scenario)), **facts}
@@ -92,6 +100,8 @@ class _Load:
                 raise RuntimeError(f"the engine did not load: {told['failure']}")
             await asyncio.sleep(0.1)
         await self._closed(2.0)  # the code is warm then
+        # What the proxy can pass on when nothing is rewritten bounds every rate there can be.
+        front = await self._closed(3.0, mode="off")
         self.capacity = await self._closed(6.0)
         bare = await self.bare.stream(arrivals(_OTHERS, 4, 1), itertools.repeat("x"))
         self.bare_ms = 1000 * _quantile([sent.seconds for sent in bare], 0.5)
@@ -99,8 +109,13 @@ class _Load:
             arrivals(_OTHERS, 4, 2), itertools.repeat("x"), path="/other"
         )
         self.idle_other_p99 = 1000 * _quantile([sent.seconds for sent in others], 0.99)
-        figures = {"seconds": self.seconds, "budget_ms": self.options.budget_ms}
-        return figures | {"capacity_rps": self.capacity} | await scenario(self)
+        figures: dict[str, Any] = {
+            "seconds": self.seconds,
+            "budget_ms": self.options.budget_ms,
+            "engine_in": "thread" if self.options.thread else "process",
+        }
+        figures |= {"front_rps": front, "capacity_rps": self.capacity, "bare_p50_ms": self.bare_ms}
+        return figures | await scenario(self)
 
     async def inside(self) -> dict[str, Any]:
         """Ask the proxy's process about itself, and start its counts anew."""
@@ -116,15 +131,17 @@ class _Load:
         await asyncio.sleep(0.2)
         return await self.inside()
 
-    async def _closed(self, seconds: float) -> float:
-        """Return the rewrites a second when the engine is never without work."""
+    async def _closed(self, seconds: float, mode: str = "replace") -> float:
+        """Return the searches a second, new texts all, when there is always one to answer."""
         until, count = time.perf_counter() + seconds, 0
 
         async def ask() -> None:
             nonlocal count
             while time.perf_counter() < until:
                 target = f"/search?q={next(self.fresh).replace(' ', '+')}"
-                await self.client.get(target, "Query-Reformulation-Control: budget=9000")
+                await self.client.get(
+                    target, f"Query-Reformulation-Control: budget=9000, mode={mode}"
+                )
                 count += 1
 
         await asyncio.gather(*[ask() for _ in range(_CLOSED_CLIENTS)])

@@ -160,7 +160,7 @@ def _serve_proxy(upstream: int, options: dict[str, Any], pipe: Any) -> None:
 def _process(target: Callable[..., None], *arguments: Any) -> Iterator[int]:
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
-    process = context.Process(target=target, args=(*arguments, there), daemon=True)
+    process = context.Process(target=target, args=(*arguments, there))  # with a child of its own
     process.start()
     try:
         if not here.poll(_START_LIMIT):
