@@ -30,6 +30,7 @@ __all__ = ["add_arguments", "ideal_lru_hits", "run"]
 _CLOSED_CLIENTS = 24  # full batches, and some waiting
 _OTHERS = 50.0  # requests a second that are not searches, beside the searches
 _DISTINCT, _ZIPF_RATE = 20_000, 500.0
+_MEMO = 50_000  # rewrites, as serve has by default
 _SEED = 20_261_125
 
 
@@ -65,6 +66,8 @@ def run(options: argparse.Namespace) -> int:
                 budget_ms=options.budget_ms,
                 model=options.model,
                 engine_process=not options.thread,
+                # A soak is about what grows for ever: the memo is full within its first part.
+                memo_entries=1000 if name == "soak" else _MEMO,
             ) as port,
         ):
             load = _Load(port, upstream, options, options.seconds or seconds)
@@ -177,6 +180,7 @@ class _Load:
             "decided": dict(Counter(s.word for s in done).most_common()),
             "engine_busy_share": told["engine_busy_s"] / told["seconds"],
             "engine_unwaited_share": 1 - len(in_time) / max(1, told["engine_texts"]),
+            "cpu_wait_share": told["cpu_wait_share"],
             "loop_delay_p50_ms": told["loop_delay_p50_ms"],
             "loop_delay_p99_ms": told["loop_delay_p99_ms"],
             "loop_delay_max_ms": told["loop_delay_max_ms"],
@@ -203,8 +207,7 @@ async def _zipf(load: _Load) -> dict[str, Any]:
     stream = iter(asked)
     warm = await load.client.stream(arrivals(rate, load.options.warm, 5), stream)
     searches, figures = await load.search(rate, stream)
-    # What the proxy's memo holds by default is more than there are texts.
-    hits = ideal_lru_hits(asked[: len(warm) + len(searches)], 50_000)[len(warm) :]
+    hits = ideal_lru_hits(asked[: len(warm) + len(searches)], _MEMO)[len(warm) :]
     return {**figures, "warm_s": load.options.warm, "ideal_lru_hit_share": sum(hits) / len(hits)}
 
 

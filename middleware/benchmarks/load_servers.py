@@ -65,6 +65,11 @@ class _Watched:
         self.name, self.revision = engine.name, engine.revision
         self.busy, self.texts = 0.0, 0
 
+    def resident(self) -> int:
+        """Return the bytes that the engine's own process holds, 0 where it has none."""
+        pid = getattr(self._engine, "pid", None)
+        return 0 if pid is None else _resident(pid)
+
     def load(self) -> None:
         """Load the engine."""
         if isinstance(self._engine, Loadable):
@@ -87,7 +92,7 @@ class _Window:
         self._proxy = proxy
         self._engine = engine
         self._delays: list[float] = []
-        self._since = time.perf_counter()
+        self._since, self._waited = time.perf_counter(), _waited()
         self._watcher: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -110,7 +115,7 @@ class _Window:
     def _told(self) -> dict[str, Any]:
         stats = self._proxy.reformulator.stats()
         delays, self._delays = sorted(self._delays), []
-        engine, now = self._engine, time.perf_counter()
+        engine, now, waited = self._engine, time.perf_counter(), _waited()
         told = {
             "ready": stats.ready,
             "failure": stats.failure,
@@ -126,15 +131,22 @@ class _Window:
             "tasks": len(asyncio.all_tasks()),
             "threads": threading.active_count(),
             "files": len(os.listdir("/proc/self/fd")),
-            "rss_mib": _resident() / 2**20,
+            "rss_mib": (_resident("self") + self._engine.resident()) / 2**20,
+            # The part of the time in which the loop's thread could have run and had no processor.
+            "cpu_wait_share": (waited - self._waited) / (now - self._since),
         }
-        engine.busy, engine.texts, self._since = 0.0, 0, now
+        engine.busy, engine.texts, self._since, self._waited = 0.0, 0, now, waited
         return told
 
 
-def _resident() -> int:
-    pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+def _resident(process: str | int) -> int:
+    pages = int(Path(f"/proc/{process}/statm").read_text("ascii").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _waited() -> float:
+    """Return the seconds that the main thread has waited for a processor."""
+    return int(Path("/proc/self/schedstat").read_text("ascii").split()[1]) / 1e9
 
 
 def _serve_proxy(upstream: int, options: dict[str, Any], pipe: Any) -> None:
