@@ -30,7 +30,7 @@ TEXTS = (
 )
 # What a request line and a header's name may not hold, so that a server may refuse them.
 BREAKING = frozenset(range(256)) - frozenset(range(0x21, 0x7F))
-_ABSOLUTE = re.compile(rb"http://[a-z0-9.]+(?:[/?]|$)")
+_ABSOLUTE = re.compile(rb"http://[a-z0-9.]*[a-z0-9](?:[/?]|$)")
 
 
 @dataclass

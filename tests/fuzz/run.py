@@ -84,6 +84,9 @@ async def fuzz(seed: int, count: int, *, start: int = 0, workers: int = 12) -> F
     figures = Figures(seed)
     engine = ScriptedEngine(lambda text: f"lifted {text}")
     numbers = iter(range(start, start + count))
+    waits: dict[str, Any] = {
+        "timeout_keep_alive": 3600
+    }  # on a busy machine a client may be slow to come back
     async with Upstream() as upstream:
         with (
             Reformulator(engine, budget=5.0) as plain,
@@ -98,7 +101,10 @@ async def fuzz(seed: int, count: int, *, start: int = 0, workers: int = 12) -> F
                 )
                 for reformulator in (plain, wide)
             ]
-            async with front(apps[0]) as first, front(apps[1], FRONTS[-1]) as second:
+            async with (
+                front(apps[0], **waits) as first,
+                front(apps[1], FRONTS[-1], **waits) as second,
+            ):
                 allowed = {upstream.port, first, second}
                 with _connections(allowed, figures):
                     run = _Run(seed, figures, upstream, (first, second), numbers)
