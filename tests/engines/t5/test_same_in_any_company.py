@@ -13,22 +13,25 @@ import sentencepiece
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 
 from middleware.engines.checkpoint import bundled_model
+from middleware.engines.t5 import prepared
 from middleware.engines.t5.decoding import Stats, greedy
 from middleware.engines.t5.drafting import Draft, History
-from middleware.engines.t5.linear import FineLinear, Int8Linear, quantize, quantize_finely
+from middleware.engines.t5.linear import FloatLinear, HalfLinear, Int8Linear, quantize
 from middleware.engines.t5.steps import TorchSteps
 
 from .checkpoints import build
 from .test_equal_to_reference import never, steps_of
 
+KINDS = {"int8": Int8Linear, "half": HalfLinear, "bf16": FloatLinear, "fp32": FloatLinear}
 HISTORY = History()  # shared by all examples on purpose
 
 
 @cache
 def steps() -> TorchSteps:
-    """The bundled model in int8."""
+    """The bundled model as it is served."""
     torch.set_num_threads(1)
     return steps_of(bundled_model(), "int8")
 
@@ -73,9 +76,14 @@ def test_bits_do_not_depend_on_the_batch(inputs: list[list[int]]) -> None:
             assert torch.equal(torch.stack(bits), together[index])
 
 
-def test_untrained_model_drafts_alike(tmp_path: Path) -> None:
-    """The same on a model whose every guess is wrong."""
-    model = steps_of(build(tmp_path, "v1.0"), "int8")
+@pytest.mark.parametrize("weights", ["int8", "half", "bf16", "fp32"])
+def test_untrained_model_drafts_alike(
+    weights: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same on a model whose every guess is wrong, with weights of each kind."""
+    monkeypatch.setattr(prepared, "SMALL", 0 if weights == "int8" else 20_000_000)
+    model = steps_of(build(tmp_path, "v1.0"), weights.replace("half", "int8"))
+    assert isinstance(model._parts[0]["decoder.0.wo"], KINDS[weights])
     source = random.Random(1)
     inputs = [[source.randrange(3, 6000) for _ in range(length)] + [1] for length in (1, 4, 9, 17)]
     with torch.inference_mode():
@@ -112,11 +120,11 @@ def test_guesses_are_bounded(source: list[int], output: list[int]) -> None:
 
 
 def test_rows_do_not_see_each_other() -> None:
-    """An int8 product's row is bit for bit the same beside rows a thousand times larger."""
+    """A product's row is bit for bit the same beside rows a thousand times larger."""
     generator = torch.Generator().manual_seed(3)
     weight = torch.randn(48, 96, generator=generator)
     rows = torch.randn(9, 96, generator=generator) * torch.logspace(-3, 3, 9)[:, None]
-    for linear in (Int8Linear(*quantize(weight)), FineLinear(*quantize_finely(weight))):
+    for linear in (Int8Linear(*quantize(weight)), HalfLinear(weight)):
         together = linear(rows)
         for index in range(9):
             assert torch.equal(linear(rows[index : index + 1])[0], together[index])
@@ -130,5 +138,26 @@ def test_int8_product_is_close() -> None:
     linear, expected = Int8Linear(*quantize(weight)), rows @ weight.T
     assert (linear(rows) - expected).abs().max() < 0.03 * expected.abs().max()
     assert linear(rows)[-1].abs().max() == 0
-    fine = FineLinear(*quantize_finely(weight))
-    assert (fine(rows) - expected).abs().max() < 0.0003 * expected.abs().max()
+
+
+def test_half_product_is_closer() -> None:
+    """Float16 weights err by their own rounding only; nothing overflows behind them."""
+    generator = torch.Generator().manual_seed(4)
+    weight, rows = (torch.randn(*size, generator=generator) for size in ((64, 256), (7, 256)))
+    linear = HalfLinear(weight)
+    rounded = weight.half().double()
+    assert not torch.equal(rounded.float(), weight)
+    torch.testing.assert_close(
+        linear(rows * 1e6), (rows.double() * 1e6 @ rounded.T).float(), rtol=1e-4, atol=100
+    )
+
+
+def test_weights_beyond_float16_stay(tmp_path: Path) -> None:
+    """A small model with weights that float16 cannot hold keeps those in float32."""
+    folder = build(tmp_path)
+    tensors = load_file(folder / "model.safetensors")
+    tensors["decoder.block.1.layer.2.DenseReluDense.wo.weight"][0, 0] = 1e6
+    save_file(tensors, folder / "model.safetensors")
+    found = steps_of(folder, "int8")._parts[0]
+    assert not isinstance(found["decoder.1.wo"], HalfLinear)
+    assert isinstance(found["decoder.0.wo"], HalfLinear)
