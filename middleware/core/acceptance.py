@@ -16,6 +16,7 @@ from .frames import may_go, without_courtesy
 from .language import is_foreign
 from .merge import merged, names, same_words
 from .outcome import Mode, Reason
+from .quotation import quotations
 from .terms import (
     FUNCTION_WORDS,
     has_digit,
@@ -72,7 +73,7 @@ class Acceptance:
         self.languages = frozenset(languages)
         lists = [",".join(sorted(each)) for each in (self.protected, self.known, self.languages)]
         digest = hashlib.sha256("\n".join(lists).encode("utf-8", "surrogatepass")).hexdigest()
-        self.revision = f"c3:{max_growth}:{max_lost}:{max_new}:{digest[:12]}"
+        self.revision = f"c4:{max_growth}:{max_lost}:{max_new}:{digest[:12]}"
 
     def judge(
         self, original: str, rewrite: str, mode: Mode = Mode.REPLACE
@@ -122,7 +123,9 @@ class Acceptance:
         if self._other_language(original, rewrite):
             return Reason.REJECTED_LANGUAGE
         keeps_original = mode is Mode.EXPAND
-        if not keeps_original and self._lost_term(original, rewrite):
+        if not keeps_original and (
+            self._lost_term(original, rewrite) or _quoted_other(original, rewrite)
+        ):
             return Reason.REJECTED_LOST_TERM
         if holds_syntax(rewrite) or _quotes(rewrite) > _quotes(original):
             return Reason.REJECTED_DRIFT
@@ -180,6 +183,14 @@ class Acceptance:
         if len(word) == len(new) <= 3 and sorted(word) != sorted(new):
             return False  # "cat" and "car" are words, "hwo" and "how" one word
         return close_spelling(word, new)
+
+
+def _quoted_other(original: str, rewrite: str) -> bool:
+    """Tell whether a quotation of the original is not in the rewrite as it was."""
+    asked = quotations(original)
+    if not asked:
+        return False
+    return asked != quotations(rewrite) or _quotes(original) != _quotes(rewrite)
 
 
 def _names(text: str) -> frozenset[str]:

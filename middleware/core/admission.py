@@ -10,6 +10,7 @@ from middleware.errors import ConfigurationError
 
 from .language import is_foreign
 from .outcome import Reason
+from .quotation import QUOTATION
 from .terms import BOILERPLATE, FUNCTION_WORDS, is_identifier, is_name, tokens
 
 __all__ = ["Admission", "holds_syntax"]
@@ -41,6 +42,8 @@ _SYNTAX = re.compile(
 )
 # A quotation mark behind a digit is an inch or a second, and one inside a word no opening.
 _QUOTED = re.compile(r"""(?<![^\s(+\-\[])"(?=\S)|(?<![\d\s])"[^"]*"|“[^”]*”|„[^“”]*[“”]|«[^»]*»""")
+# Words beside quotations from which a text is a letter that quotes, and no search for a phrase.
+_PROSE = 8
 _URL = re.compile(r"(?<!\S)(?:https?|ftp|file)://\S+", re.IGNORECASE)
 _NO_TEXT = re.compile("[\u2047\ufffd]")  # how unknown pieces and undecodable bytes are shown
 
@@ -61,6 +64,14 @@ def holds_syntax(text: str) -> bool:
     return not any(
         token.casefold() in FUNCTION_WORDS and token not in {"AND", "OR"} for token in tokens(text)
     )
+
+
+def _asks_for_a_phrase(text: str) -> bool:
+    """Tell whether a text quotes, other than in passing; acceptance keeps what a letter quotes."""
+    if not _QUOTED.search(text):
+        return False
+    outside = QUOTATION.sub(" ", text)
+    return bool(_QUOTED.search(outside)) or len(tokens(outside)) < _PROSE
 
 
 def _unencodable(text: str) -> bool:
@@ -119,7 +130,7 @@ class Admission:
         self.max_chars = max_chars
         self.max_words = max_words
         self.languages = frozenset(languages)
-        self.revision = f"a2:{min_chars}:{max_chars}:{max_words}:{','.join(sorted(self.languages))}"
+        self.revision = f"a3:{min_chars}:{max_chars}:{max_words}:{','.join(sorted(self.languages))}"
 
     def check(self, text: str) -> Reason | None:
         """Return the reason to leave a normalized text alone, or ``None`` to admit it."""
@@ -135,7 +146,7 @@ class Admission:
             return Reason.IDENTIFIER
         if holds_syntax(text) or not tokens(text):
             return Reason.SYNTAX
-        if _QUOTED.search(text):
+        if _asks_for_a_phrase(text):
             return Reason.QUOTED
         if _names_things(text):
             return Reason.IDENTIFIER

@@ -3,20 +3,25 @@
 "Could you show me papers on drill bits, thanks" asks for "drill bits". The words that make
 up such a request are common ones, and each can be meant as such ("paper towels", "bit",
 "best buy", "display case"): a list of words alone would lose head nouns. So it counts where
-a word stands. The request is at the front or at the end, in an unbroken run of request
-words; its nouns never touch the query's own words; inside the query only grammar may go.
+a word stands. The request is at the front or at the end of a sentence, in an unbroken run of
+request words; its nouns never touch the query's own words; inside the query only grammar may go.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from itertools import pairwise
 
 from .terms import BOILERPLATE, FUNCTION_WORDS, is_protected, words
 
 __all__ = ["may_go", "without_courtesy"]
 
 # Words that may go wherever they stand.
-_FILLERS = frozenset("um uh uhm er erm hmm please pls plz thanks thx thankyou kindly".split())
+_FILLERS = frozenset(
+    "um uh uhm er erm hmm please pls plz thanks thx thankyou kindly especially particularly "
+    "specifically mainly etc".split()
+)
 # Request words that ask; one beside the query's own words goes only after another of the
 # request ("can you list"), as it may be the query's ("list comprehension").
 _VERBS = frozenset(
@@ -29,6 +34,31 @@ _VERBS = frozenset(
     "anyone like many much dig u concerning regarding describing discussing google cheers "
     "interested".split()
 )
+# Words of conversation that are part of a request only ahead of the query's first own word:
+# what people do when they ask, where they look, and on whose behalf.
+_FRONT = frozenset(
+    "yeah yes yep hiya pardon alexa computer siri point pointing direct direction directions turn "
+    "turned run running come comes coming came hold chance carry collect gather compile whatever "
+    "whichever available lovely happy glad kind results result hits hit bother bothering catalogue "
+    "catalog database archive library collection index shop store suppose showed shown gave given "
+    "pull together bunch few couple several clue idea ideas trouble stuck lost confused heard hear "
+    "hearing seen saw noticed remember forgot forget remind walk talk talks talking talked tells "
+    "told mentions mentioned keeps kept wrote writing preparing prepare studying study researching "
+    "reading working class homework essay project presentation exam assignment job meeting mother "
+    "mom mum father dad parents son daughter brother sister wife husband partner kids kid children "
+    "friends colleague colleagues coworker manager teacher professor doctor neighbour neighbor "
+    "client customer customers student students uncle aunt roommate girlfriend boyfriend grandma "
+    "grandpa team favour favor request require required requesting seeking enquiring enquire "
+    "inquire inquiring hunt hunting track tracking dig digging catch update inform fill figure "
+    "understand understanding studied dear sir madam librarian folks guys hits advice assist "
+    "assistance fancy prefer rather guide lead take brief gotten obtain acquire".split()
+)
+# The same behind the query, where words that touch it stay: "which makes sense", "in advance".
+_BACK = frozenset(
+    "sense clue advance bunch hurry rush trouble bother favour favor hesitate kind regards bye "
+    "obliged awesome lovely wonderful fantastic brilliant helpful useful forward hearing reply "
+    "ages".split()
+)
 # Words that end a request and may stand beside the query there, if the query is no title.
 _CLOSING = frozenset("today now right somewhere asap anywhere cheers".split())
 # Pronouns and particles that are titles by themselves ("it movie", "the who", "up").
@@ -39,6 +69,8 @@ _LETTERED = frozenset(
     "vitamin hepatitis type grade class influenza plan series level factor group section part war "
     "phase stage model size".split()
 )
+# "e.g." and initials end no sentence.
+_SENTENCE_END = re.compile(r"(?<![.\s]\w)(?<!^\w)[.!?;:]+[)\"'”’]*$")
 _COURTESY = re.compile(
     r"^(?:hi|hello|hey|ok|okay|dear) (?:there|everyone|all|guys|assistant|librarian)\b"
     r"|^(?:hi|hello|hey|ok|okay|so|well|oh|alright|right|now|listen|sorry)(?=\s?[,.!-]+\s)"
@@ -46,7 +78,11 @@ _COURTESY = re.compile(
     r"|thank you(?: (?:so|very) much)?|many thanks|right now|as soon as possible"
     r"|(?:would be|much) (?:appreciated|grateful|great|nice)|is that possible|if possible"
     r"|if you (?:do not|don['’]?t) mind|if you have (?:any|it)|if you can|when you have a moment"
-    r"|(?:any|some) (?:ideas|suggestions|help)|let me know|you know|or something(?: like that)?"
+    r"|(?:i|we) (?:do not|don['’]?t) (?:suppose|know|understand|remember|get it)"
+    r"|(?:i|we) (?:have|['’]ve got) no (?:clue|idea)|no (?:rush|hurry)"
+    r"|you (?:would not|wouldn['’]?t) happen to (?:know|have)"
+    r"|(?:any|some) (?:ideas|suggestions|help|clue|pointers)"
+    r"|let me know|you know|or something(?: like that)?"
     r"|and so on|or so|i (?:guess|think|wonder)|not sure if you can help|my boss asked me"
     r"|i (?:can['’]?t|cannot) find it anywhere|i (?:do not|don['’]?t) know where to start)\b",
     re.IGNORECASE,
@@ -62,20 +98,56 @@ def may_go(text: str) -> list[tuple[str, bool]]:
     """Return the words of a text, case-folded, each with whether a rewrite may leave it out."""
     polite: list[bool] = []
     found: list[str] = []
+    starts: list[bool] = []
     start = 0
+    fresh = True
     for phrase in _COURTESY.finditer(text):
         for piece, is_polite in ((text[start : phrase.start()], False), (phrase.group(), True)):
-            fresh = words(piece)
-            found += fresh
-            polite += [is_polite] * len(fresh)
+            more, begun, fresh = _sentences(piece, fresh)
+            found += more
+            starts += begun
+            polite += [is_polite] * len(more)
         start = phrase.end()
-    rest = words(text[start:])
+    rest, begun, _ = _sentences(text[start:], fresh)
     found += rest
+    starts += begun
     polite += [False] * len(rest)
-    return list(zip(map(str.casefold, found), _judge(found, polite, text.isupper()), strict=True))
+    shouting = text.isupper()
+    bounds = [place for place, begins in enumerate(starts) if begins and place]
+    spans = list(pairwise([0, *bounds, len(found)]))
+    judged = [_judge(found[a:b], polite[a:b], shouting) for a, b in spans]
+    alone = not any(parts.own for parts in judged)
+    result = [may for parts in judged for may in (parts.alone if alone else parts.result)]
+    return list(zip(map(str.casefold, found), result, strict=True))
 
 
-def _judge(found: list[str], polite: list[bool], shouting: bool) -> list[bool]:
+def _sentences(text: str, fresh: bool) -> tuple[list[str], list[bool], bool]:
+    """Return the words of a text, whether each begins a sentence, and whether one would next."""
+    found = words(text)
+    starts = []
+    for piece in filter(_holds_word, text.split()):
+        starts.append(fresh)
+        fresh = bool(_SENTENCE_END.search(piece))
+    return found, starts, fresh
+
+
+def _holds_word(piece: str) -> bool:
+    return any(map(str.isalnum, piece))
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A sentence's words: whether it has any of the query's own, and which may go.
+
+    ``alone`` says so for where no sentence of the text has words of its own.
+    """
+
+    own: bool
+    result: list[bool]
+    alone: list[bool]
+
+
+def _judge(found: list[str], polite: list[bool], shouting: bool) -> _Judged:
     low = [word.casefold() for word in found]
     own: list[bool] = []  # words of the query itself
     for index, word in enumerate(found):
@@ -83,7 +155,7 @@ def _judge(found: list[str], polite: list[bool], shouting: bool) -> list[bool]:
         own.append(
             not polite[index]
             and (
-                (low[index] not in FUNCTION_WORDS and low[index] not in BOILERPLATE)
+                _says_something(low[index], any(own))
                 or is_protected(word)
                 or (len(word) > 1 and word.isupper() and not shouting)  # "US", "IT", "WHO"
                 or (low[index] == "us" and before == "the")
@@ -94,7 +166,8 @@ def _judge(found: list[str], polite: list[bool], shouting: bool) -> list[bool]:
             )
         )
     if not any(own):
-        return [word in _FILLERS or courteous for word, courteous in zip(low, polite, strict=True)]
+        fillers = [word in _FILLERS or is_set for word, is_set in zip(low, polite, strict=True)]
+        return _Judged(False, [True] * len(found), fillers)
     front, back = own.index(True), len(own) - 1 - own[::-1].index(True)
     many = sum(own) > 2
     result = []
@@ -117,7 +190,14 @@ def _judge(found: list[str], polite: list[bool], shouting: bool) -> list[bool]:
             result.append(index - 1 > back or (word in _CLOSING and many))
         else:
             result.append(False)
-    return result
+    return _Judged(True, result, result)
+
+
+def _says_something(word: str, behind: bool) -> bool:
+    """Tell whether a word is no grammar and no request, ``behind`` the query's first or not."""
+    if word in FUNCTION_WORDS or word in BOILERPLATE:
+        return False
+    return word not in (_BACK if behind else _FRONT)
 
 
 def _phrasal(low: list[str]) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection
 from difflib import SequenceMatcher
 
 from .frames import may_go, without_courtesy
+from .quotation import quoted_pieces
 from .terms import has_digit, is_protected, is_unit, protected_terms, words
 
 __all__ = ["merged", "names", "same_words"]
@@ -44,6 +45,7 @@ def merged(
     """
     pieces = text.split()
     places = [place for place, piece in enumerate(pieces) if _holds_word(piece)]
+    quoted = quoted_pieces(text)
     own = words(text)
     judged = may_go(text)
     before = _folded(own)
@@ -57,6 +59,7 @@ def merged(
     def stays(i: int) -> bool:
         return (
             named[i]
+            or quoted[places[i]]
             or before[i] in protected
             or (not judged[i][1] and is_protected(own[i]))  # "if you don't mind" may go
             or (is_unit(own[i]) and i > 0 and has_digit(own[i - 1]))

@@ -16,6 +16,8 @@ from typing import Any
 
 from middleware.errors import ModelError
 
+from .hints import WORDS_FILE
+
 __all__ = ["BUNDLED", "Checkpoint", "bundled_model", "locate"]
 
 BUNDLED = "bundled"
@@ -31,7 +33,7 @@ _WEIGHTS = (
 _TOKENIZERS = ("spiece.model", "tokenizer.json")
 _MODEL_TYPES = ("t5", "mt5")
 _HUB_TIMEOUT = 3.0  # seconds for the hub to say whether it has the model
-_FETCHED = ["*.json", "*.model", "*.safetensors", "pytorch_model*.bin"]
+_FETCHED = ["*.json", "*.model", WORDS_FILE, "*.safetensors", "pytorch_model*.bin"]
 _LFS_POINTER = b"version https://git-lfs"
 _CHUNK = 2**20
 _CHUNKS = 64  # that a fingerprint looks at; a file of fewer is read whole
@@ -176,7 +178,8 @@ def _check_files(folder: Path) -> str:
     weights = _shards(first) if first.suffix == ".json" else [first]
     for path in (*tokenizers, *weights):
         _check_whole(path)
-    return _fingerprint([folder / "config.json", *tokenizers, *weights])
+    words = [path for path in (folder / WORDS_FILE,) if path.is_file()]
+    return _fingerprint([folder / "config.json", *tokenizers, *words, *weights])
 
 
 def _shards(index: Path) -> list[Path]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from middleware.core.outcome import Reason
@@ -14,6 +15,7 @@ from middleware.errors import ConfigurationError, EngineError, ModelError
 
 from .base import Answer, Refusal
 from .checkpoint import locate
+from .hints import Lexicon
 from .threads import default_threads
 
 __all__ = ["TransformersEngine"]
@@ -62,6 +64,7 @@ class TransformersEngine:
         self.revision = f"{self._checkpoint.revision}:{max_input_tokens}:{max_new_tokens}:{prefix}"
         self._model: Any = None
         self._tokenizer: Any = None
+        self._lexicon: Lexicon | None = None
 
     def load(self) -> None:
         """Load the tokenizer and weights and run one text; seconds, on the calling thread."""
@@ -101,6 +104,7 @@ class TransformersEngine:
             max_new_tokens=None, max_length=None, num_beams=1, do_sample=False
         )
         self._tokenizer, self._model = tokenizer, model
+        self._lexicon = Lexicon.of(Path(folder))
         self.generate(["warm up"], lambda index: False)
 
     def generate(self, texts: Sequence[str], cancelled: Callable[[int], bool]) -> Sequence[Answer]:
@@ -111,10 +115,7 @@ class TransformersEngine:
         rows: list[int] = []
         encoded: list[list[int]] = []
         for index, text in enumerate(texts):
-            # One piece more than is taken tells that a text is too long; the rest isn't needed.
-            ids = self._tokenizer(
-                self._prefix + text, truncation=True, max_length=self._max_input + 1
-            )["input_ids"]
+            ids = self._encode(text)
             if self._tokenizer.unk_token_id in ids:
                 answers[index] = Refusal(Reason.UNENCODABLE)
             elif len(ids) > self._max_input:
@@ -126,6 +127,18 @@ class TransformersEngine:
             for index, answer in zip(rows, self._decode(encoded, rows, cancelled), strict=True):
                 answers[index] = answer
         return answers
+
+    def _encode(self, text: str) -> list[int]:
+        hinted = text if self._lexicon is None else self._lexicon.hinted(text)
+        ids = self._pieces(hinted)
+        return ids if hinted == text or len(ids) <= self._max_input else self._pieces(text)
+
+    def _pieces(self, text: str) -> list[int]:
+        # One piece more than is taken tells that a text is too long; the rest isn't needed.
+        encoded = self._tokenizer(
+            self._prefix + text, truncation=True, max_length=self._max_input + 1
+        )
+        return list(encoded["input_ids"])
 
     def _decode(
         self, encoded: list[list[int]], rows: list[int], cancelled: Callable[[int], bool]

@@ -6,8 +6,10 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from middleware.engines.hints import WORDS_FILE
 from middleware.training.data import load
 from middleware.training.export import export_model
+from middleware.training.lexicon import write_words
 from middleware.training.model import Shape
 from middleware.training.pairs import PairSource
 from middleware.training.report import write_report
@@ -67,11 +69,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     pieces = given.out / "spiece.model"
     if not pieces.exists():
         train_tokenizer(source, pieces, vocabulary=shape.vocabulary, seed=settings.seed)
+    words = given.out / WORDS_FILE
+    if corpora.lexicon is not None:
+        write_words(corpora.lexicon, words)
     pairs = held_pairs(held, settings.seed, settings.validate_pairs)
     trainer = Trainer(given.out, shape, settings, source, load_tokenizer(pieces), pairs)
     if not given.export_only:
         _train(trainer)
-    export_model(trainer.model, pieces, given.out / "model")
+    export_model(trainer.model, pieces, words, given.out / "model")
     judged = held_pairs(held, settings.seed + 1, given.report_pairs)
     report = write_report(given.out / "model", judged, given.out / "report.json")
     print("\n".join(f"{kind:14} {score:.3f}" for kind, score in report.items()))

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from middleware.engines.hints import Lexicon
+from middleware.training.lexicon import build_words, count_words
 from middleware.training.protection import core
 from middleware.training.typos import distance
 
@@ -44,7 +46,8 @@ class Corpora:
     """Everything the pair generators draw from; ``held`` mirrors ``pools`` for validation.
 
     Invariants: no text is in both ``pools`` and ``held``; ``known`` holds lower-case plain
-    words that occur at least three times here or are frequent in English.
+    words that occur at least three times here or are frequent in English, and all words of
+    ``lexicon``, from which hints are drawn.
     """
 
     pools: dict[str, list[str]] = field(default_factory=dict)
@@ -56,7 +59,8 @@ class Corpora:
     common: list[str] = field(default_factory=list)
     common_weights: list[float] = field(default_factory=list)
     known: frozenset[str] = frozenset()
-    running_text: list[str] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    lexicon: Lexicon | None = None
 
 
 def _lines(root: Path, name: str) -> Iterator[str]:
@@ -134,13 +138,13 @@ def _load_documents(root: Path, corpora: Corpora) -> None:
         title = tidy(str(row["title"]))
         if _LATIN.fullmatch(title):
             _add(corpora, "products", title)
-        corpora.running_text += _SENTENCE.split(str(row["text"]))[:2]
+        count_words(corpora.counts, f"{title} {row['text']}")
     for row in _rows(root, "collections/scifact/corpus.jsonl"):
         title = tidy(str(row["title"])).rstrip(".")
         if usable(title, 2, 24):
             _add(corpora, "science", title)
         sentences = _SENTENCE.split(tidy(str(row["text"])))
-        corpora.running_text += sentences[:3]
+        count_words(corpora.counts, f"{title} {row['text']}")
         for sentence in sentences[:5]:
             if usable(sentence, 5, 24):
                 _add(corpora, "sentences", sentence.rstrip("."))
@@ -202,7 +206,9 @@ def _load_words(root: Path, corpora: Corpora) -> None:
         for wrong in group
         if zipf_frequency(wrong, "en") + 2 < zipf_frequency(right, "en")
     }
-    corpora.known = frozenset(known - wrongs)
+    words = build_words(corpora.counts, lists)
+    corpora.lexicon = Lexicon(words)
+    corpora.known = frozenset((known - wrongs) | set(words))
     corpora.misspellings = {right: sorted(group) for right, group in sorted(lists.items())}
 
 

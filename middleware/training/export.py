@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from middleware.engines.hints import WORDS_FILE
 from middleware.training.tokenizer import EOS, PAD, UNK, load_tokenizer
 
 _SPECIAL = ("<pad>", "</s>", "<unk>")
@@ -68,8 +69,8 @@ def export_tokenizer(pieces: Path, folder: Path) -> None:
     (folder / "tokenizer_config.json").write_text(text, encoding="utf-8")
 
 
-def export_model(model: Any, pieces: Path, folder: Path) -> None:
-    """Write the model in bfloat16 with its configuration and tokenizer to ``folder``.
+def export_model(model: Any, pieces: Path, words: Path, folder: Path) -> None:
+    """Write the model in bfloat16 with its configuration, tokenizer and words to ``folder``.
 
     bfloat16 keeps float32's range, so that no weight can overflow, and it is what the
     model was trained to bear.
@@ -93,3 +94,4 @@ def export_model(model: Any, pieces: Path, folder: Path) -> None:
     half.save_pretrained(folder)
     (folder / "model.safetensors").chmod(0o644)
     export_tokenizer(pieces, folder)
+    shutil.copyfile(words, folder / WORDS_FILE)

@@ -12,7 +12,7 @@ from middleware.training.identifiers import identifier
 from middleware.training.protection import core
 from middleware.training.reduction import FUNCTION_WORDS, clean, is_question, keywords
 from middleware.training.typos import add_typos, break_spacing
-from middleware.training.wrappers import letter, stumble, wrap, wrap_question
+from middleware.training.wrappers import blur, letter, stumble, wrap, wrap_question
 
 Row = TypeVar("Row")
 
@@ -27,17 +27,18 @@ class Pair:
 
 
 KINDS: dict[str, float] = {
-    "unchanged": 0.26,
-    "typo1": 0.30,
-    "typo2": 0.09,
-    "wrapped": 0.12,
-    "wrapped_typo": 0.07,
-    "question": 0.05,
-    "letter": 0.055,
-    "disfluent": 0.025,
-    "title": 0.01,
+    "unchanged": 0.25,
+    "typo1": 0.20,
+    "typo2": 0.07,
+    "wrapped": 0.17,
+    "wrapped_typo": 0.09,
+    "question": 0.07,
+    "letter": 0.08,
+    "disfluent": 0.03,
+    "title": 0.02,
     "spacing": 0.02,
 }
+_HINTED = 0.93  # share of sources with hints; without, the model must still do its best
 _POOLS = {
     "titles": 0.16,
     "short": 0.03,
@@ -58,7 +59,7 @@ class PairSource:
     """
 
     def __init__(self, corpora: Corpora, *, held: bool = False) -> None:
-        self._corpora = corpora
+        self._corpora, self._held = corpora, held
         texts = corpora.held if held else corpora.pools
         self._texts = {pool: texts.get(pool, []) for pool in ("questions", *_POOLS)}
         self._names = [p for p in _POOLS if p == "soup" or self._texts[p]]
@@ -87,8 +88,10 @@ class PairSource:
     def draw(self, rng: random.Random, kind: str | None = None) -> Pair:
         """Draw one pair, of ``kind`` or of a kind drawn by weight."""
         chosen = kind or rng.choices(list(KINDS), list(KINDS.values()))[0]
-        source, target = self._makers[chosen](rng)
-        return Pair(chosen, " ".join(source.split()), " ".join(target.split()))
+        source, target = (" ".join(text.split()) for text in self._makers[chosen](rng))
+        if self._corpora.lexicon is not None and (self._held or rng.random() < _HINTED):
+            source = self._corpora.lexicon.hinted(source)
+        return Pair(chosen, source, target)
 
     def stream(self, rng: random.Random) -> Iterator[Pair]:
         """Draw pairs without end."""
@@ -160,9 +163,14 @@ class PairSource:
                          forbidden=FUNCTION_WORDS)  # fmt: skip
 
     def _unchanged(self, rng: random.Random) -> tuple[str, str]:
-        coded = rng.random() < 0.06
-        text = identifier(rng, self._words(rng, 4)) if coded else self._query(rng)
-        return text, text
+        if rng.random() < 0.06:
+            text = identifier(rng, self._words(rng, 4))
+            return text, text
+        for _ in range(8):
+            text = self._query(rng)
+            if clean(text) == text:
+                break
+        return text, clean(text)
 
     def _typo(self, rng: random.Random, count: int) -> tuple[str, str]:
         text = self._either(rng, 0.1)
@@ -173,21 +181,22 @@ class PairSource:
 
     def _spacing(self, rng: random.Random) -> tuple[str, str]:
         text = self._query(rng)
-        return break_spacing(text, rng), text
+        return break_spacing(text, rng), clean(text)
 
     def _wrapped(self, rng: random.Random) -> tuple[str, str]:
         if rng.random() < 0.2:
             text = self._asked(rng)
             return wrap_question(text, rng), clean(keywords(text))
         text = self._query(rng)
-        return wrap(text, rng), text
+        return blur(wrap(text, rng), text, rng), clean(text)
 
     def _wrapped_typo(self, rng: random.Random) -> tuple[str, str]:
         if rng.random() < 0.15:
             text = self._asked(rng)
-            return wrap_question(self._misspelled(text, rng, 1), rng), keywords(text)
+            return wrap_question(self._misspelled(text, rng, 1), rng), clean(keywords(text))
         text = self._query(rng)
-        return wrap(self._misspelled(text, rng, 1), rng), text
+        typed = self._misspelled(text, rng, 1)
+        return blur(wrap(typed, rng), typed, rng), clean(text)
 
     def _question(self, rng: random.Random) -> tuple[str, str]:
         text = self._asked(rng)
@@ -208,7 +217,7 @@ class PairSource:
             source, target = rng.choice(self._disfluent)
             return source, keywords(target)
         text = self._query(rng)
-        return stumble(text, rng, self._words(rng, 6)), text
+        return stumble(text, rng, self._words(rng, 6)), clean(text)
 
     def _title(self, rng: random.Random) -> tuple[str, str]:
         return rng.choice(self._titles) if self._titles else self._unchanged(rng)

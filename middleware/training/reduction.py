@@ -61,6 +61,13 @@ def keywords(text: str) -> str:
     return " ".join(kept) if kept else text.strip().rstrip("?").strip()
 
 
+def is_sentence(text: str) -> bool:
+    """Tell whether a text is long and grammatical enough to be read as a sentence."""
+    tokens = text.split()
+    grammar = sum(core(token).lower() in FUNCTION_WORDS for token in tokens)
+    return len(tokens) >= 8 and grammar >= 2
+
+
 def clean(text: str) -> str:
-    """Give a query its clean form: a question becomes keywords, anything else stays as it is."""
-    return keywords(text) if is_question(text) else text
+    """Give a query its clean form: questions and sentences become keywords, the rest stays."""
+    return keywords(text) if is_question(text) or is_sentence(text) else text

@@ -24,14 +24,18 @@ Example = tuple[list[int], list[int]]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a run is made of; rates are per step, ``minutes`` is training time in all."""
+    """What a run is made of; rates are per step, ``minutes`` is training time in all.
+
+    Time is that of the processors, divided by ``threads``: a busy machine, or a process that
+    was stopped for a while, takes longer and trains as much.
+    """
 
     minutes: float = 60.0
     steps: int | None = None
     seed: int = 1
     threads: int = 2
     batch_tokens: int = 4096
-    longest: int = 48
+    longest: int = 64
     muon_rate: float = 0.005
     adam_rate: float = 2e-3
     warmup_steps: int = 40
@@ -130,13 +134,14 @@ class Trainer:
         source: PairSource,
         processor: Any,
         held: Sequence[Pair] = (),
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         import torch
 
         torch.set_num_threads(settings.threads)
         self.settings, self.source, self.processor = settings, source, processor
-        self.shape, self.held, self.clock = shape, held, clock
+        self.shape, self.held = shape, held
+        self.clock = clock or (lambda: time.process_time() / settings.threads)
         self.path = folder / "checkpoint.pt"
         self.log = folder / "log.jsonl"
         self.progress = Progress()

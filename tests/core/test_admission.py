@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from middleware.core.admission import Admission, holds_syntax
@@ -95,6 +95,7 @@ ADMITTED = [
     "tai chi for beginners", "van der waals forces", "le creuset dutch oven", "del taco menu",
     "pour over coffee", "les paul guitar", "oscar de la renta dress", "lake como italy",
     "das boot movie", "phone case without logo", "table top bandsaw for metal",
+    'what do people mean when they say "break a leg" to an actor before a play',
     "error code 0x80070005 in windows update", "I need a table, 4 chairs and a lamp",
 ]  # fmt: skip
 
@@ -123,7 +124,11 @@ def test_never_raises(text: str) -> None:
 
 @given(st.text(max_size=60), st.sampled_from(['"', "*", "{", "}", "\\", " AND ", "title:x "]))
 def test_marked_texts_are_never_admitted(text: str, mark: str) -> None:
-    """Whatever stands around it, an operator keeps a text from being rewritten."""
+    """Whatever stands around it, an operator keeps a text from being rewritten.
+
+    Only quotation marks are read as no operator where a letter quotes in passing.
+    """
+    assume(mark != '"' or len(text.split()) < 7)
     assert ADMISSION.check(normalize(f"find {mark}shoes{mark} {text}")) is not None
 
 

@@ -20,7 +20,9 @@ ADMISSION = Admission()
 
 MENDED = [  # text, rewrite that goes too far, what is sent
     ("so basically what I am after is egg donor a good business if that makes sense",
-     "egg donor business", "egg donor good business makes sense"),
+     "egg donor business", "egg donor good business"),
+    ('could you find me the articles that say "all the world is a stage" on hamlit the prince',
+     'hamlet prince', '"all the world is a stage" hamlet prince'),
     ("could you show me tan srappy heeels for women", "srappy heels women",
      "tan srappy heels women"),
     ("how can I updatte the cluster mater?", "update cluster", "update cluster mater?"),

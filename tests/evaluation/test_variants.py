@@ -14,7 +14,7 @@ from middleware.evaluation import chatter, slips
 from middleware.evaluation.chatter import REQUESTS, chatty
 from middleware.evaluation.slips import misspelled, slip
 from middleware.evaluation.variants import VARIANTS, variant
-from middleware.training import typos, wrappers
+from middleware.training import phrases, typos, wrappers
 
 _QUERY = "wireless headphones without microphone USB-C 20 hours 1.75 iPhone NASA c++ B07NCQWCQS"
 _WORD = st.text("abcdefghijklmnopqrstuvwxyz", min_size=4, max_size=12)
@@ -85,12 +85,12 @@ def test_a_request_keeps_the_text() -> None:
 
 def _parts() -> set[tuple[str, ...]]:
     """Return every phrase from which requests for training are made."""
-    phrases: set[str] = set()
-    for name, value in vars(wrappers).items():
-        if re.fullmatch(r"_[A-Z]+", name) and isinstance(value, tuple):
-            phrases.update(value)
-    assert len(phrases) > 200
-    return {tuple(_words(phrase)) for phrase in phrases if phrase}
+    found: set[str] = set()
+    for name, value in vars(phrases).items():
+        if name.isupper():
+            found.update(value)
+    assert len(found) > 200
+    return {tuple(_words(phrase)) for phrase in found if phrase}
 
 
 def _words(text: str) -> list[str]:
@@ -130,7 +130,7 @@ def test_segmentation_finds_what_training_writes() -> None:
 
 def test_no_list_is_shared_with_training() -> None:
     """No table of errors or requests is the same object or has the same entries."""
-    trained = {repr(value) for module in (typos, wrappers) for value in _tables(module)}
+    trained = {repr(value) for module in (typos, phrases) for value in _tables(module)}
     assert trained
     assert not trained & {repr(value) for module in (slips, chatter) for value in _tables(module)}
     sounds = set(vars(typos)["_SOUNDS"])

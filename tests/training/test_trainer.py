@@ -15,9 +15,11 @@ pytest.importorskip("torch")
 import torch
 from transformers import AutoTokenizer, T5ForConditionalGeneration
 
+from middleware.engines.hints import WORDS_FILE, Lexicon
 from middleware.training import trainer as trainer_module
 from middleware.training.export import export_model
 from middleware.training.growth import grow
+from middleware.training.lexicon import write_words
 from middleware.training.model import Shape, build_model, letter_features
 from middleware.training.muon import orthogonalize
 from middleware.training.pairs import PairSource
@@ -197,11 +199,19 @@ def test_orthogonalize_pushes_singular_values_to_one() -> None:
         assert float(values.max()) < 1.4
 
 
+def words_beside(pieces: Path) -> Path:
+    """A word list as training writes it."""
+    path = pieces.parent / WORDS_FILE
+    write_words(["chair", "table"], path)
+    return path
+
+
 def test_export_loads_and_rewrites_alike(tmp_path: Path, pieces: Path, processor: Any) -> None:
     """The exported folder loads offline and gives the rounded model's greedy output."""
     trainer = make_trainer(tmp_path / "run", processor)
     trainer.run()
-    export_model(trainer.model, pieces, tmp_path / "model")
+    export_model(trainer.model, pieces, words_beside(pieces), tmp_path / "model")
+    assert list(Lexicon.of(tmp_path / "model") or ()) == ["chair", "table"]
     loaded: Any = T5ForConditionalGeneration.from_pretrained(tmp_path / "model")
     assert loaded.dtype == torch.bfloat16
     texts = ["table chair", "please show me yellow garden", "who wrote the book", "engin 12"]
@@ -218,7 +228,7 @@ def test_export_loads_and_rewrites_alike(tmp_path: Path, pieces: Path, processor
 
 def test_report_keeps_what_went_wrong(tmp_path: Path, pieces: Path) -> None:
     """The report has a score for each kind and every pair that was missed."""
-    export_model(build_model(SHAPE, 1), pieces, tmp_path / "model")
+    export_model(build_model(SHAPE, 1), pieces, words_beside(pieces), tmp_path / "model")
     pairs = held_pairs(PairSource(make_corpora(), held=True), 1, 1)
     scores = write_report(tmp_path / "model", pairs, tmp_path / "report.json")
     report = json.loads((tmp_path / "report.json").read_text())

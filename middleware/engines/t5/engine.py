@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from middleware.core.outcome import Reason
 from middleware.engines.base import Answer, Refusal
 from middleware.engines.checkpoint import locate
+from middleware.engines.hints import Lexicon
 from middleware.engines.threads import default_threads
 from middleware.errors import ConfigurationError, EngineError
 
@@ -38,7 +39,8 @@ class T5Engine:
     ``weights`` is ``int8`` (with a check against float32), ``bf16`` or ``fp32``;
     ``drafting`` changes the time and never the answer. With ``beams`` of 2 to 5, beam search
     takes the place of greedy decoding. Large prepared weights are kept in ``cache_dir``,
-    the user's cache folder unless given. ``trace=False`` runs steps uncompiled.
+    the user's cache folder unless given. ``trace=False`` runs steps uncompiled. A model
+    with a word list beside its weights gets spelling hints (:class:`Lexicon`).
 
     Concurrency: owned by one thread, the one that calls :meth:`load`, in the process that
     called it. Errors: :class:`~middleware.errors.ModelError` from the constructor for files
@@ -89,6 +91,7 @@ class T5Engine:
         self._trace = trace
         self._history: Drafts | None = History() if drafting else None
         self._tokenizer: Tokenizer | None = None
+        self._lexicon: Lexicon | None = None
         self._steps: TorchSteps | None = None
         self._process = 0
         self.last_stats: Stats | None = None
@@ -105,6 +108,7 @@ class T5Engine:
         folder = self._checkpoint.fetch()
         torch.set_num_threads(self._threads or self._default_threads())
         tokenizer = open_tokenizer(folder, self._shape)
+        self._lexicon = Lexicon.of(folder)
         with torch.inference_mode():
             steps = self._load_steps(folder, tokenizer)
         _release_memory()
@@ -126,7 +130,7 @@ class T5Engine:
         places: list[int] = []
         inputs: list[list[int]] = []
         for place, text in enumerate(texts):
-            tokens = self._tokenizer.encode(self._prefix + text)
+            tokens = self._encode(text)
             if tokens is None:
                 answers[place] = Refusal(Reason.UNENCODABLE)
             elif len(tokens) > self._max_input:
@@ -140,6 +144,15 @@ class T5Engine:
             for place, output in zip(places, outputs, strict=True):
                 answers[place] = self._answer(output)
         return answers
+
+    def _encode(self, text: str) -> list[int] | None:
+        assert self._tokenizer is not None
+        if self._lexicon is not None:
+            hinted = self._lexicon.hinted(text)
+            tokens = self._tokenizer.encode(self._prefix + hinted)
+            if hinted == text or (tokens is not None and len(tokens) <= self._max_input):
+                return tokens
+        return self._tokenizer.encode(self._prefix + text)
 
     def _decode(
         self, inputs: list[list[int]], cancelled: Callable[[int], bool], stats: Stats

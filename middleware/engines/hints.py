@@ -1,0 +1,135 @@
+"""Spelling hints: beside each word that a model's word list lacks, like words that it has.
+
+"lcd flta creen" goes in as "lcd flta | flat creen | screen": a small model that has seen too
+few words to spell them can still choose among given ones, or leave a name as it is. A model
+that was trained so ships its words beside its weights, in :data:`WORDS_FILE`. The bar between
+words never comes from a request, as admission takes it for syntax.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from middleware.errors import EngineError
+
+__all__ = ["MARK", "WORDS_FILE", "Lexicon"]
+
+WORDS_FILE = "words.txt"
+MARK = "|"
+_PLAIN = re.compile(r"[A-Z]?[a-z]{2,31}")
+_TRIM = "\"'()[],;:!?."
+_DISTANCE = 2
+
+
+class Lexicon:
+    """Words spelled right, by falling frequency, and what a misspelled one may have meant.
+
+    ``most`` bounds the hints for one word, ``words_hinted`` the words of a text that get any.
+    Distances are Damerau-Levenshtein's, restricted (optimal string alignment).
+
+    Concurrency: immutable once constructed; safe to share between threads.
+    """
+
+    def __init__(self, words: Iterable[str], *, most: int = 3, words_hinted: int = 8) -> None:
+        # rapidfuzz answers in a millisecond where pure Python takes a hundred.
+        from rapidfuzz.distance import OSA
+        from rapidfuzz.process import extract
+
+        self.most, self.words_hinted = most, words_hinted
+        self._distance, self._extract = OSA.distance, extract
+        self._rank: dict[str, int] = {}
+        self._by_start: dict[tuple[str, int], list[str]] = defaultdict(list)
+        self._by_length: dict[int, list[str]] = defaultdict(list)
+        for word in words:
+            if word not in self._rank:
+                self._rank[word] = len(self._rank)
+                self._by_start[word[0], len(word)].append(word)
+                self._by_length[len(word)].append(word)
+
+    @classmethod
+    def of(cls, folder: Path) -> Lexicon | None:
+        """Read a model's word list; ``None`` where its folder has none.
+
+        Errors: :class:`EngineError` for a file that is no list of lower-case words.
+        """
+        path = folder / WORDS_FILE
+        if not path.is_file():
+            return None
+        try:
+            words = path.read_text(encoding="ascii").split("\n")
+        except (OSError, ValueError) as error:
+            raise EngineError(f"{path}: not a list of words in ASCII: {error}") from None
+        words = [word for word in words if word]
+        wrong = next((word for word in words if not (word.isalpha() and word.islower())), None)
+        if wrong is not None or not words:
+            raise EngineError(f"{path}: expected a lower-case word a line, found {wrong!r}")
+        return cls(words)
+
+    def __contains__(self, word: str) -> bool:
+        return word in self._rank
+
+    def __len__(self) -> int:
+        return len(self._rank)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rank)
+
+    def hinted(self, text: str) -> str:
+        """Return a text with hints behind the words that are not in the list; 1 ms a word."""
+        pieces = text.split(" ")
+        left = self.words_hinted
+        for place, piece in enumerate(pieces):
+            word = piece.strip(_TRIM)
+            if left and _PLAIN.fullmatch(word) and word.lower() not in self._rank:
+                found = self.like(word.lower())
+                if found:
+                    left -= 1
+                    if word[0].isupper():
+                        found = [each.capitalize() for each in found]
+                    pieces[place] = f" {MARK} ".join([piece, *found])
+        return " ".join(pieces)
+
+    def like(self, word: str) -> list[str]:
+        """Return the words nearest to one that is not in the list, likeliest first.
+
+        One edit goes before two, then the same first letter and a high frequency. Words at
+        distance two are given only where none is at distance one, and for five letters or more.
+        """
+        near = self._within(word, 1)
+        if not near and len(word) >= 5:
+            near = self._within(word, _DISTANCE)
+        return sorted(near, key=lambda other: self._cost(word, other))[: self.most]
+
+    def _within(self, word: str, distance: int) -> list[str]:
+        sizes = range(len(word) - distance, len(word) + distance + 1)
+        # Nearly all have the same first letter, or the first two swapped or one missing.
+        starts = dict.fromkeys(word[:2])
+        found = self._near(
+            word,
+            [o for s in starts for n in sizes for o in self._by_start.get((s, n), ())],
+            distance,
+        )
+        if not found and distance == 1:
+            found = self._near(word, [o for n in sizes for o in self._by_length.get(n, ())], 1)
+        return found
+
+    def _near(self, word: str, among: list[str], distance: int) -> list[str]:
+        hits = self._extract(word, among, scorer=self._distance, score_cutoff=distance, limit=None)
+        return [hit[0] for hit in hits]
+
+    def _cost(self, word: str, other: str) -> float:
+        """Return how unlikely a word is meant: frequency by Zipf's law, and what is unusual."""
+        cost = math.log(self._rank[other] + 10)
+        if word[0] != other[0]:
+            cost += 2.0
+        if sorted(word) == sorted(other) or _undoubled(word) == _undoubled(other):
+            cost -= 1.5  # letters swapped, one doubled or one of two left out
+        return cost
+
+
+def _undoubled(word: str) -> str:
+    return "".join(a for a, b in zip(word, word[1:] + " ", strict=True) if a != b)

@@ -1,0 +1,110 @@
+"""Spelling hints: which words get them, which words they are, and that nothing else changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from middleware.engines.hints import MARK, WORDS_FILE, Lexicon
+from middleware.errors import EngineError
+
+WORDS = (
+    "the water house screen flat wireless headphones after wafer cream shirt weird because "
+    "receive friend scream accommodate"
+).split()
+LEXICON = Lexicon(WORDS)
+
+
+def bare(text: str) -> str:
+    """Take the hints out of a text again."""
+    kept: list[str] = []
+    hint = False
+    for piece in text.split(" "):
+        if piece == MARK:
+            hint = True
+        elif hint:
+            hint = False
+        else:
+            kept.append(piece)
+    return " ".join(kept)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("awter", "after"),  # as near as "water", which has another first letter
+        ("owter", "water"),
+        ("ater", "after"),
+        ("watre", "water"),
+        ("wireles", "wireless"),
+        ("hedphones", "headphones"),
+        ("becuase", "because"),
+        ("qater", "water"),  # another key than the first
+        ("acommodat", "accommodate"),  # two edits
+    ],
+)
+def test_the_word_meant_comes_first(typed: str, meant: str) -> None:
+    """One edit before two, swaps and doubled letters before other edits."""
+    assert LEXICON.like(typed)[0] == meant
+
+
+def test_one_edit_hides_two() -> None:
+    """Words at distance two are given only where none is nearer, and for longer words."""
+    assert LEXICON.like("screm") == ["scream"]
+    assert LEXICON.like("flbb") == []
+    assert LEXICON.like("scrn") == []
+
+
+def test_hints_stand_behind_their_word() -> None:
+    """A hinted text is the text with bars and words, in the case of the word typed."""
+    assert LEXICON.hinted("flat scren") == "flat scren | screen"
+    assert LEXICON.hinted("Scren, flat") == "Scren, | Screen flat"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["flat screen", "SCREN", "scr3n", "iScren", "scren.py", "wa", "http://watr", "", "zzzzzzz"],
+)
+def test_no_hints(text: str) -> None:
+    """Known words, words that look like none, and those without a like get nothing."""
+    assert LEXICON.hinted(text) == text
+
+
+def test_bounds() -> None:
+    """At most so many hints a word and hinted words a text."""
+    lexicon = Lexicon(["wate", "wated", "waten", "water", "wates"], most=2, words_hinted=1)
+    assert lexicon.hinted("watez watez").count(MARK) == 2
+
+
+@given(st.text(alphabet="abcdefghiorst WA'.,-1é", max_size=60))
+def test_hints_can_be_taken_out_again(text: str) -> None:
+    """Nothing of the text is lost or moved, whatever it is."""
+    assert bare(LEXICON.hinted(text)) == text
+
+
+@given(st.text(alphabet="aerstwh", min_size=3, max_size=9))
+def test_like_words_are_near_and_known(word: str) -> None:
+    """Every hint is in the list, and within two edits."""
+    for found in LEXICON.like(word):
+        assert found in LEXICON
+        assert abs(len(found) - len(word)) <= 2
+
+
+def test_read_from_a_model_folder(tmp_path: Path) -> None:
+    """The list is optional; a file that is none is refused, with its place and the fault."""
+    assert Lexicon.of(tmp_path) is None
+    path = tmp_path / WORDS_FILE
+    path.write_text("the\nwater\n")
+    lexicon = Lexicon.of(tmp_path)
+    assert lexicon is not None
+    assert list(lexicon) == ["the", "water"]
+    for wrong in ("Water\n", "two words\n", "", "<html>\n"):
+        path.write_text(wrong)
+        with pytest.raises(EngineError, match=WORDS_FILE):
+            Lexicon.of(tmp_path)
+    path.write_bytes("wäter\n".encode())
+    with pytest.raises(EngineError, match="ASCII"):
+        Lexicon.of(tmp_path)
