@@ -13,6 +13,7 @@ from middleware.training.lexicon import write_words
 from middleware.training.model import Shape
 from middleware.training.pairs import PairSource
 from middleware.training.report import write_report
+from middleware.training.retrieval import Retrieval
 from middleware.training.tokenizer import load_tokenizer, train_tokenizer
 from middleware.training.trainer import Settings, Trainer, held_pairs
 
@@ -73,12 +74,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if corpora.lexicon is not None:
         write_words(corpora.lexicon, words)
     pairs = held_pairs(held, settings.seed, settings.validate_pairs)
-    trainer = Trainer(given.out, shape, settings, source, load_tokenizer(pieces), pairs)
+    retrieval = Retrieval(given.data, held, seed=settings.seed)
+    trainer = Trainer(
+        given.out, shape, settings, source, load_tokenizer(pieces), pairs, retrieval=retrieval
+    )
     if not given.export_only:
         _train(trainer)
     export_model(trainer.model, pieces, words, given.out / "model")
     judged = held_pairs(held, settings.seed + 1, given.report_pairs)
-    report = write_report(given.out / "model", judged, given.out / "report.json")
+    report = write_report(given.out / "model", judged, given.out / "report.json", retrieval)
     print("\n".join(f"{kind:14} {score:.3f}" for kind, score in report.items()))
     return 0
 

@@ -90,8 +90,12 @@ class PairSource:
         chosen = kind or rng.choices(list(KINDS), list(KINDS.values()))[0]
         source, target = (" ".join(text.split()) for text in self._makers[chosen](rng))
         if self._corpora.lexicon is not None and (self._held or rng.random() < _HINTED):
-            source = self._corpora.lexicon.hinted(source)
+            source = self.hinted(source)
         return Pair(chosen, source, target)
+
+    def hinted(self, text: str) -> str:
+        """Return a text with spelling hints, as an engine gives it to the model."""
+        return text if self._corpora.lexicon is None else self._corpora.lexicon.hinted(text)
 
     def stream(self, rng: random.Random) -> Iterator[Pair]:
         """Draw pairs without end."""
@@ -157,7 +161,8 @@ class PairSource:
     def _either(self, rng: random.Random, asked: float) -> str:
         return self._asked(rng) if rng.random() < asked else self._query(rng)
 
-    def _misspelled(self, text: str, rng: random.Random, count: int) -> str:
+    def misspelled(self, text: str, rng: random.Random, count: int) -> str:
+        """Misspell up to ``count`` words of a text that are known and no function words."""
         # Words that the rule drops must stay recognisable: they decide what the text is.
         return add_typos(text, count, rng, self._corpora.misspellings, self._corpora.known,
                          forbidden=FUNCTION_WORDS)  # fmt: skip
@@ -177,7 +182,7 @@ class PairSource:
         if rng.random() < 0.5 and not is_question(text):
             # Short ones teach spelling at a fraction of the cost.
             text = self._span(text, rng, 3)
-        return self._misspelled(text, rng, count), clean(text)
+        return self.misspelled(text, rng, count), clean(text)
 
     def _spacing(self, rng: random.Random) -> tuple[str, str]:
         text = self._query(rng)
@@ -193,9 +198,9 @@ class PairSource:
     def _wrapped_typo(self, rng: random.Random) -> tuple[str, str]:
         if rng.random() < 0.15:
             text = self._asked(rng)
-            return wrap_question(self._misspelled(text, rng, 1), rng), clean(keywords(text))
+            return wrap_question(self.misspelled(text, rng, 1), rng), clean(keywords(text))
         text = self._query(rng)
-        typed = self._misspelled(text, rng, 1)
+        typed = self.misspelled(text, rng, 1)
         return blur(wrap(typed, rng), typed, rng), clean(text)
 
     def _question(self, rng: random.Random) -> tuple[str, str]:

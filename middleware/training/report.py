@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from middleware.training.pairs import KINDS, Pair
+from middleware.training.retrieval import Retrieval
 from middleware.training.tokenizer import EOS, PAD, load_tokenizer
 
 
@@ -62,14 +63,20 @@ def score(pairs: Sequence[Pair], outputs: Sequence[str]) -> dict[str, float]:
     return scores
 
 
-def write_report(folder: Path, pairs: Sequence[Pair], path: Path) -> dict[str, float]:
+def write_report(
+    folder: Path, pairs: Sequence[Pair], path: Path, retrieval: Retrieval | None = None
+) -> dict[str, float]:
     """Load the model in ``folder`` as a user would, rewrite ``pairs`` and write ``path``."""
     from transformers import T5ForConditionalGeneration
 
     model: Any = T5ForConditionalGeneration.from_pretrained(folder)
     model = model.float().eval()
-    outputs = rewrite(model, load_tokenizer(folder / "spiece.model"), [p.source for p in pairs])
+    processor = load_tokenizer(folder / "spiece.model")
+    outputs = rewrite(model, processor, [p.source for p in pairs])
     scores = score(pairs, outputs)
+    if retrieval is not None:
+        found = retrieval.score(lambda texts: rewrite(model, processor, texts))
+        scores |= {f"retrieval_{kind}": value for kind, value in found.items()}
     wrong = [
         {"kind": p.kind, "source": p.source, "target": p.target, "output": output}
         for p, output in zip(pairs, outputs, strict=True)

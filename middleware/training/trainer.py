@@ -16,6 +16,7 @@ from middleware.training.model import Shape, build_model
 from middleware.training.muon import Muon
 from middleware.training.pairs import KINDS, Pair, PairSource
 from middleware.training.report import pad, rewrite, score
+from middleware.training.retrieval import Retrieval
 from middleware.training.tokenizer import EOS, PAD, encode_source
 
 BLOCK = 8192
@@ -135,12 +136,13 @@ class Trainer:
         processor: Any,
         held: Sequence[Pair] = (),
         clock: Callable[[], float] | None = None,
+        retrieval: Retrieval | None = None,
     ) -> None:
         import torch
 
         torch.set_num_threads(settings.threads)
         self.settings, self.source, self.processor = settings, source, processor
-        self.shape, self.held = shape, held
+        self.shape, self.held, self.retrieval = shape, held, retrieval
         self.clock = clock or (lambda: time.process_time() / settings.threads)
         self.path = folder / "checkpoint.pt"
         self.log = folder / "log.jsonl"
@@ -218,6 +220,9 @@ class Trainer:
         """Score the held-out pairs and append a line to the log."""
         outputs = rewrite(self.model, self.processor, [pair.source for pair in self.held])
         scores = score(self.held, outputs)
+        if self.retrieval is not None:
+            found = self.retrieval.score(lambda texts: rewrite(self.model, self.processor, texts))
+            scores |= {f"retrieval_{kind}": value for kind, value in found.items()}
         row = {
             "step": self.progress.step,
             "minutes": round(self.progress.seconds / 60, 1),
