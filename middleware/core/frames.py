@@ -78,7 +78,7 @@ _COURTESY = re.compile(
     r"|thank you(?: (?:so|very) much)?|many thanks|right now|as soon as possible"
     r"|(?:would be|much) (?:appreciated|grateful|great|nice)|is that possible|if possible"
     r"|if you (?:do not|don['’]?t) mind|if you have (?:any|it)|if you can|when you have a moment"
-    r"|(?:i|we) (?:do not|don['’]?t) (?:suppose|know|understand|remember|get it)"
+    r"|(?:i|we) (?:do not|don['’]?t) suppose"
     r"|(?:i|we) (?:have|['’]ve got) no (?:clue|idea)|no (?:rush|hurry)"
     r"|you (?:would not|wouldn['’]?t) happen to (?:know|have)"
     r"|(?:any|some) (?:ideas|suggestions|help|clue|pointers)"
