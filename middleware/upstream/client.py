@@ -27,6 +27,7 @@ import httpx
 from middleware.errors import ConfigurationError
 from middleware.upstream.errors import (
     TimeoutPhase,
+    UpstreamBusyError,
     UpstreamError,
     UpstreamProtocolError,
     UpstreamTimeoutError,
@@ -43,7 +44,6 @@ HeaderLines = Sequence[tuple[bytes, bytes]]
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _PHASES: dict[str, TimeoutPhase] = {
-    "PoolTimeout": "pool",
     "ConnectTimeout": "connect",
     "WriteTimeout": "write",
     "ReadTimeout": "read",
@@ -79,6 +79,8 @@ def translate(error: Exception) -> UpstreamError:
     """
     if isinstance(error, StaleConnectionError):
         return UpstreamUnreachableError("the upstream closed the connection before answering")
+    if isinstance(error, httpcore.PoolTimeout | httpx.PoolTimeout):
+        return UpstreamBusyError()
     for kind in type(error).__mro__:
         if kind.__name__ in _PHASES:
             return UpstreamTimeoutError(_PHASES[kind.__name__])
@@ -129,11 +131,13 @@ class UpstreamResponse:
 class UpstreamClient:
     """Sends requests to one upstream over kept-alive connections.
 
-    Times are seconds; None means no limit. ``connect_timeout`` also bounds the wait for a free
-    connection, ``read_timeout`` and ``write_timeout`` each wait for bytes, ``total_timeout`` is
-    the whole exchange up to the last byte of the body. ``verify`` is True, False, a path to a CA
-    bundle, or an ``ssl.SSLContext``. ``transport`` replaces the connection pool by any httpx
-    transport; such a transport keeps its own limits, and its requests are never retried.
+    Times are seconds; None means no limit. ``read_timeout`` and ``write_timeout`` each wait for
+    bytes, ``total_timeout`` is the whole exchange up to the last byte of the body. At most
+    ``max_connections`` requests are sent at a time; ``max_waiting`` further ones wait for their
+    turn, ``pool_timeout`` at most, and the others are turned away at once. ``verify`` is True,
+    False, a path to a CA bundle, or an ``ssl.SSLContext``. ``transport`` replaces the connection
+    pool by any httpx transport; such a transport keeps its own limits, and its requests are never
+    retried.
 
     Invariants: nothing learned from one response (cookies, credentials) is sent with another
     request; the environment is not read.
@@ -153,6 +157,8 @@ class UpstreamClient:
         write_timeout: float | None = 30.0,
         total_timeout: float | None = None,
         max_connections: int = 100,
+        max_waiting: int = 200,
+        pool_timeout: float | None = 1.0,
         keepalive_expiry: float = 4.0,
         verify: bool | str | Path | ssl.SSLContext = True,
         transport: httpx.AsyncBaseTransport | None = None,
@@ -162,6 +168,7 @@ class UpstreamClient:
             ("read_timeout", read_timeout),
             ("write_timeout", write_timeout),
             ("total_timeout", total_timeout),
+            ("pool_timeout", pool_timeout),
         ):
             if value is not None and not value > 0:
                 raise ConfigurationError(
@@ -171,13 +178,16 @@ class UpstreamClient:
             raise ConfigurationError(
                 f"max_connections is {max_connections!r}; it must be 1 or more"
             )
+        if max_waiting < 0:
+            raise ConfigurationError(f"max_waiting is {max_waiting!r}; it must be 0 or more")
         self.upstream = Upstream.parse(upstream) if isinstance(upstream, str) else upstream
         self._total_timeout = total_timeout
         self._max_connections = max_connections
+        self._max_waiting = max_waiting
         self._keepalive_expiry = keepalive_expiry
         self._extensions = {
             "timeout": {
-                "pool": connect_timeout,
+                "pool": pool_timeout,
                 "connect": connect_timeout,
                 "read": read_timeout,
                 "write": write_timeout,
@@ -197,6 +207,11 @@ class UpstreamClient:
     def active_connections(self) -> int:
         """How many connections of the pool carry a request now (0 with a transport of your own)."""
         return 0 if self._pool is None else self._pool.active
+
+    @property
+    def saturated(self) -> bool:
+        """Whether one more request would be turned away at once."""
+        return self._pool is not None and self._pool.saturated
 
     @contextlib.asynccontextmanager
     async def exchange(
@@ -293,6 +308,7 @@ class UpstreamClient:
                 self.upstream.host,
                 self.upstream.port,
                 max_connections=self._max_connections,
+                max_waiting=self._max_waiting,
                 keepalive_expiry=self._keepalive_expiry,
                 ssl_context=self._ssl_context,
             )

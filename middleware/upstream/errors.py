@@ -6,7 +6,8 @@
     ├── RequestRefusedError            the client's request can't be forwarded safely (4xx, 501)
     └── UpstreamError                  the upstream call failed
         ├── UpstreamUnreachableError   502 upstream_unreachable: refused, unresolved, TLS, cut off
-        ├── UpstreamTimeoutError       504 upstream_timeout: pool, connect, write, read, total
+        ├── UpstreamBusyError          503 upstream_busy: every connection is in use
+        ├── UpstreamTimeoutError       504 upstream_timeout: connect, write, read, total
         └── UpstreamProtocolError      502 upstream_protocol: not HTTP, or broken HTTP
 
 Every message here may be shown to a client: it names the phase that failed, never an address,
@@ -22,16 +23,16 @@ from middleware.errors import QueryliftError
 __all__ = [
     "RequestRefusedError",
     "TimeoutPhase",
+    "UpstreamBusyError",
     "UpstreamError",
     "UpstreamProtocolError",
     "UpstreamTimeoutError",
     "UpstreamUnreachableError",
 ]
 
-TimeoutPhase = Literal["pool", "connect", "write", "read", "total"]
+TimeoutPhase = Literal["connect", "write", "read", "total"]
 
 _TIMEOUT_DETAILS: dict[TimeoutPhase, str] = {
-    "pool": "no upstream connection became free in time",
     "connect": "the upstream did not accept a connection in time",
     "write": "the upstream did not take the request in time",
     "read": "the upstream did not answer in time",
@@ -61,6 +62,20 @@ class UpstreamError(QueryliftError):
 
 class UpstreamUnreachableError(UpstreamError):
     """No connection could be made, or it was cut before a whole answer came."""
+
+
+class UpstreamBusyError(UpstreamError):
+    """Every connection is in use and none became free; ``retry_after`` is in seconds.
+
+    Not a byte of the request was sent, so that it may be sent again whatever its method.
+    """
+
+    kind = "upstream_busy"
+    status = 503
+    retry_after = 1
+
+    def __init__(self) -> None:
+        super().__init__("every connection to the upstream is in use")
 
 
 class UpstreamTimeoutError(UpstreamError):

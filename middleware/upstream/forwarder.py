@@ -16,16 +16,22 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
 from middleware.upstream.client import UpstreamClient, UpstreamResponse
-from middleware.upstream.errors import RequestRefusedError, UpstreamError
+from middleware.upstream.errors import (
+    RequestRefusedError,
+    UpstreamBusyError,
+    UpstreamError,
+    UpstreamTimeoutError,
+)
 from middleware.upstream.headers import (
     HeaderLines,
     RequestHeaders,
     add_framing,
     response_headers,
 )
+from middleware.upstream.sparing import SparingLog
 from middleware.upstream.target import Upstream
 
-__all__ = ["RETRY_SAFE", "Forwarder"]
+__all__ = ["RETRY_SAFE", "Forwarder", "answer"]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -40,7 +46,7 @@ _WRONG_LENGTH = "the body is not as long as Content-Length says"
 # How often a receive that does not wait is asked again whether the client has left.
 _POLL_INTERVAL = 0.05
 
-_log = logging.getLogger("middleware.upstream")
+_log = SparingLog(logging.getLogger("middleware.upstream"))
 
 
 class Forwarder:
@@ -61,8 +67,11 @@ class Forwarder:
     Other scope types: ``websocket`` is refused before it is accepted (the client sees 403),
     ``lifespan`` closes the client at shutdown, and anything else is ignored.
 
-    Errors: an upstream that is down is answered with 502, a slow one with 504, a request that
-    can't be forwarded safely with 400 or 501, each with a short JSON body. Once the response has
+    ``failed`` is told each failure of the upstream: its kind, and the phase of a timeout.
+
+    Errors: an upstream that is down is answered with 502, a slow one with 504, one without a free
+    connection with 503 and Retry-After, a request that can't be forwarded safely with 400 or 501,
+    each with a short JSON body. Once the response has
     started there is no honest answer left, so the error is raised and the server in front cuts
     the connection. (An HTTP/1.0 client that was sent no length can't tell that from the end.)
 
@@ -78,8 +87,10 @@ class Forwarder:
         forwarded: bool = False,
         via: str | None = None,
         server_timing: bool = True,
+        failed: Callable[[str, str], None] | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
+        self._failed = failed
         self.client = client if isinstance(client, UpstreamClient) else UpstreamClient(client)
         self._upstream = self.client.upstream
         self._headers = RequestHeaders(
@@ -130,11 +141,13 @@ class Forwarder:
             elif framing == "length" and not more and len(body) != length:
                 raise RequestRefusedError(_WRONG_LENGTH)
         except RequestRefusedError as refusal:
-            await _answer(send, refusal.status, "request_refused", refusal.detail)
+            await answer(send, refusal.status, "request_refused", refusal.detail)
             return
         add_framing(lines, framing, length)
 
-        exchange = _Exchange(receive, send, self._clock if self._server_timing else None)
+        exchange = _Exchange(
+            receive, send, self._clock if self._server_timing else None, self._failed
+        )
         content: bytes | _Upload = body
         if more:
             content = _Upload(
@@ -164,9 +177,19 @@ class _Exchange:
     The watcher cancels the request's task only between :meth:`watch` and the last message.
     """
 
-    __slots__ = ("_clock", "_closing", "_gone", "_receive", "_send", "_task", "_watcher", "started")
+    __slots__ = (
+        "_clock", "_closing", "_failed", "_gone", "_receive", "_send", "_task", "_watcher",
+        "started",
+    )  # fmt: skip
 
-    def __init__(self, receive: Receive, send: Send, clock: Callable[[], float] | None) -> None:
+    def __init__(
+        self,
+        receive: Receive,
+        send: Send,
+        clock: Callable[[], float] | None,
+        failed: Callable[[str, str], None] | None,
+    ) -> None:
+        self._failed = failed
         self._receive = receive
         self._send = send
         self._clock = clock
@@ -198,16 +221,26 @@ class _Exchange:
         except UpstreamError as error:
             if self._gone:
                 return
+            phase = error.phase if isinstance(error, UpstreamTimeoutError) else ""
+            if self._failed is not None:
+                self._failed(error.kind, phase)
+            cut = ", the answer was cut off" if self.started else ""
+            _log.warning(
+                f"{error.kind} {phase}{cut}",
+                f"{error.kind}: {error.detail}{cut} ({_root_cause(error)})",
+            )
             if self.started:
                 raise
-            _log.warning("%s: %s (%s)", error.kind, error.detail, _root_cause(error))
             self._closing = True
-            await _answer(self._send, error.status, error.kind, error.detail)
+            after = error.retry_after if isinstance(error, UpstreamBusyError) else None
+            await answer(
+                self._send, error.status, error.kind, error.detail, phase=phase, retry_after=after
+            )
         except RequestRefusedError as refusal:
             if self.started:
                 raise
             self._closing = True
-            await _answer(self._send, refusal.status, "request_refused", refusal.detail)
+            await answer(self._send, refusal.status, "request_refused", refusal.detail)
         finally:
             self._closing = True
             if self._watcher is not None:
@@ -291,11 +324,24 @@ def _root_cause(error: BaseException) -> str:
     return repr(error)
 
 
-async def _answer(send: Send, status: int, error: str, detail: str) -> None:
-    body = json.dumps({"error": error, "detail": detail}).encode()
+async def answer(
+    send: Send,
+    status: int,
+    error: str,
+    detail: str,
+    *,
+    phase: str = "",
+    retry_after: int | None = None,
+) -> None:
+    """Send an error of the proxy's own: a word, a sentence, and for a timeout its phase."""
+    body = json.dumps(
+        {"error": error, **({"phase": phase} if phase else {}), "detail": detail}
+    ).encode()
     headers: HeaderLines = [
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),
     ]
+    if retry_after is not None:
+        headers = [*headers, (b"retry-after", b"%d" % retry_after)]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -34,8 +34,9 @@ class StaleConnectionError(Exception):
 class OriginPool:
     """At most ``max_connections`` connections to ``host:port``, reused last in, first out.
 
-    Times are seconds. ``keepalive_expiry`` is how long a connection may be idle and still be used;
-    it should be below the upstream's own limit.
+    ``max_waiting`` requests may wait for one of them. Times are seconds. ``keepalive_expiry`` is
+    how long a connection may be idle and still be used; it should be below the upstream's own
+    limit.
 
     Invariants: every slot of the semaphore that is taken belongs to one request between
     :meth:`handle_async_request` and the end (or close) of its response; idle connections hold no
@@ -52,6 +53,7 @@ class OriginPool:
         port: int,
         *,
         max_connections: int,
+        max_waiting: int,
         keepalive_expiry: float,
         ssl_context: ssl.SSLContext | None,
     ) -> None:
@@ -62,6 +64,8 @@ class OriginPool:
         self._keepalive_expiry = keepalive_expiry
         self._ssl_context = ssl_context
         self._slots = asyncio.Semaphore(max_connections)
+        self._max_waiting = max_waiting
+        self._waiting = 0
         self._idle: deque[_Connection] = deque()
         self._active: set[_Connection] = set()
         self._closed = False
@@ -70,6 +74,11 @@ class OriginPool:
     def active(self) -> int:
         """How many connections carry a request now."""
         return len(self._active)
+
+    @property
+    def saturated(self) -> bool:
+        """Whether no slot is free, and as many wait for one as may."""
+        return self._waiting >= self._max_waiting and self._slots.locked()
 
     @property
     def idle(self) -> int:
@@ -86,11 +95,16 @@ class OriginPool:
         """
         timeouts = request.extensions.get("timeout", {})
         if self._slots.locked():
+            if self._waiting >= self._max_waiting:
+                raise httpcore.PoolTimeout("no free connection")
+            self._waiting += 1
             try:
                 async with asyncio.timeout(timeouts.get("pool")):
                     await self._slots.acquire()
             except TimeoutError:
                 raise httpcore.PoolTimeout("no free connection") from None
+            finally:
+                self._waiting -= 1
         else:
             await self._slots.acquire()
 
