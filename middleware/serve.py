@@ -6,6 +6,7 @@ import logging
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from middleware.clients import Clients, by_connection, by_header
 from middleware.core.breaker import Breaker
@@ -104,7 +105,9 @@ def _recognized(settings: Settings) -> Settings:
 
 
 def _engine(settings: Settings) -> Engine:
-    options = {"threads": settings.threads} if settings.threads else {}
+    options: dict[str, Any] = {"threads": settings.threads} if settings.threads else {}
+    if settings.words:
+        options["words"] = settings.words
     make = partial(load_engine, settings.engine, settings.model, **options)
     try:
         return ProcessEngine(make) if settings.engine_process else make()

@@ -63,6 +63,11 @@ class Settings:
     mode: str = _setting("replace", "`replace`, `expand`, `shadow` or `off`")
     engine: str = _setting("t5", "the engine that runs the model")
     model: str = _setting("bundled", "`bundled`, a folder, or a Hugging Face hub id")
+    words: str = _setting(
+        "",
+        "a text file of words that are spelled right here, such as names of brands, for the "
+        "hints that the bundled model gets",
+    )
     engine_process: bool = _setting(
         True,
         "run the engine in a process of its own, so that it never holds up a request; "

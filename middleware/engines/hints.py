@@ -8,33 +8,65 @@ words never comes from a request, as admission takes it for syntax.
 
 from __future__ import annotations
 
+import hashlib
 import math
+import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from middleware.errors import EngineError
+from middleware.errors import ConfigurationError, EngineError
 
-__all__ = ["MARK", "WORDS_FILE", "Lexicon"]
+__all__ = ["MARK", "WORDS_FILE", "Lexicon", "fingerprint", "own_words"]
 
 WORDS_FILE = "words.txt"
 MARK = "|"
 _PLAIN = re.compile(r"[A-Z]?[a-z]{2,31}")
 _TRIM = "\"'()[],;:!?."
 _DISTANCE = 2
+_OWN = re.compile(r"(?<![^\W_])[A-Za-z]{3,31}(?![^\W_])")
+_OWN_RANK = 5_000
+
+
+def own_words(path: str | os.PathLike[str]) -> list[str]:
+    """Return the different plain words of a text file, lower-cased, as they come.
+
+    Errors: :class:`ConfigurationError` where the file cannot be read or has no such word.
+    """
+    try:
+        text = Path(path).expanduser().read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise ConfigurationError(f"engine: words ({os.fspath(path)!r}): {error}") from None
+    found = list(dict.fromkeys(word.lower() for word in _OWN.findall(text)))
+    if not found:
+        raise ConfigurationError(f"engine: words ({os.fspath(path)!r}) has no word in it")
+    return found
+
+
+def fingerprint(words: Sequence[str]) -> str:
+    """Return a short hash of words, nothing for none: other words may give other answers."""
+    return hashlib.sha256("\n".join(words).encode()).hexdigest()[:12] if words else ""
 
 
 class Lexicon:
     """Words spelled right, by falling frequency, and what a misspelled one may have meant.
 
+    ``own`` are further words, of whoever searches here, that count as rather frequent ones.
     ``most`` bounds the hints for one word, ``words_hinted`` the words of a text that get any.
     Distances are Damerau-Levenshtein's, restricted (optimal string alignment).
 
     Concurrency: immutable once constructed; safe to share between threads.
     """
 
-    def __init__(self, words: Iterable[str], *, most: int = 3, words_hinted: int = 8) -> None:
+    def __init__(
+        self,
+        words: Iterable[str],
+        own: Iterable[str] = (),
+        *,
+        most: int = 3,
+        words_hinted: int = 8,
+    ) -> None:
         # rapidfuzz answers in a millisecond where pure Python takes a hundred.
         from rapidfuzz.distance import OSA
         from rapidfuzz.process import extract
@@ -45,19 +77,24 @@ class Lexicon:
         self._by_start: dict[tuple[str, int], list[str]] = defaultdict(list)
         self._by_length: dict[int, list[str]] = defaultdict(list)
         for word in words:
-            if word not in self._rank:
-                self._rank[word] = len(self._rank)
-                self._by_start[word[0], len(word)].append(word)
-                self._by_length[len(word)].append(word)
+            self._add(word, len(self._rank))
+        for word in own:
+            self._add(word, _OWN_RANK)
 
     @classmethod
-    def of(cls, folder: Path) -> Lexicon | None:
+    def of(cls, folder: Path, own: Sequence[str] = ()) -> Lexicon | None:
         """Read a model's word list; ``None`` where its folder has none.
 
-        Errors: :class:`EngineError` for a file that is no list of lower-case words.
+        Errors: :class:`EngineError` for a file that is no list of lower-case words, and where
+        ``own`` words are given to a model that takes no hints.
         """
         path = folder / WORDS_FILE
         if not path.is_file():
+            if own:
+                raise EngineError(
+                    f"the model in {folder} takes no hints, as it has no {WORDS_FILE}: "
+                    "leave the words of your own out"
+                )
             return None
         try:
             words = path.read_text(encoding="ascii").split("\n")
@@ -67,7 +104,13 @@ class Lexicon:
         wrong = next((word for word in words if not (word.isalpha() and word.islower())), None)
         if wrong is not None or not words:
             raise EngineError(f"{path}: expected a lower-case word a line, found {wrong!r}")
-        return cls(words)
+        return cls(words, own)
+
+    def _add(self, word: str, rank: int) -> None:
+        if word not in self._rank:
+            self._by_start[word[0], len(word)].append(word)
+            self._by_length[len(word)].append(word)
+        self._rank[word] = min(rank, self._rank.get(word, rank))
 
     def __contains__(self, word: str) -> bool:
         return word in self._rank

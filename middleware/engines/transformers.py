@@ -15,7 +15,7 @@ from middleware.errors import ConfigurationError, EngineError, ModelError
 
 from .base import Answer, Refusal
 from .checkpoint import locate
-from .hints import Lexicon
+from .hints import Lexicon, fingerprint, own_words
 from .threads import default_threads
 
 __all__ = ["TransformersEngine"]
@@ -31,7 +31,8 @@ class TransformersEngine:
     ``prefix`` is put before each text, as some checkpoints were trained with one. A text
     of more than ``max_input_tokens`` is refused; ``max_new_tokens`` bounds the answer,
     and one that has no end by then is ``None``. ``threads`` defaults to the CPU quota,
-    and to 1 for small models.
+    and to 1 for small models. ``words`` is a text file of words that are spelled right, for a
+    model that takes hints.
 
     Concurrency: owned by one thread, the one that calls :meth:`load`.
     Errors: :class:`ModelError` from the constructor for files that cannot be a T5, and
@@ -48,6 +49,7 @@ class TransformersEngine:
         max_input_tokens: int = 128,
         max_new_tokens: int = 64,
         threads: int | None = None,
+        words: str | os.PathLike[str] | None = None,
     ) -> None:
         for option, value in (
             ("max_input_tokens", max_input_tokens),
@@ -61,9 +63,13 @@ class TransformersEngine:
         self._max_input = max_input_tokens
         self._max_new = max_new_tokens
         self._threads = threads
-        self.revision = f"{self._checkpoint.revision}:{max_input_tokens}:{max_new_tokens}:{prefix}"
         self._model: Any = None
         self._tokenizer: Any = None
+        self._own = [] if words is None else own_words(words)
+        self.revision = ":".join(
+            map(str, (self._checkpoint.revision, max_input_tokens, max_new_tokens, prefix,
+                      fingerprint(self._own)))
+        )  # fmt: skip
         self._lexicon: Lexicon | None = None
 
     def load(self) -> None:
@@ -104,7 +110,7 @@ class TransformersEngine:
             max_new_tokens=None, max_length=None, num_beams=1, do_sample=False
         )
         self._tokenizer, self._model = tokenizer, model
-        self._lexicon = Lexicon.of(Path(folder))
+        self._lexicon = Lexicon.of(Path(folder), self._own)
         self.generate(["warm up"], lambda index: False)
 
     def generate(self, texts: Sequence[str], cancelled: Callable[[int], bool]) -> Sequence[Answer]:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from middleware.engines.hints import MARK, WORDS_FILE, Lexicon
-from middleware.errors import EngineError
+from middleware.engines.hints import MARK, WORDS_FILE, Lexicon, fingerprint, own_words
+from middleware.errors import ConfigurationError, EngineError
 
 WORDS = (
     "the water house screen flat wireless headphones after wafer cream shirt weird because "
@@ -108,3 +108,27 @@ def test_read_from_a_model_folder(tmp_path: Path) -> None:
     path.write_bytes("wäter\n".encode())
     with pytest.raises(EngineError, match="ASCII"):
         Lexicon.of(tmp_path)
+
+
+def test_words_of_ones_own(tmp_path: Path) -> None:
+    """Every plain word of a text file counts as right, and is hinted at like a frequent word."""
+    path = tmp_path / "brands.txt"
+    path.write_text("Okazaki, Sonos; sonos\nx9000 naïve wate\n")
+    own = own_words(path)
+    assert own == ["okazaki", "sonos", "wate"]
+    lexicon = Lexicon(WORDS, own)
+    assert lexicon.hinted("okazaki lamp") == "okazaki lamp"
+    assert lexicon.like("okazki") == ["okazaki"]
+    assert fingerprint(own) != fingerprint(own[:2])
+    assert fingerprint([]) == ""
+
+
+def test_words_that_are_none_are_told(tmp_path: Path) -> None:
+    """A missing or empty file, and words for a model without hints, are errors at the start."""
+    with pytest.raises(ConfigurationError, match="gone"):
+        own_words(tmp_path / "gone.txt")
+    (tmp_path / "empty.txt").write_text("12 34\n")
+    with pytest.raises(ConfigurationError, match="no word"):
+        own_words(tmp_path / "empty.txt")
+    with pytest.raises(EngineError, match="takes no hints"):
+        Lexicon.of(tmp_path, ["sonos"])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from middleware.core.outcome import Reason
 from middleware.engines.base import Answer, Refusal
 from middleware.engines.checkpoint import locate
-from middleware.engines.hints import Lexicon
+from middleware.engines.hints import Lexicon, fingerprint, own_words
 from middleware.engines.threads import default_threads
 from middleware.errors import ConfigurationError, EngineError
 
@@ -40,7 +40,8 @@ class T5Engine:
     ``drafting`` changes the time and never the answer. With ``beams`` of 2 to 5, beam search
     takes the place of greedy decoding. Large prepared weights are kept in ``cache_dir``,
     the user's cache folder unless given. ``trace=False`` runs steps uncompiled. A model
-    with a word list beside its weights gets spelling hints (:class:`Lexicon`).
+    with a word list beside its weights gets spelling hints (:class:`Lexicon`), and ``words``
+    is a text file of further words that are spelled right, such as names of brands.
 
     Concurrency: owned by one thread, the one that calls :meth:`load`, in the process that
     called it. Errors: :class:`~middleware.errors.ModelError` from the constructor for files
@@ -57,6 +58,7 @@ class T5Engine:
         max_input_tokens: int = 128,
         max_new_tokens: int = 64,
         threads: int | None = None,
+        words: str | os.PathLike[str] | None = None,
         weights: str = "int8",
         drafting: bool = True,
         beams: int = 1,
@@ -91,6 +93,7 @@ class T5Engine:
         self._trace = trace
         self._history: Drafts | None = History() if drafting else None
         self._tokenizer: Tokenizer | None = None
+        self._own = [] if words is None else own_words(words)
         self._lexicon: Lexicon | None = None
         self._steps: TorchSteps | None = None
         self._process = 0
@@ -98,7 +101,7 @@ class T5Engine:
         """What the last :meth:`generate` did."""
         self.revision = ":".join(
             map(str, (self._checkpoint.revision, weights, beams, max_input_tokens, max_new_tokens,
-                      prefix))
+                      prefix, fingerprint(self._own)))
         )  # fmt: skip
 
     def load(self) -> None:
@@ -108,7 +111,7 @@ class T5Engine:
         folder = self._checkpoint.fetch()
         torch.set_num_threads(self._threads or self._default_threads())
         tokenizer = open_tokenizer(folder, self._shape)
-        self._lexicon = Lexicon.of(folder)
+        self._lexicon = Lexicon.of(folder, self._own)
         with torch.inference_mode():
             steps = self._load_steps(folder, tokenizer)
         _release_memory()
