@@ -1,6 +1,7 @@
 """The engines that ``querylift bench engine`` compares, each as its makers recommend it.
 
 All take token ids and give as many as asked for, so that none is timed for its tokenizer.
+What is not plain says so: ``drafting`` is this package's, on another runtime's steps.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from itertools import cycle
 from pathlib import Path
@@ -42,45 +44,55 @@ class Contestant(Protocol):
         ...
 
 
-class _Ours:
-    """The T5 engine; with ``drafting``, real guesses, or those of a ``pattern`` replayed."""
+class _Looped:
+    """The engine's loop on some steps; with ``drafting``, real guesses or a pattern's."""
 
-    def __init__(self, folder: Path, threads: int, pattern: Pattern, *, drafting: bool) -> None:
-        from middleware.engines.t5 import T5Engine
+    _steps: Any
+    _shape: Any
 
-        with TemporaryDirectory(prefix="querylift-bench-") as scratch:
-            self._engine = T5Engine(folder, threads=threads, drafting=drafting, cache_dir=scratch)
-            self._engine.load()
-        self._drafting = drafting
+    def __init__(self, pattern: Pattern, history: Any) -> None:
+        self._history = history
         self._pattern = cycle(pattern) if pattern else None
 
     def lap(self, inputs: list[list[int]], count: int, *, forced: bool) -> Lap:
         """Time one call; see :class:`Contestant`."""
         import torch
 
+        end = -1 if forced else self._shape.end
+        with torch.inference_mode():
+            history = self._history
+            if history is not None and self._pattern is not None:
+                outputs = self._decoded(inputs, count, end, None)[0]
+                known = {tuple(i): o or [] for i, o in zip(inputs, outputs, strict=True)}
+                history = _Replay(known, self._pattern)
+            return self._decoded(inputs, count, end, history)[1]
+
+    def _decoded(
+        self, inputs: list[list[int]], count: int, end: int, history: Any
+    ) -> tuple[list[list[int] | None], Lap]:
         from middleware.engines.t5.decoding import Stats, greedy
 
-        steps, shape = self._engine._steps, self._engine._shape
-        assert steps is not None
-        end = -1 if forced else shape.end
-        limits = [count] * len(inputs)
+        stats = Stats()
+        began = time.perf_counter()
+        outputs = greedy(
+            self._steps, inputs, [count] * len(inputs), lambda row: False,
+            start=self._shape.start, end=end, history=history, stats=stats, keep_unfinished=True,
+        )  # fmt: skip
+        total = time.perf_counter() - began
+        return outputs, Lap(total, stats.encode_s, stats.steps, stats.tokens / max(1, stats.rows))
 
-        def decode(history: Any) -> tuple[list[list[int] | None], Stats, float]:
-            stats = Stats()
-            began = time.perf_counter()
-            outputs = greedy(
-                steps, inputs, limits, lambda row: False, start=shape.start, end=end,
-                history=history, stats=stats, keep_unfinished=True,
-            )  # fmt: skip
-            return outputs, stats, time.perf_counter() - began
 
-        with torch.inference_mode():
-            history: Any = self._engine._history
-            if self._drafting and self._pattern is not None:
-                known = {tuple(i): o or [] for i, o in zip(inputs, decode(None)[0], strict=True)}
-                history = _Replay(known, self._pattern)
-            _, stats, total = decode(history)
-        return Lap(total, stats.encode_s, stats.steps, stats.tokens / max(1, stats.rows))
+class _Ours(_Looped):
+    """The T5 engine."""
+
+    def __init__(self, folder: Path, threads: int, pattern: Pattern, **options: Any) -> None:
+        from middleware.engines.t5 import T5Engine
+
+        with TemporaryDirectory(prefix="querylift-bench-") as scratch:
+            engine = T5Engine(folder, threads=threads, cache_dir=scratch, **options)
+            engine.load()
+        super().__init__(pattern, engine._history)
+        self._steps, self._shape = engine._steps, engine._shape
 
 
 class _Replay:
@@ -161,14 +173,18 @@ class _CTranslate2:
         except ImportError as error:
             raise MissingExtraError("engine ctranslate2", "bench") from error
         # The folder may be the user's own, or this package's: nothing is written into it.
-        self._scratch = TemporaryDirectory(prefix="querylift-bench-")
-        target = Path(self._scratch.name) / "model"
-        convert(str(folder)).convert(str(target), quantization="int8")
-        self._translator = ctranslate2.Translator(
-            str(target), device="cpu", compute_type="int8", inter_threads=1, intra_threads=threads
-        )
-        vocabulary = target / "shared_vocabulary.json"
-        self._pieces: list[str] = json.loads(vocabulary.read_text("utf-8"))
+        with TemporaryDirectory(prefix="querylift-bench-") as scratch:
+            target = Path(scratch, "model")
+            convert(str(folder)).convert(str(target), quantization="int8")
+            self._translator = ctranslate2.Translator(
+                str(target),
+                device="cpu",
+                compute_type="int8",
+                inter_threads=1,
+                intra_threads=threads,
+            )
+            vocabulary = target / "shared_vocabulary.json"
+            self._pieces: list[str] = json.loads(vocabulary.read_text("utf-8"))
 
     def lap(self, inputs: list[list[int]], count: int, *, forced: bool) -> Lap:
         """Time one call; see :class:`Contestant`."""
@@ -186,11 +202,30 @@ class _CTranslate2:
         return Lap(total, 0.0, steps, 1.0)
 
 
+class _Onnx(_Looped):
+    """ONNX Runtime in int8, with a step of its own."""
+
+    def __init__(
+        self, folder: Path, threads: int, pattern: Pattern, *, drafting: bool = False
+    ) -> None:
+        from middleware.engines.t5.architecture import Architecture
+        from middleware.engines.t5.drafting import History
+
+        from .onnx_steps import OnnxSteps
+
+        super().__init__(pattern, History() if drafting else None)
+        self._shape = Architecture.of(json.loads((folder / "config.json").read_text("utf-8")))
+        self._steps = OnnxSteps(folder, self._shape, threads=threads, int8=True)
+
+
 CONTESTANTS: dict[str, Any] = {
-    "t5": lambda *arguments: _Ours(*arguments, drafting=True),
-    "t5-plain": lambda *arguments: _Ours(*arguments, drafting=False),
-    "transformers": lambda *arguments: _Transformers(*arguments, int8=False),
-    "transformers-int8": lambda *arguments: _Transformers(*arguments, int8=True),
+    "t5": partial(_Ours, drafting=True),
+    "t5-plain": partial(_Ours, drafting=False),
+    "t5-untraced": partial(_Ours, drafting=False, trace=False),
+    "transformers": partial(_Transformers, int8=False),
+    "transformers-int8": partial(_Transformers, int8=True),
+    "onnx": _Onnx,
+    "onnx-drafting": partial(_Onnx, drafting=True),
     "ctranslate2": _CTranslate2,
 }
 """Name to a function of a folder, a thread count and a pattern."""

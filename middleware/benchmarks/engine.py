@@ -29,7 +29,7 @@ from .models import RANDOM, checkpoint
 
 __all__ = ["add_arguments", "run"]
 
-_PACKAGES = ("querylift", "torch", "transformers", "ctranslate2")
+_PACKAGES = ("querylift", "torch", "transformers", "onnxruntime", "ctranslate2")
 _DEFAULT = "t5,t5-plain,transformers,transformers-int8"
 
 

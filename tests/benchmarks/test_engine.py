@@ -11,8 +11,9 @@ import pytest
 
 pytest.importorskip("torch")
 
-from middleware.benchmarks import contestants, engine, models, replay
+from middleware.benchmarks import contestants, engine, models, onnx_steps, replay
 from middleware.benchmarks.contestants import CONTESTANTS
+from tests.engines.t5.checkpoints import build
 
 
 def options(*arguments: str) -> argparse.Namespace:
@@ -36,9 +37,14 @@ def test_races_on_random_weights(capsys: pytest.CaptureFixture[str]) -> None:
     assert "times only" in report["note"]
 
 
-@pytest.mark.parametrize("name", ["t5", "t5-plain", "transformers", "transformers-int8"])
+@pytest.mark.parametrize(
+    "name",
+    ["t5", "t5-plain", "t5-untraced", "transformers", "transformers-int8", "ctranslate2"],
+)
 def test_contestants_do_the_work_asked_for(name: str) -> None:
     """Each decodes exactly as many tokens as are forced."""
+    if name == "ctranslate2":
+        pytest.importorskip(name)
     with models.checkpoint("random:t5-tiny") as folder:
         before = sorted(folder.iterdir())
         contestant = CONTESTANTS[name](folder, 1, [(7, 2), (3, 0)])
@@ -97,12 +103,15 @@ class _Pipe:
         self.sent.append(value)
 
 
-def test_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Without CTranslate2 the error says how to get it."""
+@pytest.mark.parametrize(("name", "module"), [("ctranslate2", contestants), ("onnx", onnx_steps)])
+def test_missing_extra_is_named(
+    name: str, module: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Without a peer the error says how to get it."""
 
     def missing(name: str) -> Any:
         raise ImportError(name)
 
-    monkeypatch.setattr(contestants, "import_module", missing)
+    monkeypatch.setattr(module, "import_module", missing)
     with pytest.raises(ImportError, match=r"querylift\[bench\]"):
-        CONTESTANTS["ctranslate2"](tmp_path, 1, ())
+        CONTESTANTS[name](build(tmp_path), 1, ())
