@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ from safetensors.torch import load_file, save_file
 from middleware.core.outcome import Reason
 from middleware.engines.base import Refusal
 from middleware.engines.checkpoint import bundled_model
+from middleware.engines.hints import WORDS_FILE
 from middleware.engines.t5 import T5Engine, engine, golden, prepared
+from middleware.engines.t5.tokenizer import open_tokenizer
+from middleware.engines.transformers import TransformersEngine
 from middleware.errors import ConfigurationError, EngineError, ModelError
 
 from .checkpoints import QUERIES, build, edit_config
@@ -269,3 +273,38 @@ def test_int8_missing_falls_back(
 def test_bundled_folder_is_left_alone(bundled: T5Engine) -> None:
     """Nothing is written into the package."""
     assert not [path for path in bundled_model().iterdir() if path.name.startswith((".", "t5-"))]
+
+
+def test_a_model_with_words_is_given_hints(tmp_path: Path) -> None:
+    """What the model reads is the text with hints, in both engines; other words, other model."""
+    plain, hinted = (shutil.copytree(bundled_model(), tmp_path / name) for name in "ab")
+    (plain / WORDS_FILE).unlink(missing_ok=True)
+    (hinted / WORDS_FILE).write_text("sofa\nleather\nrid\n")
+    for engine_class in (T5Engine, TransformersEngine):
+        bare, made = engine_class(plain), engine_class(hinted)
+        assert bare.revision != made.revision
+        for each in (bare, made):
+            each.load()
+        assert made._encode("red lether sofa") == bare._encode("red | rid lether | leather sofa")
+        assert made.generate(["red lether sofa"], never) == bare.generate(
+            ["red | rid lether | leather sofa"], never
+        )
+
+
+def test_hints_never_make_a_text_too_long(tmp_path: Path) -> None:
+    """A text that is short enough by itself is read without hints where those are too many."""
+    folder = build(tmp_path)
+    (folder / WORDS_FILE).write_text("leather\n")
+    tokens = len(build_tokens(folder, "lether lether"))
+    for engine_class in (T5Engine, TransformersEngine):
+        made = engine_class(folder, max_input_tokens=tokens)
+        made.load()
+        (answer,) = made.generate(["lether lether"], never)
+        assert not isinstance(answer, Refusal)
+
+
+def build_tokens(folder: Path, text: str) -> list[int]:
+    """Return a text's tokens with the end token."""
+    tokens = open_tokenizer(folder, T5Engine(folder)._shape).encode(text)
+    assert tokens is not None
+    return tokens
