@@ -24,6 +24,7 @@ _BENCHMARKS = {
     "overhead": ("middleware.benchmarks.overhead", "what the middleware costs a request"),
     "engine": ("middleware.benchmarks.engine", "engines side by side"),
     "load": ("middleware.benchmarks.load", "the proxy under load that does not wait for it"),
+    "proxy": ("middleware.benchmarks.proxy", "the proxy beside others that only forward"),
 }
 
 

@@ -15,16 +15,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self, cast
 
-import h11
 import httpcore
 import httpx
 
 from middleware.errors import ConfigurationError
+from middleware.upstream.connection import (
+    CUT_OFF,
+    NO_CONNECTION,
+    NOT_HTTP,
+    NOT_TAKEN,
+    HeaderLines,
+    Timeouts,
+)
 from middleware.upstream.errors import (
     TimeoutPhase,
     UpstreamBusyError,
@@ -34,11 +41,10 @@ from middleware.upstream.errors import (
     UpstreamUnreachableError,
 )
 from middleware.upstream.pool import OriginPool, StaleConnectionError
+from middleware.upstream.response import UpstreamResponse
 from middleware.upstream.target import Upstream
 
 __all__ = ["UpstreamClient", "UpstreamResponse", "translate"]
-
-HeaderLines = Sequence[tuple[bytes, bytes]]
 
 # Idempotent and free of side effects (RFC 9110, 9.2.1): may be sent again.
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -49,9 +55,9 @@ _PHASES: dict[str, TimeoutPhase] = {
     "ReadTimeout": "read",
 }
 _UNREACHABLE: dict[str, str] = {
-    "ConnectError": "no connection to the upstream could be made",
-    "ReadError": "the upstream closed the connection before its answer was complete",
-    "WriteError": "the upstream closed the connection while the request was sent",
+    "ConnectError": NO_CONNECTION,
+    "ReadError": CUT_OFF,
+    "WriteError": NOT_TAKEN,
     "CloseError": "the upstream connection could not be closed",
     "NetworkError": "the connection to the upstream failed",
     "ProxyError": "the proxy on the way to the upstream failed",
@@ -67,18 +73,14 @@ _FOREIGN = (
     httpcore.ProxyError,
     httpcore.TimeoutException,
     httpcore.UnsupportedProtocol,
-    h11.ProtocolError,
-    StaleConnectionError,
 )
 
 
 def translate(error: Exception) -> UpstreamError:
-    """The :class:`UpstreamError` for an exception of httpx, httpcore, h11 or the pool.
+    """The :class:`UpstreamError` for an exception of a transport of httpx.
 
     httpx and httpcore use the same names for the same faults, so the names decide.
     """
-    if isinstance(error, StaleConnectionError):
-        return UpstreamUnreachableError("the upstream closed the connection before answering")
     if isinstance(error, httpcore.PoolTimeout | httpx.PoolTimeout):
         return UpstreamBusyError()
     for kind in type(error).__mro__:
@@ -88,44 +90,23 @@ def translate(error: Exception) -> UpstreamError:
             return UpstreamUnreachableError(_UNREACHABLE[kind.__name__])
         if kind.__name__ == "TimeoutException":
             return UpstreamTimeoutError("total")
-    return UpstreamProtocolError("the upstream's answer is not valid HTTP/1.1")
+    return UpstreamProtocolError(NOT_HTTP)
 
 
 class _Transport(Protocol):
     """What sends a request: the pool, or an httpx transport behind :class:`_HttpxTransport`."""
 
-    async def handle_async_request(
-        self, request: httpcore.Request, *, fresh: bool = False
-    ) -> httpcore.Response: ...
+    async def send(
+        self,
+        method: str,
+        target: bytes,
+        headers: HeaderLines,
+        content: bytes | AsyncIterable[bytes],
+        *,
+        fresh: bool = False,
+    ) -> UpstreamResponse: ...
 
     async def aclose(self) -> None: ...
-
-
-class UpstreamResponse:
-    """A response whose head has arrived; iterate it for the body's bytes as they come.
-
-    ``headers`` are the upstream's lines as it sent them. Bodies are never decoded: compressed
-    stays compressed. Iterating raises :class:`UpstreamError` when the body breaks off.
-    """
-
-    __slots__ = ("_response", "headers", "status")
-
-    def __init__(self, response: httpcore.Response) -> None:
-        self.status: int = response.status
-        self.headers: HeaderLines = response.headers
-        self._response = response
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
-            async for chunk in cast("AsyncIterable[bytes]", self._response.stream):
-                yield chunk
-        except _FOREIGN as error:
-            raise translate(error) from error
-
-    async def aclose(self) -> None:
-        """Free the connection; one whose answer was not read to its end is closed."""
-        with contextlib.suppress(*_FOREIGN):
-            await self._response.aclose()
 
 
 class UpstreamClient:
@@ -185,23 +166,18 @@ class UpstreamClient:
         self._max_connections = max_connections
         self._max_waiting = max_waiting
         self._keepalive_expiry = keepalive_expiry
-        self._extensions = {
-            "timeout": {
-                "pool": pool_timeout,
-                "connect": connect_timeout,
-                "read": read_timeout,
-                "write": write_timeout,
-            }
-        }
+        self._timeouts = Timeouts(
+            pool=pool_timeout,
+            connect=connect_timeout,
+            read=read_timeout,
+            write=write_timeout,
+        )
         self._ssl_context = _ssl_context(verify) if self.upstream.scheme == "https" else None
-        self._injected = None if transport is None else _HttpxTransport(transport)
+        self._injected = (
+            None if transport is None else _HttpxTransport(transport, self.upstream, self._timeouts)
+        )
         self._pool: OriginPool | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._url = httpcore.URL(
-            scheme=self.upstream.scheme.encode("ascii"),
-            host=self.upstream.host.encode("ascii"),
-            port=self.upstream.port,
-        )
 
     @property
     def active_connections(self) -> int:
@@ -213,8 +189,7 @@ class UpstreamClient:
         """Whether one more request would be turned away at once."""
         return self._pool is not None and self._pool.saturated
 
-    @contextlib.asynccontextmanager
-    async def exchange(
+    def exchange(
         self,
         method: str,
         target: bytes,
@@ -222,30 +197,21 @@ class UpstreamClient:
         content: bytes | AsyncIterable[bytes] = b"",
         *,
         retry_safe: bool | None = None,
-    ) -> AsyncIterator[UpstreamResponse]:
+    ) -> contextlib.AbstractAsyncContextManager[UpstreamResponse]:
         """Send a request; inside the block the response's head is there and its body is read.
 
         ``target`` and ``headers`` go on the wire as they are; ``headers`` must carry ``Host`` and
         the framing of ``content``. A request on a kept-alive connection that the upstream closed
         before a byte of the answer came is sent once more on a new one, if ``retry_safe`` (by
-        default: GET, HEAD, OPTIONS) and ``content`` is bytes. Raises :class:`UpstreamError`;
-        exceptions of an asynchronous ``content`` pass through.
+        default: GET, HEAD, OPTIONS) and ``content`` is bytes. Raises :class:`UpstreamError`, and
+        :class:`RequestRefusedError` for a head that HTTP forbids; exceptions of an asynchronous
+        ``content`` pass through.
         """
         if retry_safe is None:
             retry_safe = method in _SAFE_METHODS
         repeatable = retry_safe and isinstance(content, bytes)
-        timer = asyncio.timeout(self._total_timeout)
-        try:
-            async with timer:
-                response = await self._send(method, target, headers, content, repeatable)
-                try:
-                    yield response
-                finally:
-                    await response.aclose()
-        except TimeoutError:
-            if timer.expired():
-                raise UpstreamTimeoutError("total") from None
-            raise
+        exchange = _Exchange(self._transport(), method, target, headers, content, repeatable)
+        return exchange if self._total_timeout is None else _bounded(exchange, self._total_timeout)
 
     async def aclose(self) -> None:
         """Close all connections; requests in flight fail with :class:`UpstreamError`."""
@@ -266,37 +232,6 @@ class UpstreamClient:
     ) -> None:
         await self.aclose()
 
-    async def _send(
-        self,
-        method: str,
-        target: bytes,
-        headers: HeaderLines,
-        content: bytes | AsyncIterable[bytes],
-        repeatable: bool,
-    ) -> UpstreamResponse:
-        transport = self._transport()
-        for fresh in (False, True):
-            request = httpcore.Request(
-                method,
-                self._url,
-                headers=headers,
-                content=content,
-                extensions={**self._extensions, "target": target},
-            )
-            try:
-                response = await transport.handle_async_request(request, fresh=fresh)
-            except StaleConnectionError as error:
-                if fresh or not repeatable:
-                    raise translate(error) from error
-                continue
-            except _FOREIGN as error:
-                raise translate(error) from error
-            if 200 <= response.status < 600:
-                return UpstreamResponse(response)
-            await response.aclose()
-            break
-        raise UpstreamProtocolError("the upstream answered with an unusable status")
-
     def _transport(self) -> _Transport:
         if self._injected is not None:
             return self._injected
@@ -304,55 +239,159 @@ class UpstreamClient:
         if self._pool is None or self._loop is not loop:
             self._loop = loop
             self._pool = OriginPool(
-                self.upstream.scheme,
                 self.upstream.host,
                 self.upstream.port,
                 max_connections=self._max_connections,
                 max_waiting=self._max_waiting,
                 keepalive_expiry=self._keepalive_expiry,
+                timeouts=self._timeouts,
                 ssl_context=self._ssl_context,
             )
         return self._pool
 
 
+class _Exchange:
+    """One request from its first byte to the release of its answer."""
+
+    __slots__ = (
+        "_content",
+        "_headers",
+        "_method",
+        "_repeatable",
+        "_response",
+        "_target",
+        "_transport",
+    )
+
+    def __init__(
+        self,
+        transport: _Transport,
+        method: str,
+        target: bytes,
+        headers: HeaderLines,
+        content: bytes | AsyncIterable[bytes],
+        repeatable: bool,
+    ) -> None:
+        self._transport = transport
+        self._method = method
+        self._target = target
+        self._headers = headers
+        self._content = content
+        self._repeatable = repeatable
+        self._response: UpstreamResponse | None = None
+
+    async def __aenter__(self) -> UpstreamResponse:
+        send = self._transport.send
+        try:
+            response = await send(self._method, self._target, self._headers, self._content)
+        except StaleConnectionError:
+            if not self._repeatable:
+                raise
+            response = await send(
+                self._method, self._target, self._headers, self._content, fresh=True
+            )
+        self._response = response
+        return response
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._response is not None:
+            await self._response.release()
+
+
+@contextlib.asynccontextmanager
+async def _bounded(exchange: _Exchange, seconds: float) -> AsyncIterator[UpstreamResponse]:
+    """Let an exchange take so long in all."""
+    timer = asyncio.timeout(seconds)
+    try:
+        async with timer, exchange as response:
+            yield response
+    except TimeoutError:
+        if timer.expired():
+            raise UpstreamTimeoutError("total") from None
+        raise
+
+
 class _HttpxTransport:
     """An httpx transport seen as the pool is: raw bytes in, raw bytes out."""
 
-    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+    def __init__(
+        self, transport: httpx.AsyncBaseTransport, upstream: Upstream, timeouts: Timeouts
+    ) -> None:
         self._transport = transport
+        self._upstream = upstream
+        self._timeouts = {
+            "pool": timeouts.pool,
+            "connect": timeouts.connect,
+            "read": timeouts.read,
+            "write": timeouts.write,
+        }
 
-    async def handle_async_request(
-        self, request: httpcore.Request, *, fresh: bool = False
-    ) -> httpcore.Response:
-        url = request.url
-        host = url.host.decode("ascii")
-        target = url.target.decode("latin-1")
-        path = target if target.startswith("/") else "/"
-        response = await self._transport.handle_async_request(
-            httpx.Request(
-                request.method.decode("ascii"),
-                # Transports without a socket (httpx.MockTransport, ASGITransport) read the URL;
-                # over a socket the extension decides, byte for byte.
-                httpx.URL(
-                    scheme=url.scheme.decode("ascii"),
-                    host=host,
-                    port=url.port,
-                    raw_path=path.encode("latin-1"),
-                ),
-                headers=request.headers,
-                stream=_Stream(cast("AsyncIterable[bytes]", request.stream)),
-                extensions=request.extensions,
+    async def send(
+        self,
+        method: str,
+        target: bytes,
+        headers: HeaderLines,
+        content: bytes | AsyncIterable[bytes],
+        *,
+        fresh: bool = False,
+    ) -> UpstreamResponse:
+        upstream = self._upstream
+        # Transports without a socket (httpx.MockTransport, ASGITransport) read the URL; over a
+        # socket the extension decides, byte for byte.
+        url = httpx.URL(
+            scheme=upstream.scheme,
+            host=upstream.host,
+            port=upstream.port,
+            raw_path=target if target.startswith(b"/") else b"/",
+        )
+        stream: httpx.AsyncByteStream = (
+            httpx.ByteStream(content) if isinstance(content, bytes) else _Stream(content)
+        )
+        try:
+            response = await self._transport.handle_async_request(
+                httpx.Request(
+                    method,
+                    url,
+                    headers=list(headers),
+                    stream=stream,
+                    extensions={"timeout": self._timeouts, "target": target},
+                )
             )
-        )
-        return httpcore.Response(
-            response.status_code,
-            headers=response.headers.raw,
-            content=cast("httpx.AsyncByteStream", response.stream),
-            extensions=response.extensions,
-        )
+        except _FOREIGN as error:
+            raise translate(error) from error
+        if not 200 <= response.status_code < 600:
+            await response.aclose()
+            raise UpstreamProtocolError("the upstream answered with an unusable status")
+        return _HttpxResponse(response)
 
     async def aclose(self) -> None:
         await self._transport.aclose()
+
+
+class _HttpxResponse(UpstreamResponse):
+    __slots__ = ("_chunks", "_stream")
+
+    def __init__(self, response: httpx.Response) -> None:
+        super().__init__(response.status_code, response.headers.raw)
+        self._stream = cast("httpx.AsyncByteStream", response.stream)
+        self._chunks = aiter(self._stream)
+
+    async def read(self) -> bytes:
+        try:
+            while (chunk := await anext(self._chunks, None)) == b"":
+                pass
+        except _FOREIGN as error:
+            raise translate(error) from error
+        return chunk or b""
+
+    async def release(self) -> None:
+        with contextlib.suppress(*_FOREIGN):
+            await self._stream.aclose()
 
 
 class _Stream(httpx.AsyncByteStream):

@@ -256,7 +256,7 @@ class _Exchange:
         self.started = True
         send = self._send
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        async for chunk in response:
+        while chunk := await response.read():
             if self._closing:
                 continue  # nothing follows a complete body; this lets the connection be reused
             if length is not None:

@@ -87,7 +87,8 @@ class RequestHeaders:
                 if join_cookies and name == b"cookie":
                     cookies.append(value)  # HTTP/2 splits cookies (RFC 9113, 8.2.3)
                     continue
-                lines.append((name, value))
+                # Blanks around a value are none of it (RFC 9110, 5.5); not all servers drop them.
+                lines.append((name, value.strip(b" \t")))
             elif name == b"content-length":
                 if length is not None:
                     raise RequestRefusedError("more than one Content-Length")

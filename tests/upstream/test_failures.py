@@ -305,7 +305,10 @@ async def _stale(method: str, *, retry_safe: bool | None = None, content: Any = 
             dropping = False
             writer.close()
             return
-        await reply()(request, reader, writer)
+        body, length = (b"", False) if method == "HEAD" else (b"ok", True)
+        await reply(body, *([] if length else [b"Content-Length: 2"]), length=length)(
+            request, reader, writer
+        )
 
     seen = []
     async with upstream(answer) as raw, UpstreamClient(raw.url) as client:

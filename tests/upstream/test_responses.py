@@ -161,3 +161,14 @@ async def test_a_large_body_is_whole(http: str) -> None:
         for _ in range(2):
             assert split(await exchange(port, get()))[2] == body
     assert raw.connections == 1
+
+
+async def test_blanks_around_a_value_are_none_of_it(http: str) -> None:
+    """Servers in front refuse to send them (RFC 9110, 5.5)."""
+    answer = reply(b"ok", b"X-A: \t padded \t", b"X-B: ")
+    async with upstream(answer) as raw, front(Forwarder(raw.url), http) as port:
+        status, lines, _ = split(await exchange(port, get(b"/", b"X-C: \t padded\t")))
+    assert status == 200
+    assert values(lines, b"x-a") == [b"padded"]
+    assert values(lines, b"x-b") == [b""]
+    assert raw.requests[0].values(b"x-c") == [b"padded"]

@@ -1,0 +1,256 @@
+"""The processes that ``querylift bench proxy`` drives: an upstream, the proxy, and its peers.
+
+The proxy is ``querylift serve`` as a user starts it, with the bundled model. The peers forward
+and do nothing else, and are run as their own documentation says, without access logs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from middleware.errors import ConfigurationError, MissingExtraError
+
+__all__ = [
+    "PEERS",
+    "STREAM_PATH",
+    "STREAM_SIZE",
+    "children",
+    "require_peers",
+    "resident_bytes",
+    "running_peer",
+    "running_querylift",
+    "running_upstream",
+]
+
+STREAM_PATH = "/stream"
+"""Where the upstream answers with :data:`STREAM_SIZE` bytes, the first of them before the rest."""
+STREAM_SIZE = 50 * 1000 * 1000
+_CHUNK = 64 * 1024
+_PAUSE = 0.25  # seconds between the first chunk of a stream and the next one
+_START_LIMIT = 90.0
+
+_HITS = [{"id": n, "title": f"Document {n}", "text": "x" * 63} for n in range(18)]
+_BODY = json.dumps({"hits": _HITS}).encode()
+_ANSWER = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(_BODY)
+) + _BODY
+
+
+class _Upstream(asyncio.Protocol):
+    """Answers each request at once: what is measured is what stands before it."""
+
+    def __init__(self) -> None:
+        self._held = b""
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._task: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport: Any = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    def data_received(self, data: bytes) -> None:
+        self._held += data
+        while b"\r\n\r\n" in self._held:
+            head, _, self._held = self._held.partition(b"\r\n\r\n")
+            if head.startswith(b"GET %b" % STREAM_PATH.encode()):
+                self._task = asyncio.create_task(self._stream())
+            else:
+                self._transport.write(_ANSWER)
+
+    async def _stream(self) -> None:
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n"
+        self._transport.write(head + b"Content-Length: %d\r\n\r\n" % STREAM_SIZE)
+        chunk, left = bytes(_CHUNK), STREAM_SIZE
+        while left:
+            await self._writable.wait()
+            self._transport.write(chunk[:left])
+            if left == STREAM_SIZE:
+                await asyncio.sleep(_PAUSE)
+            left -= min(left, _CHUNK)
+
+
+def _serve_upstream(pipe: Any) -> None:
+    async def serve() -> None:
+        server = await asyncio.get_running_loop().create_server(
+            _Upstream, "127.0.0.1", 0, backlog=1024
+        )
+        pipe.send(server.sockets[0].getsockname()[1])
+        await server.serve_forever()
+
+    with suppress(KeyboardInterrupt):
+        asyncio.run(serve())
+
+
+# --- The peers: each is an ASGI app that forwards everything to the upstream ---
+
+
+def _fastapi_proxy_lib(upstream: str) -> Any:
+    """Return the app that the library's documentation starts with."""
+    from fastapi_proxy_lib.fastapi.app import reverse_http_app
+
+    return reverse_http_app(base_url=f"{upstream}/")
+
+
+def _aiohttp(upstream: str) -> Any:
+    """Return the least that forwards through aiohttp's client: one session, bodies as they come."""
+    import aiohttp
+
+    session: Any = None
+    hops = {b"connection", b"host", b"transfer-encoding", b"keep-alive"}
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal session
+        if scope["type"] != "http":
+            return
+        if session is None:
+            session = aiohttp.ClientSession(auto_decompress=False)
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        query = scope["query_string"].decode("latin-1")
+        target = upstream + scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
+        headers = [
+            (name.decode("latin-1"), value.decode("latin-1"))
+            for name, value in scope["headers"]
+            if name not in hops
+        ]
+        async with session.request(
+            scope["method"], target, headers=headers, data=body or None, allow_redirects=False
+        ) as answer:
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": answer.status,
+                    "headers": [
+                        (name.lower(), value)
+                        for name, value in answer.raw_headers
+                        if name.lower() not in hops
+                    ],
+                }
+            )
+            async for chunk in answer.content.iter_any():
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    return app
+
+
+PEERS: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "fastapi-proxy-lib": ("fastapi_proxy_lib", _fastapi_proxy_lib),
+    "aiohttp": ("aiohttp", _aiohttp),
+}
+"""Name -> module that has to be there, and what makes its app for an upstream's URL."""
+
+
+def require_peers() -> None:
+    """Tell what is missing. Errors: :class:`MissingExtraError`."""
+    for name, (module, _) in PEERS.items():
+        if importlib.util.find_spec(module) is None:
+            raise MissingExtraError(f"the peer {name}", "bench")
+
+
+def _serve_peer(name: str, upstream: str, pipe: Any) -> None:
+    import uvicorn
+
+    from middleware.serving import bound_socket
+
+    app = PEERS[name][1](upstream)
+    listener = bound_socket("127.0.0.1", 0)
+    listener.listen(1024)  # connections wait from now on
+    pipe.send(listener.getsockname()[1])
+    config = uvicorn.Config(app, log_level="error", access_log=False)
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+@contextmanager
+def _process(target: Callable[..., None], *arguments: Any) -> Iterator[int]:
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=target, args=(*arguments, there), daemon=True)
+    process.start()
+    try:
+        if not here.poll(_START_LIMIT):
+            raise ConfigurationError("a server of the benchmark did not start")
+        yield here.recv()
+    finally:
+        process.terminate()
+        process.join(5)
+
+
+@contextmanager
+def running_upstream() -> Iterator[int]:
+    """Run the upstream in a process of its own; gives the port."""
+    with _process(_serve_upstream) as port:
+        yield port
+
+
+@contextmanager
+def running_peer(name: str, upstream: int) -> Iterator[int]:
+    """Run a peer in a process of its own; gives the port."""
+    with _process(_serve_peer, name, f"http://127.0.0.1:{upstream}") as port:
+        yield port
+
+
+@contextmanager
+def running_querylift(upstream: int, *options: str) -> Iterator[tuple[int, int]]:
+    """Run ``querylift serve`` in front of the upstream; gives port and process id.
+
+    Errors: :class:`ConfigurationError` where it does not start, with what it said.
+    """
+    command = [sys.executable, "-m", "middleware.cli", "serve", "--port", "0"]
+    command += ["--upstream", f"http://127.0.0.1:{upstream}", "--path", "/search", *options]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("QUERYLIFT_")}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            if not line:
+                raise ConfigurationError("querylift serve did not start; see above")
+            yield int(line.split(" -> ")[0].rpartition(":")[2]), process.pid
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def children(pid: int) -> list[int]:
+    """Return the ids of a process and of all below it (Linux; elsewhere the process alone)."""
+    found = [pid]
+    for each in found:
+        with suppress(OSError):
+            said = Path(f"/proc/{each}/task/{each}/children").read_text("ascii")
+            found += [int(child) for child in said.split()]
+    return found
+
+
+def resident_bytes(pid: int) -> int:
+    """Return the memory that a process holds, 0 where the system does not tell."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
