@@ -20,6 +20,8 @@ from typing import Any, Protocol
 
 from middleware.errors import MissingExtraError
 
+from .models import shape_of
+
 __all__ = ["CONTESTANTS", "Contestant", "Lap", "Pattern"]
 
 Pattern = Sequence[tuple[int, int]]
@@ -89,7 +91,7 @@ class _Ours(_Looped):
         from middleware.engines.t5 import T5Engine
 
         with TemporaryDirectory(prefix="querylift-bench-") as scratch:
-            engine = T5Engine(folder, threads=threads, cache_dir=scratch, **options)
+            engine = T5Engine(folder, threads=threads, **{"cache_dir": scratch, **options})
             engine.load()
         super().__init__(pattern, engine._history)
         self._steps, self._shape = engine._steps, engine._shape
@@ -208,13 +210,12 @@ class _Onnx(_Looped):
     def __init__(
         self, folder: Path, threads: int, pattern: Pattern, *, drafting: bool = False
     ) -> None:
-        from middleware.engines.t5.architecture import Architecture
         from middleware.engines.t5.drafting import History
 
         from .onnx_steps import OnnxSteps
 
         super().__init__(pattern, History() if drafting else None)
-        self._shape = Architecture.of(json.loads((folder / "config.json").read_text("utf-8")))
+        self._shape = shape_of(folder)
         self._steps = OnnxSteps(folder, self._shape, threads=threads, int8=True)
 
 

@@ -24,12 +24,13 @@ from middleware.engines.threads import default_threads
 from middleware.errors import ConfigurationError, QueryliftError
 
 from .contestants import CONTESTANTS, Lap, Pattern
-from .machine import machine_facts
-from .models import RANDOM, checkpoint
+from .machine import machine_facts, resident_mb
+from .models import RANDOM, checkpoint, shape_of
 
 __all__ = ["add_arguments", "run"]
 
 _PACKAGES = ("querylift", "torch", "transformers", "onnxruntime", "ctranslate2")
+_TOKENS = 16
 _DEFAULT = "t5,t5-plain,transformers,transformers-int8"
 
 
@@ -46,11 +47,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="bundled",
         help=f"a folder, a hub id, bundled, or {', '.join(RANDOM)} (default bundled)",
     )
-    parser.add_argument("--tokens-in", type=int, default=16, help="of random models (16)")
-    parser.add_argument("--tokens-out", type=int, default=16, help="of random models (16)")
+    forced = "random tokens in and forced lengths, for times only; random models always (16)"
+    parser.add_argument("--tokens-in", type=int, metavar="N", help=forced)
+    parser.add_argument("--tokens-out", type=int, metavar="N", help="likewise (16)")
     parser.add_argument("--batch", type=int, default=1, help="texts in a call (1)")
     parser.add_argument("--threads", type=int, default=default_threads(), help="of each engine")
     parser.add_argument("--rounds", type=int, default=20, help="timed calls of each (20)")
+    parser.add_argument(
+        "--memory",
+        type=int,
+        metavar="QUERIES",
+        help="tell the memory that t5 takes from its start to after so many queries, and no times",
+    )
     parser.add_argument("--queries", type=Path, metavar="FILE", help="real queries, one a line")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -64,6 +72,9 @@ def run(options: argparse.Namespace) -> int:
         return 2
     if options.json:
         print(json.dumps(report))
+        return 0
+    if "rows" not in report:
+        Console().print(report)
         return 0
     title = f"{report['model']}, batch {options.batch}, {options.threads} threads"
     rows = report["rows"]
@@ -82,8 +93,9 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
     unknown = [name for name in names if name not in CONTESTANTS]
     if unknown or not names:
         raise ConfigurationError(f"--engines: no {unknown}; known: {', '.join(CONTESTANTS)}")
-    for option in ("tokens_in", "tokens_out", "batch", "threads", "rounds"):
-        if getattr(options, option) < 1:
+    for option in ("tokens_in", "tokens_out", "batch", "threads", "rounds", "memory"):
+        value = getattr(options, option)
+        if value is not None and value < 1:
             raise ConfigurationError(f"--{option.replace('_', '-')} must be at least 1")
     queries = list(QUERIES)
     if options.queries is not None:
@@ -92,7 +104,10 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"--queries: {error}") from error
         queries = [line.strip() for line in lines if line.strip()] or queries
-    forced = options.model.startswith("random:")
+    if options.memory is not None:
+        return _memory(options)
+    lengths = options.tokens_in, options.tokens_out
+    forced = options.model.startswith("random:") or lengths != (None, None)
     pattern = measured_pattern(queries) if forced else ()
     with checkpoint(options.model) as folder:
         calls = _calls(folder, options, queries, forced)
@@ -103,29 +118,38 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
     report = machine_facts(*_PACKAGES)
     report |= {"model": options.model, "threads": options.threads, "rows": rows}
     if forced:
-        report["note"] = "random weights and forced lengths: times only; guesses are replayed"
+        report["note"] = "random tokens and forced lengths: times only; guesses are replayed"
         report["replayed_tokens_per_step"] = 1 + statistics.mean(right for _, right in pattern)
     return report
+
+
+def _memory(options: argparse.Namespace) -> dict[str, Any]:
+    from .engine_memory import measure_memory
+
+    report = machine_facts(*_PACKAGES) | {"model": options.model, "threads": options.threads}
+    with checkpoint(options.model) as folder:
+        return report | measure_memory(
+            folder, threads=options.threads, queries=options.memory, batch=options.batch
+        )
 
 
 def _calls(
     folder: Path, options: argparse.Namespace, queries: list[str], forced: bool
 ) -> list[tuple[list[list[int]], int]]:
     """Return what each call gets: inputs, and the most tokens of an output."""
-    source = random.Random(0)
+    from middleware.engines.t5.tokenizer import open_tokenizer
+
+    shape = shape_of(folder)
     if forced:
-        length, count = options.tokens_in - 1, options.tokens_out
+        source, pieces = random.Random(0), range(3, shape.vocabulary)
+        length, count = (options.tokens_in or _TOKENS) - 1, options.tokens_out or _TOKENS
         return [
             (
-                [[*source.choices(range(3, 32000), k=length), 1] for _ in range(options.batch)],
+                [[*source.choices(pieces, k=length), shape.end] for _ in range(options.batch)],
                 count,
             )
             for _ in range(options.rounds)
         ]
-    from middleware.engines.t5.architecture import Architecture
-    from middleware.engines.t5.tokenizer import open_tokenizer
-
-    shape = Architecture.of(json.loads((folder / "config.json").read_text("utf-8")))
     tokenizer = open_tokenizer(folder, shape)
     inputs = [tokens for query in queries if (tokens := tokenizer.encode(query)) is not None]
     return [
@@ -207,17 +231,7 @@ def _work(pipe: Any, name: str, folder: Path, threads: int, pattern: Pattern) ->
             inputs, count, forced = pipe.recv()
         except EOFError:
             return
-        pipe.send((contestant.lap(inputs, count, forced=forced), _resident_mb()))
-
-
-def _resident_mb() -> float:
-    try:
-        for line in Path("/proc/self/status").read_text("utf-8").splitlines():
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) / 1024
-    except OSError:
-        pass
-    return float("nan")
+        pipe.send((contestant.lap(inputs, count, forced=forced), resident_mb()))
 
 
 def _row(name: str, laps: list[Lap], short: list[Lap], memory: float) -> dict[str, Any]:

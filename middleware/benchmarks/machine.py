@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime
 import importlib.metadata
 import platform
+from pathlib import Path
 from typing import Any
 
 from middleware.engines.threads import available_cpus
 
-__all__ = ["machine_facts"]
+__all__ = ["machine_facts", "resident_mb"]
 
 
 def machine_facts(*distributions: str) -> dict[str, Any]:
@@ -27,6 +28,17 @@ def machine_facts(*distributions: str) -> dict[str, Any]:
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "versions": versions,
     }
+
+
+def resident_mb() -> float:
+    """Return this process's resident memory in megabytes, NaN where the system does not tell."""
+    try:
+        for line in Path("/proc/self/status").read_text("utf-8").splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) / 1024
+    except OSError:
+        pass
+    return float("nan")
 
 
 def _processor() -> str:

@@ -10,9 +10,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from middleware.engines.checkpoint import locate
+from middleware.engines.t5.architecture import Architecture
 from middleware.errors import ConfigurationError
 
-__all__ = ["RANDOM", "checkpoint"]
+__all__ = ["RANDOM", "checkpoint", "shape_of"]
 
 RANDOM: dict[str, dict[str, int]] = {
     "random:t5-tiny": {"d_model": 64, "d_ff": 128, "num_layers": 2, "num_heads": 2},
@@ -35,6 +36,11 @@ def checkpoint(name: str) -> Iterator[Path]:
     with TemporaryDirectory(prefix="querylift-bench-") as folder:
         _write(Path(folder), RANDOM[name])
         yield Path(folder)
+
+
+def shape_of(folder: Path) -> Architecture:
+    """Read the shape of a checkpoint."""
+    return Architecture.of(json.loads((folder / "config.json").read_text("utf-8")))
 
 
 def _write(folder: Path, sizes: dict[str, int]) -> None:

@@ -37,6 +37,31 @@ def test_races_on_random_weights(capsys: pytest.CaptureFixture[str]) -> None:
     assert "times only" in report["note"]
 
 
+def test_lengths_are_forced_on_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With a length given, a real model decodes random tokens, and the report says so."""
+    arguments = ("--engines", "t5-plain", "--model", str(build(tmp_path)), "--rounds", "2")
+    assert engine.run(options(*arguments, "--threads", "1", "--tokens-out", "7", "--json")) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["rows"][0]["steps"] == 7
+    assert "forced" in report["note"]
+    calls = engine._calls(tmp_path, options("--tokens-in", "9", "--batch", "3"), [], True)
+    assert {(len(tokens), len(row), limit) for tokens, limit in calls for row in tokens} == {
+        (3, 9, 16)
+    }
+
+
+def test_memory_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """Memory is told of a first start and of one from the kept weights, and stays flat."""
+    arguments = ("--model", "random:t5-tiny", "--threads", "1", "--memory", "60", "--json")
+    assert engine.run(options(*arguments)) == 0
+    report = json.loads(capsys.readouterr().out)
+    figures = {
+        name: report[f"{name}_mb"] for name in ("first_start", "start", "after_6", "after_60")
+    }
+    assert all(value > 50 for value in figures.values())
+    assert figures["after_60"] - figures["after_6"] < 20
+
+
 @pytest.mark.parametrize(
     "name",
     ["t5", "t5-plain", "t5-untraced", "transformers", "transformers-int8", "ctranslate2"],
@@ -78,6 +103,8 @@ def test_pattern_is_measured() -> None:
         ("--model", "random:t6"),
         ("--model", "/nowhere/at/all"),
         ("--rounds", "0"),
+        ("--tokens-in", "0"),
+        ("--memory", "0"),
         ("--queries", "/nowhere/at/all"),
     ],
 )

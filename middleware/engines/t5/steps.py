@@ -90,8 +90,7 @@ class TorchSteps:
         encoder, decoder = Encoder(shape, *self._parts), Decoder(shape, *self._parts)
         examples = [self._encoder_example(*sizes) for sizes in ((1, 5), (1, 9), (2, 7))]
         self._encode = compiled(encoder, examples, trace=trace)
-        self._examples = [self._example(*sizes) for sizes in ((1, 3), (1, 1), (1, 8), (2, 3))]
-        self._best = compiled(decoder, self._examples, trace=trace)
+        self._best = compiled(decoder, self._examples(), trace=trace)
         self._logits: Any = None
 
     def begin(self, inputs: Sequence[Sequence[int]]) -> TorchSession:
@@ -146,13 +145,17 @@ class TorchSteps:
         """Run a step for all logits; made when first asked for."""
         if self._logits is None:
             decoder = Decoder(self.shape, *self._parts, logits=True)
-            self._logits = compiled(decoder, self._examples, trace=self._trace_logits)
+            self._logits = compiled(decoder, self._examples(), trace=self._trace_logits)
         found: tuple[Tensor, Tensor] = self._logits(*arguments)
         return found
 
     def _encoder_example(self, batch: int, length: int) -> tuple[Tensor, Tensor]:
         bias = torch.zeros(batch * self.shape.heads, length, length)
         return torch.full((batch, length), self.shape.end), bias
+
+    def _examples(self) -> list[tuple[Tensor, ...]]:
+        """Arguments of a step; each set has a cache, and they are not kept for its size."""
+        return [self._example(*sizes) for sizes in ((1, 3), (1, 1), (1, 8), (2, 3))]
 
     def _example(self, batch: int, count: int) -> tuple[Tensor, ...]:
         shape, heads = self.shape, batch * self.shape.heads
