@@ -16,6 +16,7 @@ a path or an exception of a library.
 
 from __future__ import annotations
 
+import json
 from typing import ClassVar, Literal
 
 from middleware.errors import QueryliftError
@@ -28,6 +29,7 @@ __all__ = [
     "UpstreamProtocolError",
     "UpstreamTimeoutError",
     "UpstreamUnreachableError",
+    "error_body",
 ]
 
 TimeoutPhase = Literal["connect", "write", "read", "total"]
@@ -93,3 +95,18 @@ class UpstreamProtocolError(UpstreamError):
     """The upstream answered with something that is not well-formed HTTP/1.1."""
 
     kind = "upstream_protocol"
+
+
+def error_body(status: int, kind: str, detail: str, *, phase: str = "") -> bytes:
+    """Return the JSON that an error is answered with, in a shape that every API's clients read.
+
+    Elasticsearch's and OpenSearch's look for ``error.type``, ``error.reason`` and
+    ``error.root_cause``, Solr's for ``error.msg``, Meilisearch's for ``message`` and ``code``,
+    Typesense's and Algolia's for ``message``. ``phase`` says in which a timeout ran out.
+    """
+    cause = {"type": kind, "reason": detail}
+    error = {**cause, "msg": detail, "code": status, "root_cause": [cause]}
+    if phase:
+        error["phase"] = phase
+    body = {"error": error, "status": status, "code": kind, "message": detail}
+    return json.dumps(body).encode("ascii")

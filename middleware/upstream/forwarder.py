@@ -8,7 +8,6 @@ whatever wraps it may have changed the scope's query string, headers and body be
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
@@ -21,6 +20,7 @@ from middleware.upstream.errors import (
     UpstreamBusyError,
     UpstreamError,
     UpstreamTimeoutError,
+    error_body,
 )
 from middleware.upstream.headers import (
     HeaderLines,
@@ -334,9 +334,7 @@ async def answer(
     retry_after: int | None = None,
 ) -> None:
     """Send an error of the proxy's own: a word, a sentence, and for a timeout its phase."""
-    body = json.dumps(
-        {"error": error, **({"phase": phase} if phase else {}), "detail": detail}
-    ).encode()
+    body = error_body(status, error, detail, phase=phase)
     headers: HeaderLines = [
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),

@@ -42,7 +42,7 @@ def closed_port() -> int:
         return int(listener.getsockname()[1])
 
 
-async def failure(client: UpstreamClient, http: str = "h11") -> tuple[int, dict[str, str]]:
+async def failure(client: UpstreamClient, http: str = "h11") -> tuple[int, dict[str, Any]]:
     """What a client of the proxy sees."""
     async with front(Forwarder(client), http) as port:
         status, lines, body = split(await exchange(port, get()))
@@ -60,9 +60,13 @@ async def test_down(http: str, own: bool) -> None:
         UpstreamClient(f"http://127.0.0.1:{port}", transport=transport), http
     )
     assert status == 502
+    detail = "no connection to the upstream could be made"
+    cause = {"type": "upstream_unreachable", "reason": detail}
     assert body == {
-        "error": "upstream_unreachable",
-        "detail": "no connection to the upstream could be made",
+        "error": {**cause, "msg": detail, "code": 502, "root_cause": [cause]},
+        "status": 502,
+        "code": "upstream_unreachable",
+        "message": detail,
     }
 
 
@@ -105,7 +109,7 @@ async def test_an_answer_before_the_upload_is_read() -> None:
 async def test_unresolvable() -> None:
     """A host that doesn't exist is unreachable."""
     status, body = await failure(UpstreamClient("http://nobody.invalid"))
-    assert (status, body["error"]) == (502, "upstream_unreachable")
+    assert (status, body["code"]) == (502, "upstream_unreachable")
 
 
 async def test_not_tls() -> None:
@@ -118,7 +122,7 @@ async def test_not_tls() -> None:
     async with await asyncio.start_server(plain, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         status, body = await failure(UpstreamClient(f"https://127.0.0.1:{port}"))
-    assert (status, body["error"]) == (502, "upstream_unreachable")
+    assert (status, body["code"]) == (502, "upstream_unreachable")
 
 
 @pytest.mark.parametrize(
@@ -130,12 +134,12 @@ async def test_slow(limits: dict[str, Any], phase: str) -> None:
     async with upstream(hang) as raw:
         client = UpstreamClient(raw.url, **limits)
         status, body = await failure(client)
-        assert (status, body["error"], body["phase"]) == (504, "upstream_timeout", phase)
+        assert (status, body["code"], body["error"]["phase"]) == (504, "upstream_timeout", phase)
         with pytest.raises(UpstreamTimeoutError) as caught:
             async with client.exchange("GET", b"/", HOST):
                 pass
         assert caught.value.phase == phase
-        assert body["detail"] == caught.value.detail
+        assert body["message"] == caught.value.detail
         assert client.active_connections == 0
         await client.aclose()
 
@@ -210,7 +214,7 @@ async def test_broken_answers(junk: bytes) -> None:
     async with upstream(answer) as raw:
         client = UpstreamClient(raw.url)
         status, body = await failure(client)
-    assert (status, body["error"]) == (502, "upstream_protocol")
+    assert (status, body["code"]) == (502, "upstream_protocol")
     assert client.active_connections == 0
 
 
@@ -222,8 +226,8 @@ async def test_closed_before_answering() -> None:
 
     async with upstream(answer) as raw:
         status, body = await failure(UpstreamClient(raw.url))
-    assert (status, body["error"]) == (502, "upstream_unreachable")
-    assert "before its answer was complete" in body["detail"]
+    assert (status, body["code"]) == (502, "upstream_unreachable")
+    assert "before its answer was complete" in body["message"]
     assert len(raw.requests) == 1
 
 

@@ -428,7 +428,7 @@ async def test_an_upstream_that_is_down(reformulator: Reformulator) -> None:
     status, lines, body = split(response)
     assert status == 502
     assert (b"content-type", b"application/json") in lines
-    assert json.loads(body)["error"] == "upstream_unreachable"
+    assert json.loads(body)["code"] == "upstream_unreachable"
     assert outcome(response) == "rewritten;src=engine"
 
 
@@ -447,7 +447,7 @@ async def test_an_upstream_that_is_slow(
             response = await exchange(port, get(b"/search?q=red+lamp"))
         assert client.active_connections == 0
     assert split(response)[0] == 504
-    assert json.loads(split(response)[2])["error"] == "upstream_timeout"
+    assert json.loads(split(response)[2])["code"] == "upstream_timeout"
     assert outcome(response) == "rewritten;src=engine"
 
 
