@@ -185,6 +185,7 @@ class ReformulationMiddleware:
 
         There is no second where none changed, or where what the user supplied raised.
         """
+        results: list[Reformulation] | None = None
         try:
             slots = rule.dialect.slots(request)
             tenant = self._scope_of(scope) if self._scope_of is not None and slots else ""
@@ -200,7 +201,10 @@ class ReformulationMiddleware:
             return results, edited
         except Exception:
             _log.exception("the texts of a request could not be rewritten")
-            return [Reformulation.untouched("", Reason.ENGINE_ERROR)], None
+            failed = Reformulation.untouched("", Reason.ENGINE_ERROR)
+            if results is None:  # else each text is counted already
+                self.reformulator.record(failed, control.mode or self.reformulator.mode)
+            return [failed], None
 
     async def _read(self, receive: Receive) -> tuple[list[Message], bytes | None]:
         """Read messages until the body is whole, too large, or the client has left.
@@ -240,13 +244,13 @@ class ReformulationMiddleware:
     def _settled(
         self, slot: Slot, control: Control, scope: Scope, tenant: str, path: str
     ) -> Reformulation:
-        """Return what becomes of a text that no engine is asked about."""
-        if slot.skip is None:
-            return Reformulation.untouched(slot.text, Reason.TYPING)
+        """Return what becomes of a text that no engine is asked about, and let it be counted."""
         mode = control.mode or self.reformulator.mode
         if slot.skip is Reason.PAGED and mode not in (Mode.OFF, Mode.SHADOW):
-            return self._clients.later_page(slot, scope, tenant, path)
-        return Reformulation.untouched(slot.text, slot.skip)
+            result = self._clients.later_page(slot, scope, tenant, path)
+        else:
+            result = Reformulation.untouched(slot.text, slot.skip or Reason.TYPING)
+        return self.reformulator.record(result, mode)
 
     def _one(self, slot: Slot, control: Control, tenant: str) -> Awaitable[Reformulation]:
         mode = control.mode or self.reformulator.mode

@@ -277,7 +277,7 @@ class Reformulator:
         chosen = self.mode if mode is None else mode if type(mode) is Mode else Mode.parse(mode)
         try:
             if chosen is Mode.OFF:
-                return self._tell(Reformulation.untouched(text, Reason.DISABLED), chosen)
+                return self.record(Reformulation.untouched(text, Reason.DISABLED), chosen)
             # What is known of a text in shadow mode is what replace mode would do with it.
             keyed = Mode.REPLACE if chosen is Mode.SHADOW else chosen
             key = MemoKey(normalize(text), self._engine_key, self._policy, keyed, scope)
@@ -286,7 +286,7 @@ class Reformulator:
             verdict = recall(self.memo, key, started) if cached else None
             if verdict is not None and chosen is not Mode.SHADOW:
                 timings = Timings(self._clock.now() - started)
-                return self._tell(conclude(text, verdict, chosen, Source.MEMO, timings), chosen)
+                return self.record(conclude(text, verdict, chosen, Source.MEMO, timings), chosen)
             seconds = self.budget if budget is None else budget
             deadline = Deadline.after(started, seconds)
             ask = Ask(text, key, chosen, started, deadline, cached, stored)
@@ -301,7 +301,7 @@ class Reformulator:
             reason = Reason.ENGINE_ERROR
         if reason is not None:
             timings = Timings(self._clock.now() - started)
-            return self._tell(Reformulation.untouched(text, reason, timings=timings), chosen)
+            return self.record(Reformulation.untouched(text, reason, timings=timings), chosen)
         return ask
 
     def _enter(self, ask: Ask, wake: Wake) -> tuple[Flight, Source] | Reformulation:
@@ -359,9 +359,9 @@ class Reformulator:
         """Put the total time on a decision and tell it."""
         reformulation = ask.timed(reformulation, self._clock.now())
         if ask.mode is not Mode.SHADOW:
-            return self._tell(reformulation, ask.mode)
+            return self.record(reformulation, ask.mode)
         if reformulation.reason is not Reason.SHADOW:  # else told when the engine has answered
-            self._tell(reformulation, ask.mode)
+            self.record(reformulation, ask.mode)
         timings = reformulation.timings
         return Reformulation.untouched(ask.original, Reason.SHADOW, timings=timings)
 
@@ -371,7 +371,8 @@ class Reformulator:
             landing = Landing(reason=Reason.OVERLOADED)
         self._done(ask, ask.landed(landing, Source.ENGINE))
 
-    def _tell(self, reformulation: Reformulation, mode: Mode) -> Reformulation:
+    def record(self, reformulation: Reformulation, mode: Mode) -> Reformulation:
+        """Tell the observers a decision; also one that was made before this was asked."""
         if self._observers:
             tell(self._observers, Record(reformulation, mode, self.engine.name))
         return reformulation
