@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from middleware.clients import Clients
-from middleware.control import DEFAULT_CONTROL, Control, parse_control
+from middleware.control import DEFAULT_CONTROL, Control, Trust, parse_control
 from middleware.core.outcome import Mode, Reason
 from middleware.core.reformulation import Reformulation
 from middleware.dialects.base import SearchRequest, Slot, apply_edits
@@ -22,6 +22,7 @@ from middleware.instrumentation.headers import (
     summary,
 )
 from middleware.instrumentation.metrics import Metrics
+from middleware.readiness import readiness
 from middleware.rules import SearchRule, canonical_path, first_match
 from middleware.runtime.reformulator import Reformulator
 
@@ -53,11 +54,11 @@ _log = logging.getLogger("middleware.asgi")
 class ReformulationMiddleware:
     """Rewrites the texts of requests that ``rules`` say are searches, and adds headers that tell.
 
-    ``trust_control`` obeys the request header ``Query-Reformulation-Control``, which is
-    never passed on either way; ``expose_query`` adds the effective query to the response
-    header; ``server_timing`` appends ``Server-Timing``. Bodies of more than ``max_body``
-    bytes stream through unread. ``prefix`` is where ``/readyz`` answers (``None``: nowhere),
-    and ``/metrics`` where ``metrics`` are given;
+    ``trust_control`` obeys the request header ``Query-Reformulation-Control``, of all clients or
+    of those that a function of the scope trusts; it is never passed on either way.
+    ``expose_query`` adds the effective query to the response header; ``server_timing`` appends
+    ``Server-Timing``. Bodies of more than ``max_body`` bytes stream through unread. ``prefix``
+    is where ``/readyz`` answers (``None``: nowhere), and ``/metrics`` where ``metrics`` are given;
     ``scope_of`` names who may share a rewrite of a request (a tenant, an index), from its scope.
     ``clients`` remembers which query a search's first page was sent with. ``degraded`` lets
     ``/readyz`` answer 200 where the model cannot be loaded, as requests pass all the same.
@@ -77,7 +78,7 @@ class ReformulationMiddleware:
         reformulator: Reformulator,
         *,
         rules: Iterable[SearchRule] | None = None,
-        trust_control: bool = False,
+        trust_control: bool | Trust = False,
         expose_query: bool = False,
         server_timing: bool = True,
         max_body: int = MAX_BODY,
@@ -94,7 +95,9 @@ class ReformulationMiddleware:
             raise ConfigurationError(f"prefix {prefix!r} must start with '/' and not end with one")
         if max_body < 0:
             raise ConfigurationError(f"max_body ({max_body}) is in bytes and cannot be negative")
-        self._trust_control = trust_control
+        self._trusts: Trust = (
+            trust_control if callable(trust_control) else lambda scope: bool(trust_control)
+        )
         self._expose_query = expose_query
         self._server_timing = server_timing
         self._max_body = max_body
@@ -117,7 +120,7 @@ class ReformulationMiddleware:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         method, path = scope["method"], canonical_path(scope)
         if path == self._ready_path and method in ("GET", "HEAD"):
-            status, body = self._readiness()
+            status, body = readiness(self.reformulator, degraded=self._degraded)
             content = json.dumps(body).encode()
             await _answer(send, status, "application/json", content, head=method == "HEAD")
             return
@@ -140,7 +143,7 @@ class ReformulationMiddleware:
             await self.app(scope, receive, send)
             return
         control = DEFAULT_CONTROL
-        if steering and self._trust_control:
+        if steering and self._obeys(scope):
             control = parse_control(steering.decode("latin-1"), max_budget=MAX_BUDGET)
         await self._search(rule, control, path, framed, scope, receive, send)
 
@@ -278,22 +281,12 @@ class ReformulationMiddleware:
 
         return tell
 
-    def _readiness(self) -> tuple[int, dict[str, Any]]:
-        # Who waits for this before sending requests would otherwise wait for ever.
-        self.reformulator.start()
-        stats = self.reformulator.stats()
-        engine = self.reformulator.engine
-        failed = "degraded" if self._degraded else "failed"
-        body = {
-            "status": "ready" if stats.ready else failed if stats.failure else "loading",
-            "engine": engine.name,
-            "revision": engine.revision,
-            "breaker": stats.breaker.value,
-        }
-        if stats.failure:
-            body["failure"] = stats.failure
-        serves = stats.ready or (self._degraded and stats.failure is not None)
-        return (200 if serves else 503), body
+    def _obeys(self, scope: Scope) -> bool:
+        try:
+            return self._trusts(scope)
+        except Exception:
+            _log.exception("what tells trusted callers failed")
+            return False
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Start the worker before the app, and stop it after one that has a lifespan.

@@ -85,6 +85,12 @@ def _add_serve(commands: Any) -> None:
     serve.add_argument("--upstream", metavar="URL", help="the search API")
     serve.add_argument("--host", help="address to listen on")
     serve.add_argument("--port", type=int, help="port to listen on")
+    serve.add_argument(
+        "--admin-port",
+        type=int,
+        metavar="PORT",
+        help="port of /readyz, /metrics and /memo; 0 any free one, -1 none",
+    )
     serve.add_argument("--dialect", help="the search API, or auto; default: plain")
     serve.add_argument("--param", action="append", metavar="NAME", help="URL parameter with text")
     serve.add_argument(

@@ -14,13 +14,19 @@ from middleware.asgi import (
     Send,
 )
 from middleware.clients import Clients
+from middleware.control import Trust
+from middleware.errors import ConfigurationError
+from middleware.instrumentation.headers import CONTROL_HEADER
 from middleware.instrumentation.metrics import Metrics
 from middleware.rules import SearchRule
 from middleware.runtime.reformulator import Reformulator
 from middleware.upstream.client import UpstreamClient
-from middleware.upstream.forwarder import Forwarder
+from middleware.upstream.forwarder import Forwarder, answer
 
 __all__ = ["ReverseProxy"]
+
+_CONTROL = CONTROL_HEADER.encode()
+_RETRY_AFTER = 1  # seconds
 
 
 class ReverseProxy:
@@ -29,6 +35,10 @@ class ReverseProxy:
     ``upstream`` is a URL, ``http(s)://host[:port][/base]``, or a client for one; the
     remaining options are those of :class:`ReformulationMiddleware` and
     :class:`~middleware.upstream.forwarder.Forwarder`. Without a reformulator it only forwards.
+
+    At most ``max_requests`` requests are under way at a time (``None``: any number). Further
+    ones, and those for which the upstream has no room, are answered with 503 and ``Retry-After``
+    at once, before anything is rewritten for them.
 
     Serve it with uvicorn's own ``Date`` and ``Server`` headers off, as the upstream's go through.
     Errors: :class:`~middleware.errors.ConfigurationError` from the constructor.
@@ -40,7 +50,7 @@ class ReverseProxy:
         *,
         reformulator: Reformulator | None = None,
         rules: Iterable[SearchRule] | None = None,
-        trust_control: bool = False,
+        trust_control: bool | Trust = False,
         expose_query: bool = False,
         server_timing: bool = True,
         max_body: int = MAX_BODY,
@@ -52,16 +62,24 @@ class ReverseProxy:
         preserve_host: bool = False,
         forwarded: bool = False,
         via: str | None = None,
+        max_requests: int | None = None,
     ) -> None:
+        if max_requests is not None and max_requests < 1:
+            raise ConfigurationError(f"max_requests ({max_requests}) must be at least 1")
+        self._failed = None if metrics is None else metrics.failed
         self.forwarder = Forwarder(
             upstream,
             preserve_host=preserve_host,
             forwarded=forwarded,
             via=via,
             server_timing=server_timing,
+            failed=self._failed,
         )
+        self._most = max_requests
+        self._under_way = 0
         self.reformulator = reformulator
-        self._app: ASGIApp = self.forwarder
+        self.metrics = metrics
+        self._app: ASGIApp = self._bare
         if reformulator is not None:
             self._app = ReformulationMiddleware(
                 self.forwarder,
@@ -80,7 +98,35 @@ class ReverseProxy:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection scope."""
-        await self._app(scope, receive, send)
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+        elif self._most is not None and self._under_way >= self._most:
+            await self._busy(send, "proxy_busy", "too many requests are under way")
+        elif self.forwarder.client.saturated:
+            await self._busy(send, "upstream_busy", "every connection to the upstream is in use")
+        else:
+            self._under_way += 1
+            try:
+                await self._app(scope, receive, send)
+            finally:
+                self._under_way -= 1
+
+    @property
+    def under_way(self) -> int:
+        """How many requests are under way."""
+        return self._under_way
+
+    async def _busy(self, send: Send, kind: str, detail: str) -> None:
+        if self._failed is not None:
+            self._failed(kind, "")
+        await answer(send, 503, kind, detail, retry_after=_RETRY_AFTER)
+
+    async def _bare(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Forward without rewriting: what steers a rewrite goes no further all the same."""
+        if scope["type"] == "http" and any(name == _CONTROL for name, _ in scope["headers"]):
+            headers = [line for line in scope["headers"] if line[0] != _CONTROL]
+            scope = {**scope, "headers": headers}
+        await self.forwarder(scope, receive, send)
 
     async def aclose(self) -> None:
         """Close the upstream's connections; for servers that run no lifespan."""

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import logging
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from middleware.admin import Admin, Sides
+from middleware.asgi import ASGIApp
 from middleware.clients import Clients, by_connection, by_header
+from middleware.control import trusting
 from middleware.core.breaker import Breaker
 from middleware.core.memo import Memo
 from middleware.core.pace import Pace
@@ -34,6 +40,7 @@ from middleware.runtime.reformulator import Reformulator
 from middleware.serving import Stop, address_of, bound_socket, serve
 from middleware.settings import AUTO, Settings
 from middleware.upstream.client import UpstreamClient
+from middleware.upstream.errors import UpstreamError
 
 __all__ = ["build_proxy", "run_proxy"]
 
@@ -54,9 +61,18 @@ def build_proxy(settings: Settings) -> ReverseProxy:
         settings.upstream,
         connect_timeout=settings.connect_timeout,
         read_timeout=settings.read_timeout,
+        write_timeout=settings.read_timeout,
+        total_timeout=settings.total_timeout or None,
+        pool_timeout=settings.wait_timeout,
+        max_connections=settings.connections,
+        max_waiting=settings.waiting,
     )
     metrics = Metrics() if settings.metrics else None
-    observers: list[Observer] = [LogObserver(queries=settings.log_queries)]
+    observers: list[Observer] = [
+        LogObserver(
+            queries=settings.log_queries, redact=settings.log_redact, sample=settings.log_sample
+        )
+    ]
     if metrics is not None:
         observers.append(metrics)
     reformulator = Reformulator(
@@ -84,16 +100,17 @@ def build_proxy(settings: Settings) -> ReverseProxy:
         client,
         reformulator=reformulator,
         rules=[SearchRule(path, settings.method, dialect) for path in paths],
-        trust_control=settings.trust_control,
+        trust_control=settings.trust_control or trusting(settings.control_from),
         expose_query=settings.expose_query,
         server_timing=settings.server_timing,
         max_body=settings.max_body_kib * 1024,
-        prefix=settings.prefix,
+        prefix=settings.prefix or None,
         metrics=metrics,
         clients=_clients(settings),
         degraded=settings.start_degraded,
         preserve_host=settings.preserve_host,
         forwarded=settings.forwarded,
+        max_requests=settings.max_requests,
     )
 
 
@@ -130,6 +147,7 @@ def run_proxy(settings: Settings) -> int:
     )
     for noisy in ("httpx", "httpcore", "urllib3", "filelock", "huggingface_hub"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.error").addFilter(_NoTraceback())
     told = "" if settings.dialect != AUTO else "; it speaks "
     settings = _recognized(settings)
     told += settings.dialect if told else ""
@@ -154,21 +172,53 @@ def run_proxy(settings: Settings) -> int:
         if file is not None and not failures:
             snapshot.save(file, reformulator.memo, now=SYSTEM_CLOCK.now())
 
-    with bound_socket(settings.host, settings.port) as front:
+    with _sockets(settings) as (front, *admin):
+        told += f"; admin {address_of(admin[0])}" if admin else ""
+        app: ASGIApp = proxy
+        if admin:
+            inner = Admin(reformulator, metrics=proxy.metrics, degraded=settings.start_degraded)
+            app = Sides(proxy, inner, admin[0].getsockname()[1])
 
         def announce() -> None:
             # Flushed, as whoever started it may wait for this line in a pipe.
-            print(f"querylift: {address_of(front)} -> {settings.upstream}", flush=True)
+            print(f"querylift: {address_of(front)} -> {settings.upstream}{told}", flush=True)
             SYSTEM_CLOCK.spawn("querylift-watch", watch)
 
         serve(
-            proxy,
+            app,
             front,
+            *admin,
             started=announce,
             grace=settings.shutdown_grace,
             stopped=stopped,
             stop=stop,
+            head_limit=settings.head_timeout,
         )
     if failures:
         raise failures[0]
     return 0
+
+
+@contextmanager
+def _sockets(settings: Settings) -> Iterator[list[socket.socket]]:
+    """Give the socket for searches, and the one for the admin endpoints if there is to be one."""
+    with ExitStack() as opened:
+        front = opened.enter_context(bound_socket(settings.host, settings.port))
+        if settings.admin_port < 0:
+            yield [front]
+            return
+        while True:
+            admin = opened.enter_context(
+                bound_socket(settings.admin_host, settings.admin_port, option="--admin-port")
+            )
+            # Two addresses may have a free port in common; it is the port that tells them apart.
+            if admin.getsockname()[1] != front.getsockname()[1]:
+                break
+        yield [front, admin]
+
+
+class _NoTraceback(logging.Filter):
+    """Leaves out what the server says of an answer that the upstream cut off: it is told before."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], UpstreamError))

@@ -6,9 +6,11 @@ import errno
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -19,10 +21,15 @@ __all__ = ["Stop", "address_of", "bound_socket", "serve", "served_in_thread"]
 
 _START_LIMIT = 10.0  # seconds
 _STOP_LIMIT = 5.0  # seconds
+_HEAD_LIMIT = 15.0  # seconds for a request's head
 
 
 class _Server(uvicorn.Server):
-    """A server that says when it accepts requests."""
+    """A server that says when it accepts requests, and lets silent clients go.
+
+    uvicorn bounds the time between two requests and no other: a connection on which no request
+    ever comes, or only a part of its head, would be held for ever.
+    """
 
     def __init__(
         self,
@@ -32,6 +39,7 @@ class _Server(uvicorn.Server):
         relays: bool = False,
         grace: float = 2,
         stopped: Callable[[], None] | None = None,
+        head_limit: float = _HEAD_LIMIT,
     ) -> None:
         super().__init__(
             uvicorn.Config(
@@ -47,6 +55,8 @@ class _Server(uvicorn.Server):
             )
         )
         self._tell = started
+        self._head_limit = head_limit
+        self._silent: dict[Any, tuple[Any, float]] = {}
         self._stopped = stopped
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -54,6 +64,25 @@ class _Server(uvicorn.Server):
         if self.should_exit:
             self.force_exit = True
         super().handle_exit(sig, frame)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Do what is to be done ten times a second."""
+        if counter % 5 == 0:
+            self._let_silent_ones_go(time.monotonic())
+        return await super().on_tick(counter)
+
+    def _let_silent_ones_go(self, now: float) -> None:
+        """Close connections without a request under way that have begun none for too long."""
+        silent: dict[Any, tuple[Any, float]] = {}
+        for connection in self.server_state.connections:
+            cycle = getattr(connection, "cycle", None)  # the last request, none before the first
+            if cycle is None or cycle.response_complete:
+                last, since = self._silent.get(connection, (cycle, now))
+                since = since if last is cycle else now
+                silent[connection] = (cycle, since)
+                if now - since > self._head_limit:
+                    connection.transport.close()
+        self._silent = silent
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
@@ -67,8 +96,10 @@ class _Server(uvicorn.Server):
             self._tell()
 
 
-def bound_socket(host: str, port: int) -> socket.socket:
+def bound_socket(host: str, port: int, *, option: str = "--port") -> socket.socket:
     """Return a TCP socket bound to an address, not yet listening; port 0 takes any free one.
+
+    ``option`` is what messages name to give another port with.
 
     :raises ConfigurationError: when the address is taken or not to be had, with what to do.
     """
@@ -87,7 +118,7 @@ def bound_socket(host: str, port: int) -> socket.socket:
         opened.bind(address)
     except OSError as error:
         opened.close()
-        raise ConfigurationError(_why(host, port, error)) from None
+        raise ConfigurationError(_why(host, port, error, option)) from None
     return opened
 
 
@@ -120,25 +151,27 @@ class Stop:
 
 def serve(
     app: ASGIApp,
-    bound: socket.socket,
-    *,
+    *bound: socket.socket,
     started: Callable[[], None],
     grace: float = 2,
     stopped: Callable[[], None] | None = None,
     stop: Stop | None = None,
+    head_limit: float = _HEAD_LIMIT,
 ) -> None:
-    """Serve until the process is told to stop; ``started`` is called once requests are accepted.
+    """Serve on these sockets until the process is told to stop.
 
-    Requests under way have ``grace`` seconds to end; then ``stopped`` is called, unless a
-    second signal asked to stop at once. ``stop`` ends it from another thread.
+    ``started`` is called once requests are accepted. Requests under way have ``grace`` seconds
+    to end; then ``stopped`` is called, unless a second signal asked to stop at once. ``stop``
+    ends it from another thread. A client that takes more than ``head_limit`` seconds for the
+    head of a request is let go.
 
     To be called in the main thread. Returns after an interrupt, with connections closed.
     """
-    server = _Server(app, started, relays=True, grace=grace, stopped=stopped)
+    server = _Server(app, started, relays=True, grace=grace, stopped=stopped, head_limit=head_limit)
     if stop is not None:
         stop.hold(server)
     with suppress(KeyboardInterrupt):  # uvicorn stops first and then hands the interrupt on
-        server.run(sockets=[bound])
+        server.run(sockets=list(bound))
 
 
 @contextmanager
@@ -163,15 +196,15 @@ def served_in_thread(app: ASGIApp) -> Iterator[str]:
             thread.join(_STOP_LIMIT)
 
 
-def _why(host: str, port: int, error: OSError) -> str:
+def _why(host: str, port: int, error: OSError, option: str) -> str:
     number = error.errno
     if number == errno.EADDRINUSE:
         return (
             f"port {port} on {host} is taken by another program; "
-            "give another one with --port, or --port 0 for any that is free"
+            f"give another one with {option}, or {option} 0 for any that is free"
         )
     if number in (errno.EACCES, errno.EPERM):
-        return f"port {port} on {host} is not open to you; ports from 1024 up are: give --port"
+        return f"port {port} on {host} is not open to you; ports from 1024 up are: give {option}"
     if number == errno.EADDRNOTAVAIL:
         return f"{host} is no address of this machine"
     return f"cannot listen on {host} port {port}: {error}"

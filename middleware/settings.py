@@ -41,6 +41,12 @@ class Settings:
     upstream: str = _setting("", "URL of the search API, `http(s)://host[:port][/base]`; required")
     host: str = _setting("127.0.0.1", "address to listen on")
     port: int = _setting(8080, "port to listen on; 0 takes any free one")
+    admin_host: str = _setting("127.0.0.1", "address on which the admin endpoints listen")
+    admin_port: int = _setting(
+        8081,
+        "port where `/readyz`, `/metrics` and `/memo` answer, apart from the searches; 0 takes any "
+        "free one, -1 has none",
+    )
     dialect: str = _setting(
         "plain",
         "the search API: `plain`, `elasticsearch`, `opensearch`, `solr`, `meilisearch`, "
@@ -99,19 +105,40 @@ class Settings:
         "typed and is left alone; 0 takes each for finished",
     )
     trust_control: bool = _setting(False, "obey `Query-Reformulation-Control` of any client")
+    control_from: tuple[str, ...] = _setting(
+        (), "networks (`10.0.0.0/8`) whose clients' `Query-Reformulation-Control` is obeyed"
+    )
     expose_query: bool = _setting(False, "put the effective query into the response header")
     server_timing: bool = _setting(True, "append `Server-Timing`")
-    prefix: str = _setting("/-/querylift", "where `/readyz` and `/metrics` answer")
+    prefix: str = _setting(
+        "",
+        "path such as `/-/querylift` below which `/readyz` and `/metrics` answer among the "
+        "searches too; none unless given",
+    )
     metrics: bool = _setting(False, "serve `/metrics` for Prometheus (extra `metrics`)")
     max_body_kib: int = _setting(256, "kibibytes of a body in which a query is looked for")
     preserve_host: bool = _setting(False, "send the client's `Host` upstream")
     forwarded: bool = _setting(False, "append this hop to `Forwarded` and `X-Forwarded-*`")
     connect_timeout: float = _setting(5.0, "seconds to connect to the upstream")
     read_timeout: float = _setting(30.0, "seconds between bytes of the upstream's answer")
+    total_timeout: float = _setting(
+        0.0, "seconds for the upstream's whole answer; 0 sets no limit, for downloads"
+    )
+    connections: int = _setting(100, "requests that are sent to the upstream at a time")
+    waiting: int = _setting(
+        200, "further ones that may wait for their turn; the others get 503 with `Retry-After`"
+    )
+    wait_timeout: float = _setting(1.0, "seconds that they may wait")
+    max_requests: int = _setting(
+        1000, "requests under way in all, uploads and rewrites too; further ones get 503 at once"
+    )
     start_degraded: bool = _setting(
         False,
         "where the model cannot be had or loaded, go on without rewrites and say so on `/readyz`; "
         "otherwise `serve` ends with what is wrong",
+    )
+    head_timeout: float = _setting(
+        15.0, "seconds that a client may take for the head of a request, or be silent before it"
     )
     shutdown_grace: float = _setting(
         30.0,
@@ -119,16 +146,29 @@ class Settings:
     )
     log_level: str = _setting("warning", "`debug`, `info` (each decision), `warning` or `error`")
     log_queries: bool = _setting(False, "write the texts of queries into the log")
+    log_redact: bool = _setting(
+        True, "write `…` for numbers, addresses and identifiers in those texts"
+    )
+    log_sample: float = _setting(1.0, "share of the decisions that `info` writes, 0 to 1")
 
     def __post_init__(self) -> None:
         Mode.parse(self.mode)
         _require(self.log_level in _LOG_LEVELS, "log_level", f"one of {', '.join(_LOG_LEVELS)}")
         _require(0 <= self.port <= 65_535, "port", "within 0 and 65535")
+        _require(-1 <= self.admin_port <= 65_535, "admin_port", "within -1 and 65535")
+        _require(
+            self.port == 0 or self.port != self.admin_port, "admin_port", "another one than port"
+        )
         _require(0 < self.budget_ms < 60_000, "budget_ms", "above 0 and below 60000")
         _require(self.threads >= 0, "threads", "at least 0")
-        for name in ("queue", "memo_entries", "memo_mib", "memo_ttl", "connect_timeout"):
+        for name in (
+            "queue", "memo_entries", "memo_mib", "memo_ttl", "connect_timeout", "read_timeout",
+            "connections", "wait_timeout", "max_requests", "head_timeout",
+        ):  # fmt: skip
             _require(getattr(self, name) > 0, name, "above 0")
-        _require(self.read_timeout > 0, "read_timeout", "above 0")
+        _require(self.total_timeout >= 0, "total_timeout", "at least 0")
+        _require(self.waiting >= 0, "waiting", "at least 0")
+        _require(0 <= self.log_sample <= 1, "log_sample", "within 0 and 1")
         _require(0 <= self.typing_ms < 60_000, "typing_ms", "at least 0 and below 60000")
         _require(0 < self.breaker_rest <= 60, "breaker_rest", "above 0 and at most 60")
         _require(0 < self.shutdown_grace < 3600, "shutdown_grace", "above 0 and below 3600")

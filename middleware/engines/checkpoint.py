@@ -17,6 +17,7 @@ from typing import Any
 from middleware.errors import ModelError
 
 from .hints import WORDS_FILE
+from .reach import reachable
 
 __all__ = ["BUNDLED", "Checkpoint", "bundled_model", "locate"]
 
@@ -32,6 +33,7 @@ _WEIGHTS = (
 )
 _TOKENIZERS = ("spiece.model", "tokenizer.json")
 _MODEL_TYPES = ("t5", "mt5")
+_HUB_CONNECT = 1.0  # seconds for the hub to take a connection
 _HUB_TIMEOUT = 3.0  # seconds for the hub to say whether it has the model
 _FETCHED = ["*.json", "*.model", WORDS_FILE, "*.safetensors", "pytorch_model*.bin"]
 _LFS_POINTER = b"version https://git-lfs"
@@ -123,16 +125,31 @@ def _local(folder: Path) -> Checkpoint:
 
 
 def _hub(hub_id: str) -> Checkpoint:
-    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+    from huggingface_hub import (
+        constants,
+        get_hf_file_metadata,
+        hf_hub_download,
+        hf_hub_url,
+        try_to_load_from_cache,
+    )
 
     fault: Exception | None = None
     try:
         # Asked once and first: a download tries for half a minute before it gives up.
-        get_hf_file_metadata(hf_hub_url(hub_id, "config.json"), timeout=_HUB_TIMEOUT)
+        url = hf_hub_url(hub_id, "config.json")
+        if not reachable(url, within=_HUB_CONNECT):
+            raise ModelError(f"no connection within {_HUB_CONNECT:g} s")
+        get_hf_file_metadata(url, timeout=_HUB_TIMEOUT)
     except Exception as error:
         fault = error
     try:
-        path = Path(hf_hub_download(hub_id, "config.json", local_files_only=fault is not None))
+        if fault is None:
+            path = Path(hf_hub_download(hub_id, "config.json"))
+        else:  # the files alone are looked at, as the library asks the network even then
+            kept = try_to_load_from_cache(hub_id, "config.json", constants.HF_HUB_CACHE)
+            if not isinstance(kept, str):
+                raise fault
+            path = Path(kept)
     except Exception as error:
         raise ModelError(
             f"model {hub_id!r} is no folder here, and could not be had from the Hugging Face hub "

@@ -3,23 +3,43 @@
 from __future__ import annotations
 
 import logging
+import random
+import re
+
+from middleware.core.terms import is_identifier
+from middleware.errors import ConfigurationError
 
 from .record import Record
 
-__all__ = ["LogObserver"]
+__all__ = ["LogObserver", "redacted"]
+
+_WORD = re.compile(r"\S+")
 
 _log = logging.getLogger("middleware.decisions")
 
 
 class LogObserver:
-    """Writes each decision at level ``INFO``; texts only with ``queries``, as they are personal."""
+    """Writes each decision at level ``INFO``; texts only with ``queries``, as they are personal.
 
-    def __init__(self, *, queries: bool = False) -> None:
+    ``redact`` writes ``…`` in their place for words with a digit or an ``@``, and for identifiers
+    of other kinds; names of people stay, as nothing tells them from words. ``sample`` is the
+    share of the decisions that is written.
+    Errors: :class:`ConfigurationError` for a share that is none.
+    """
+
+    def __init__(self, *, queries: bool = False, redact: bool = False, sample: float = 1.0) -> None:
+        if not 0 <= sample <= 1:
+            raise ConfigurationError(f"log sample ({sample}) must be within 0 and 1")
         self._queries = queries
+        self._redact = redact
+        self._sample = sample
+        self._draw = random.Random()
 
     def __call__(self, record: Record) -> None:
         """Write one record."""
         if not _log.isEnabledFor(logging.INFO):
+            return
+        if self._sample < 1 and self._draw.random() >= self._sample:
             return
         result = record.reformulation
         line = (
@@ -27,5 +47,19 @@ class LogObserver:
             f"mode={record.mode} ms={1000 * result.timings.total:.1f}"
         )
         if self._queries:
-            line += f" original={result.original!r} query={result.query!r}"
+            original, query = result.original, result.query
+            if self._redact:
+                original, query = redacted(original), redacted(query)
+            line += f" original={original!r} query={query!r}"
         _log.info("%s", line)
+
+
+def redacted(text: str) -> str:
+    """Return a text with ``…`` for each word that may point at somebody: numbers, addresses."""
+
+    def kept(match: re.Match[str]) -> str:
+        word = match[0]
+        personal = "@" in word or any(char.isdigit() for char in word) or is_identifier(word)
+        return "…" if personal else word
+
+    return _WORD.sub(kept, text)

@@ -14,6 +14,7 @@ __all__ = ["METRICS", "Metrics"]
 METRICS = {
     "querylift_reformulations_total": "decisions, by outcome, reason, source and mode",
     "querylift_reformulation_seconds": "seconds from reading a text to the decision, by outcome",
+    "querylift_errors_total": "answers of the proxy's own, by kind and the phase of a timeout",
     "querylift_ready": "1 when the engine is loaded",
     "querylift_breaker_open": "1 when the circuit breaker keeps texts from the engine",
     "querylift_queue": "texts waiting for the engine or in it, by lane",
@@ -56,12 +57,21 @@ class Metrics:
             name, METRICS[name], ("outcome",), buckets=_BUCKETS, registry=self._registry
         )
 
+        name = "querylift_errors_total"
+        self._errors = prometheus.Counter(
+            name, METRICS[name], ("kind", "phase"), registry=self._registry
+        )
+
     def __call__(self, record: Record) -> None:
         """Count one record."""
         result = record.reformulation
         labels = (result.outcome, result.reason or "", result.source or "", record.mode)
         self._decisions.labels(*(str(label) for label in labels)).inc()
         self._seconds.labels(str(result.outcome)).observe(result.timings.total)
+
+    def failed(self, kind: str, phase: str) -> None:
+        """Count an answer of the proxy's own, such as ``upstream_timeout`` in phase ``read``."""
+        self._errors.labels(kind, phase).inc()
 
     def watch(self, reformulator: _Watched) -> None:
         """Have the state of a reformulator on the page as well; of one, as names are unique.

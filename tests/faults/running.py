@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -25,7 +26,17 @@ _numbers = count()
 
 
 def command(*options: str) -> list[str]:
-    return [sys.executable, "-m", "middleware.cli", "serve", "--port", "0", *options]
+    return [
+        sys.executable,
+        "-m",
+        "middleware.cli",
+        "serve",
+        "--port",
+        "0",
+        "--admin-port",
+        "0",
+        *options,
+    ]
 
 
 def environment(**variables: str) -> dict[str, str]:
@@ -43,6 +54,21 @@ def started(options: list[str], **variables: str) -> subprocess.Popen[str]:
     )
 
 
+def ended(options: list[str], **variables: str) -> tuple[int, str, float]:
+    """Return status, error output and seconds of processor time of a start that fails."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    process = started(options, **variables)
+    try:
+        _, told = process.communicate(timeout=15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise AssertionError("it went on") from None
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return process.returncode, told, spent
+
+
 @dataclass
 class Served:
     """A running proxy."""
@@ -50,6 +76,7 @@ class Served:
     process: subprocess.Popen[str]
     client: httpx.Client
     port: int
+    admin: httpx.Client
 
     def search(self, text: str | None = None) -> tuple[str, dict[str, Any], str]:
         """Return what the header says, its parameters, and the query the upstream saw."""
@@ -59,12 +86,12 @@ class Served:
         return outcome, dict(p.split("=") for p in parameters), answer.json()["query"]
 
     def ready(self) -> tuple[int, dict[str, Any]]:
-        answer = self.client.get("/-/querylift/readyz")
+        answer = self.admin.get("/readyz")
         return answer.status_code, json.loads(answer.text)
 
     def metric(self, name: str) -> float:
-        page = self.client.get("/-/querylift/metrics").text
-        return float(next(row.split()[1] for row in page.splitlines() if row.startswith(name)))
+        page = self.admin.get("/metrics").text
+        return float(next((r.split()[-1] for r in page.splitlines() if r.startswith(name)), 0))
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         self.process.send_signal(number)
@@ -96,9 +123,12 @@ def serving(upstream: str, *options: str, **variables: str) -> Iterator[Served]:
         line = process.stdout.readline()
         if not line:
             raise AssertionError(process.communicate()[1])
-        url = line.split()[1]
-        with httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
-            yield Served(process, client, urlsplit(url).port or 0)
+        url, admin = line.split()[1], line.split()[-1]
+        with (
+            httpx.Client(base_url=url, timeout=30, trust_env=False) as client,
+            httpx.Client(base_url=admin, timeout=30, trust_env=False) as inner,
+        ):
+            yield Served(process, client, urlsplit(url).port or 0, inner)
     finally:
         process.kill()
         with suppress(subprocess.TimeoutExpired):

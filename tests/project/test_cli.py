@@ -110,9 +110,9 @@ def test_serve_passes_originals_while_loading_then_rewrites_and_stops_when_told(
 
     backend = Starlette(routes=[Route("/find", search)])
     with served_in_thread(backend) as upstream:
-        arguments = ["serve", "--upstream", upstream, "--port", "0", "--param", "text"]
+        arguments = ["serve", "--upstream", upstream, "--port", "0", "--admin-port", "0"]
         process = subprocess.Popen(
-            [*_COMMAND, *arguments, "--path", "/fi*", "--budget-ms", "5000"],
+            [*_COMMAND, *arguments, "--param", "text", "--path", "/fi*", "--budget-ms", "5000"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=_ROOT,
@@ -122,15 +122,18 @@ def test_serve_passes_originals_while_loading_then_rewrites_and_stops_when_told(
         assert process.stderr is not None
         with process, process.stdout, process.stderr:
             try:
-                base = process.stdout.readline().decode().split()[1]
-                with httpx.Client(base_url=base, timeout=30, trust_env=False) as client:
+                line = process.stdout.readline().decode().split()
+                with (
+                    httpx.Client(base_url=line[1], timeout=30, trust_env=False) as client,
+                    httpx.Client(base_url=line[-1], timeout=30, trust_env=False) as admin,
+                ):
                     asked = {"text": "please show me wireless headphones"}
                     first = client.get("/find", params=asked)
                     assert first.json() == {"q": asked["text"]}
                     assert "skipped;reason=not_ready" in first.headers["query-reformulation"]
-                    assert client.get("/-/querylift/readyz").json()["status"] == "loading"
+                    assert admin.get("/readyz").json()["status"] == "loading"
                     for _ in range(20_000):
-                        if client.get("/-/querylift/readyz").status_code == 200:
+                        if admin.get("/readyz").status_code == 200:
                             break
                     last = client.get("/find", params=asked)
                     assert last.json() == {"q": "wireless headphones"}

@@ -17,8 +17,19 @@ _ROOT = Path(middleware.__file__).parent
 _PURE = ("errors", "core")
 _INNER = {"engines", "dialects", "instrumentation"}
 _WAYS = {"asgi", "decorator"}
-_SHARED = {"rules", "control", "clients"}
-_OUTER = {"cli", "demo", "evaluation", "training", "benchmarks", "recognition", "serve", "serving"}
+_SHARED = {"rules", "control", "clients", "readiness"}
+_OUTER = {
+    "cli",
+    "demo",
+    "evaluation",
+    "training",
+    "benchmarks",
+    "recognition",
+    "serve",
+    "serving",
+    "admin",
+    "warm",
+}
 
 # part -> the parts that it may import beside itself
 _ALLOWED: dict[str, set[str]] = {
@@ -28,6 +39,7 @@ _ALLOWED: dict[str, set[str]] = {
     "rules": {"errors", "core", "dialects"},
     "control": {"errors", "core"},
     "clients": {"errors", "core", "dialects", "runtime"},
+    "readiness": {"runtime"},
     "runtime": {"errors", "core", *_INNER},
     **{part: {"errors", "core", "runtime", *_INNER, *_SHARED} for part in _WAYS},
     "upstream": {"errors"},

@@ -81,7 +81,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def proxy(server: str) -> Iterator[httpx.Client]:
     """Stand in front of it, as ``querylift serve --dialect auto`` would."""
-    settings = Settings(upstream=server, dialect="auto", budget_ms=1000.0)
+    settings = Settings(upstream=server, dialect="auto", budget_ms=1000.0, prefix="/-/querylift")
     with served_in_thread(build_proxy(settings)) as base, client(base) as asking:
         wait_until_ready(asking)
         yield asking

@@ -47,7 +47,9 @@ def test_serve_speaks_it(installed: str) -> None:
     assert installed in dialect_names()
     backend = Starlette(routes=[Route("/find", find, methods=["POST"])])
     with served_in_thread(backend) as upstream:
-        settings = Settings(upstream=upstream, dialect=installed, budget_ms=5000.0)
+        settings = Settings(
+            upstream=upstream, dialect=installed, budget_ms=5000.0, prefix="/-/querylift"
+        )
         with served_in_thread(build_proxy(settings)) as base, client(base) as asking:
             wait_until_ready(asking)
 

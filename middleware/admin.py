@@ -1,0 +1,104 @@
+"""The endpoints of whoever runs the proxy, on a port of their own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs
+
+from middleware.asgi import ASGIApp, Receive, Scope, Send
+from middleware.core.memo import MemoKey
+from middleware.core.reformulation import normalize
+from middleware.instrumentation.metrics import Metrics
+from middleware.readiness import readiness
+from middleware.runtime.reformulator import Reformulator
+
+__all__ = ["Admin", "Sides"]
+
+_READ = ("GET", "HEAD")
+_JSON = "application/json"
+
+
+class Admin:
+    """Answers ``/readyz``, ``/metrics`` and ``/memo``; everything else is 404.
+
+    ``GET /memo`` tells entries, bytes, hits and misses. ``DELETE /memo`` forgets all, with
+    ``?text=`` the rewrites of one text and with ``?scope=`` those of one scope, and tells how many
+    there were; a request with ``Origin`` is refused there, as a web page in the browser of
+    somebody who may reach this port could have sent it. No answer holds the text of a query.
+
+    Concurrency: holds no state of a request. It has no access control: who reaches its port is
+    obeyed.
+    """
+
+    def __init__(
+        self,
+        reformulator: Reformulator,
+        *,
+        metrics: Metrics | None = None,
+        degraded: bool = False,
+    ) -> None:
+        self._reformulator = reformulator
+        self._metrics = metrics
+        self._degraded = degraded
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        method, path = scope["method"], scope["path"]
+        if path == "/readyz" and method in _READ:
+            status, told = readiness(self._reformulator, degraded=self._degraded)
+            answer = (status, _JSON, json.dumps(told).encode())
+        elif path == "/metrics" and method in _READ and self._metrics is not None:
+            answer = (200, *self._metrics.page())
+        elif path == "/memo" and method in _READ:
+            stats = self._reformulator.memo.stats()
+            told = {name: getattr(stats, name) for name in ("entries", "bytes", "hits", "misses")}
+            answer = (200, _JSON, json.dumps(told).encode())
+        elif path == "/memo" and method == "DELETE":
+            answer = self._purge(scope)
+        else:
+            answer = (404, _JSON, b'{"error": "not_found"}')
+        status, kind, content = answer
+        headers = [
+            (b"content-type", kind.encode("latin-1")),
+            (b"content-length", b"%d" % len(content)),
+            (b"cache-control", b"no-store"),
+        ]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        body = b"" if method == "HEAD" else content
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+
+    def _purge(self, scope: Scope) -> tuple[int, str, bytes]:
+        if any(name == b"origin" for name, _ in scope["headers"]):
+            return 403, _JSON, b'{"error": "from_a_web_page"}'
+        asked = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        if not asked.keys() <= {"text", "scope"}:  # a slip must not forget all
+            return 400, _JSON, b'{"error": "only text and scope can be told"}'
+        texts = {normalize(text) for text in asked.get("text", ())}
+        scopes = set(asked.get("scope", ()))
+        matches: Callable[[MemoKey], bool] = lambda key: (  # noqa: E731
+            (not texts or key.text in texts) and (not scopes or key.scope in scopes)
+        )
+        told: dict[str, Any] = {"purged": self._reformulator.memo.purge(matches)}
+        return 200, _JSON, json.dumps(told).encode()
+
+
+class Sides:
+    """One server on two sockets: what comes in on the port ``admin_port`` goes to ``admin``.
+
+    The port is the socket's own, which no header and no target of a request can change.
+    """
+
+    def __init__(self, app: ASGIApp, admin: Admin, admin_port: int) -> None:
+        self._app = app
+        self._admin = admin
+        self._port = admin_port
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection scope."""
+        server = scope.get("server")
+        if scope["type"] == "http" and server is not None and server[1] == self._port:
+            await self._admin(scope, receive, send)
+        elif scope["type"] != "websocket" or server is None or server[1] != self._port:
+            await self._app(scope, receive, send)
