@@ -234,8 +234,9 @@ class ReformulationMiddleware:
         typed = None
         if self._clients.typing is not None:
             typed = self._clients.under_way(slots, scope, tenant, path)
+        allowed = self._clients.allows(scope)
         waiting = [
-            self._one(slot, control, tenant)
+            self._one(slot, control, tenant, allowed)
             if slot.skip is None and slot.text != typed
             else _at_once(self._settled(slot, control, scope, tenant, path))
             for slot in slots
@@ -255,7 +256,9 @@ class ReformulationMiddleware:
             result = Reformulation.untouched(slot.text, slot.skip or Reason.TYPING)
         return self.reformulator.record(result, mode)
 
-    def _one(self, slot: Slot, control: Control, tenant: str) -> Awaitable[Reformulation]:
+    def _one(
+        self, slot: Slot, control: Control, tenant: str, allowed: Callable[[], bool] | None
+    ) -> Awaitable[Reformulation]:
         mode = control.mode or self.reformulator.mode
         if mode is Mode.EXPAND and not slot.expands:
             mode = Mode.REPLACE  # the API cannot say further terms beside this text
@@ -266,6 +269,7 @@ class ReformulationMiddleware:
             scope=tenant,
             cached=control.cached,
             stored=control.stored,
+            allowed=allowed,
         )
 
     def _telling(self, result: Reformulation, send: Send) -> Send:

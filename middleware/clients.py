@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
+from middleware.core.allowance import Allowance
 from middleware.core.outcome import Outcome, Reason, Source
 from middleware.core.pages import PageKey, Pages, Sent
 from middleware.core.reformulation import Reformulation
@@ -12,6 +13,7 @@ from middleware.core.typing_ahead import TypingAhead
 from middleware.dialects.base import Slot
 from middleware.errors import ConfigurationError
 from middleware.runtime.clock import SYSTEM_CLOCK, Clock
+from middleware.runtime.forking import forget_at_fork
 
 __all__ = ["ClientOf", "Clients", "by_connection", "by_header"]
 
@@ -53,8 +55,9 @@ class Clients:
 
     A later page is sent with what its first page was sent with, or as it came. With a
     :class:`TypingAhead`, texts that are still being typed are left alone; without, which is
-    the default, no text is looked at for that. ``client_of`` tells clients apart; by default
-    those who share an address and have no ``Authorization`` are one.
+    the default, no text is looked at for that. With an :class:`Allowance`, a client that asks
+    for too many new texts has the further ones left alone. ``client_of`` tells clients apart;
+    by default those who share an address and have no ``Authorization`` are one.
 
     Concurrency: any thread. Each process has its own: where the first page went
     to another one, the later pages go on as they came.
@@ -65,13 +68,29 @@ class Clients:
         *,
         pages: Pages | None = None,
         typing: TypingAhead | None = None,
+        allowance: Allowance | None = None,
         client_of: ClientOf = by_connection,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.pages = Pages() if pages is None else pages
         self.typing = typing
+        self.allowance = allowance
         self._client_of = client_of
         self._clock = clock
+        forget_at_fork(self)
+
+    def forget(self) -> None:
+        """Let go, in a forked child, of locks that a thread of its parent's may hold."""
+        for each in (self.pages, self.typing, self.allowance):
+            if each is not None:
+                each.renew_lock()
+
+    def allows(self, scope: Mapping[str, Any]) -> Callable[[], bool] | None:
+        """Return what tells whether a new text of the client may be put before the engine."""
+        allowance = self.allowance
+        if allowance is None:
+            return None
+        return lambda: allowance.take(self._client_of(scope), self._clock.now())
 
     def later_page(
         self, slot: Slot, scope: Mapping[str, Any], tenant: str, path: str

@@ -15,6 +15,7 @@ from middleware.admin import Admin, Sides
 from middleware.asgi import ASGIApp
 from middleware.clients import Clients, by_connection, by_header
 from middleware.control import trusting
+from middleware.core.allowance import Allowance
 from middleware.core.breaker import Breaker
 from middleware.core.memo import Memo
 from middleware.core.pace import Pace
@@ -137,7 +138,8 @@ def _engine(settings: Settings) -> Engine:
 def _clients(settings: Settings) -> Clients:
     typing = TypingAhead(window=settings.typing_ms / 1000) if settings.typing_ms else None
     client_of = by_header(settings.client_header) if settings.client_header else by_connection
-    return Clients(typing=typing, client_of=client_of)
+    allowance = Allowance(settings.client_rate) if settings.client_rate else None
+    return Clients(typing=typing, allowance=allowance, client_of=client_of)
 
 
 def run_proxy(settings: Settings) -> int:

@@ -99,6 +99,11 @@ class Settings:
         "header by which a proxy in front tells clients apart, such as `X-Forwarded-For`; "
         "without one, their address and `Authorization` do",
     )
+    client_rate: float = _setting(
+        0.0,
+        "new texts a second that one client may have rewritten, with twenty at once; 0 sets no "
+        "bound, as clients behind one address would share it",
+    )
     typing_ms: float = _setting(
         0.0,
         "milliseconds within which a client's growing or shrinking text counts as still being "
@@ -169,6 +174,7 @@ class Settings:
         _require(self.total_timeout >= 0, "total_timeout", "at least 0")
         _require(self.waiting >= 0, "waiting", "at least 0")
         _require(0 <= self.log_sample <= 1, "log_sample", "within 0 and 1")
+        _require(self.client_rate >= 0, "client_rate", "at least 0")
         _require(0 <= self.typing_ms < 60_000, "typing_ms", "at least 0 and below 60000")
         _require(0 < self.breaker_rest <= 60, "breaker_rest", "above 0 and at most 60")
         _require(0 < self.shutdown_grace < 3600, "shutdown_grace", "above 0 and below 3600")

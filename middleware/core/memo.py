@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -83,14 +84,26 @@ class Memo:
         self._now = 0.0
         self._hits = self._misses = 0
         self._lock = threading.Lock()
+        self._changing = False
         # Charging each entry at least its share of the bytes bounds their number too.
         self._floor = max(1, max_bytes // max_entries)
-        self._cache: TLRUCache[MemoKey, _Entry] = TLRUCache(
-            maxsize=min(max_bytes, self._floor * max_entries),
-            ttu=self._expiry,
-            timer=self._timer,
-            getsizeof=self._charge,
+        self._max_size = min(max_bytes, self._floor * max_entries)
+        self._cache = self._empty()
+
+    def _empty(self) -> TLRUCache[MemoKey, _Entry]:
+        return TLRUCache(
+            maxsize=self._max_size, ttu=self._expiry, timer=self._timer, getsizeof=self._charge
         )
+
+    @contextmanager
+    def _change(self) -> Iterator[None]:
+        """Hold the lock, and mark the cache as one in which steps of a change are missing."""
+        with self._lock:
+            self._changing = True
+            try:
+                yield
+            finally:
+                self._changing = False
 
     def _timer(self) -> float:
         return self._now
@@ -128,7 +141,7 @@ class Memo:
             life = min(life, left)
         size = ENTRY_OVERHEAD + sys.getsizeof(key.text) + sys.getsizeof(key.scope)
         size += sys.getsizeof(verdict.rewrite)
-        with self._lock:
+        with self._change():
             self._now = max(self._now, now)
             try:
                 self._cache[key] = (verdict, size, self._now + life)
@@ -137,7 +150,7 @@ class Memo:
 
     def purge(self, matches: Callable[[MemoKey], bool] = lambda key: True) -> int:
         """Forget the entries whose key ``matches``, and return how many there were."""
-        with self._lock:
+        with self._change():
             doomed = [key for key in list(self._cache) if matches(key)]
             for key in doomed:
                 self._cache.pop(key, None)
@@ -148,7 +161,7 @@ class Memo:
 
         Their order of use becomes that one too: for when the memo ends.
         """
-        with self._lock:
+        with self._change():
             self._now = max(self._now, now)
             self._cache.expire(self._now)
             found: list[tuple[MemoKey, Verdict, float]] = []
@@ -159,13 +172,20 @@ class Memo:
 
     def expire(self, now: float) -> None:
         """Let go of what has expired by ``now``."""
-        with self._lock:
+        with self._change():
             self._now = max(self._now, now)
             self._cache.expire(self._now)
 
     def renew_lock(self) -> None:
-        """Take a new lock: in a forked child, the old one may be held by no living thread."""
+        """Take a new lock: in a forked child, the old one may be held by no living thread.
+
+        Where that thread was changing the cache, the child has only a part of the change, which
+        nobody will complete: its memo starts empty.
+        """
         self._lock = threading.Lock()
+        if self._changing:
+            self._changing = False
+            self._cache = self._empty()
 
     def stats(self) -> MemoStats:
         """Return counts as they are now."""

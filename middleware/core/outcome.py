@@ -92,6 +92,11 @@ class Reason(_Word):
 
     TIMEOUT = "timeout", Outcome.FALLBACK, "the rewrite was not ready within the budget"
     OVERLOADED = "overloaded", Outcome.FALLBACK, "too many rewrites were waiting already"
+    RATE_LIMITED = (
+        "rate_limited",
+        Outcome.FALLBACK,
+        "the client asked for more new rewrites than one may have",
+    )
     PREDICTED_LATE = (
         "predicted_late",
         Outcome.FALLBACK,

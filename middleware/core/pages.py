@@ -77,6 +77,10 @@ class Pages:
             self._entries.move_to_end(key)
             return entry[1]
 
+    def renew_lock(self) -> None:
+        """Take a new lock: in a forked child, the old one may be held by no living thread."""
+        self._lock = threading.Lock()
+
     def __len__(self) -> int:
         return len(self._entries)
 

@@ -49,5 +49,9 @@ class TypingAhead:
         # An emptied field and the first letter in it are no row yet.
         return bool(last) and last != text and (text.startswith(last) or last.startswith(text))
 
+    def renew_lock(self) -> None:
+        """Take a new lock: in a forked child, the old one may be held by no living thread."""
+        self._lock = threading.Lock()
+
     def __len__(self) -> int:
         return len(self._last)

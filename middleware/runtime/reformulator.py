@@ -7,7 +7,7 @@ import contextlib
 import logging
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
@@ -24,6 +24,7 @@ from middleware.engines.base import Answer, Engine
 from middleware.errors import ConfigurationError, EngineError
 from middleware.instrumentation.record import Observer, Record
 
+from .arrival import Arrival
 from .ask import Ask
 from .clock import SYSTEM_CLOCK, Clock
 from .forking import forget_at_fork
@@ -199,13 +200,15 @@ class Reformulator:
         scope: str = "",
         cached: bool = True,
         stored: bool = True,
+        allowed: Callable[[], bool] | None = None,
     ) -> Reformulation:
         """Return the reformulation of a text within ``budget`` seconds.
 
         ``scope`` names who may share the answer (a tenant, an index). ``cached=False``
-        doesn't ask the memo, ``stored=False`` doesn't fill it. Never raises for a text.
+        doesn't ask the memo, ``stored=False`` doesn't fill it. ``allowed`` is asked where the
+        text would be put before the engine. Never raises for a text.
         """
-        ask = self._ask(text, budget, mode, scope, cached, stored)
+        ask = self._ask(text, budget, mode, scope, cached, stored, allowed)
         if isinstance(ask, Reformulation):
             return ask
         loop = asyncio.get_running_loop()
@@ -238,30 +241,22 @@ class Reformulator:
         scope: str = "",
         cached: bool = True,
         stored: bool = True,
+        allowed: Callable[[], bool] | None = None,
     ) -> Reformulation:
         """Do the same as :meth:`reformulate` for code without an event loop; blocks."""
-        ask = self._ask(text, budget, mode, scope, cached, stored)
+        ask = self._ask(text, budget, mode, scope, cached, stored, allowed)
         if isinstance(ask, Reformulation):
             return ask
-        arrived = threading.Condition()
-        landings: list[Landing] = []
-
-        def wake(landing: Landing) -> None:
-            with arrived:
-                landings.append(landing)
-                self._clock.notify(arrived)
-
-        entered = self._enter(ask, wake)
+        arrival = Arrival(self._clock)
+        entered = self._enter(ask, arrival)
         if isinstance(entered, Reformulation):
             return self._done(ask, entered)
         flight, source = entered
         try:
-            with arrived:
-                while not landings and not ask.deadline.passed(self._clock.now()):
-                    self._clock.wait(arrived, ask.deadline.at)
+            landing = arrival.wait(ask.deadline)
         finally:
-            self._leave(flight, wake)
-        return self._done(ask, ask.landed(landings[0] if landings else None, source))
+            self._leave(flight, arrival)
+        return self._done(ask, ask.landed(landing, source))
 
     def _ask(
         self,
@@ -271,6 +266,7 @@ class Reformulator:
         scope: str,
         cached: bool,
         stored: bool,
+        allowed: Callable[[], bool] | None = None,
     ) -> Ask | Reformulation:
         """Admission and memo: what can be said at once, or the question to wait for."""
         started = self._clock.now()
@@ -296,6 +292,8 @@ class Reformulator:
             if reason is None and not self.ready:
                 self.start()
                 reason = None if self.ready else Reason.NOT_READY
+            if reason is None and allowed is not None and not allowed():
+                reason = Reason.RATE_LIMITED
         except Exception:
             _log.exception("a text could not be looked at")
             reason = Reason.ENGINE_ERROR

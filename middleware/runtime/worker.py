@@ -191,7 +191,8 @@ class Worker:
         try:
             answers = self._engine.generate([f.text for f in batch], cancelled)
             if isinstance(answers, str) or len(answers) != len(batch):
-                raise EngineError(f"not one answer each for {len(batch)} texts: {answers!r:.200}")
+                # Without the answers themselves, as they are what people searched for.
+                raise EngineError(f"not one answer each for {len(batch)} texts")
             answers = list(answers)
         except BaseException as error:
             if len(batch) == 1:
@@ -249,7 +250,8 @@ class Worker:
             "engine %s failed: %s: %s",
             self._engine.name,
             type(error).__name__,
-            error,
+            # What people search for is not logged, and many libraries quote what they choke on.
+            str(error).replace(flight.text, "…"),
             exc_info=_log.isEnabledFor(logging.DEBUG),
         )
         with self._desk:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 
@@ -14,7 +13,7 @@ class SparingLog:
     """Writes a warning of a kind at once, and its repetitions as one line each ``every`` seconds.
 
     That line tells how many were left out. Kinds must come from a closed vocabulary, as each is
-    remembered. ``clock`` gives seconds. Concurrency: any thread.
+    remembered. ``clock`` gives seconds. Concurrency: one event loop.
     """
 
     def __init__(
@@ -27,18 +26,16 @@ class SparingLog:
         self._log = log
         self._every = every
         self._clock = clock
-        self._lock = threading.Lock()
         self._written: dict[str, tuple[float, int]] = {}
 
     def warning(self, kind: str, message: str) -> None:
         """Write a line, or count it."""
-        with self._lock:
-            now = self._clock()
-            last, left_out = self._written.get(kind, (float("-inf"), 0))
-            if now - last < self._every:
-                self._written[kind] = (last, left_out + 1)
-                return
-            self._written[kind] = (now, 0)
+        now = self._clock()
+        last, left_out = self._written.get(kind, (float("-inf"), 0))
+        if now - last < self._every:
+            self._written[kind] = (last, left_out + 1)
+            return
+        self._written[kind] = (now, 0)
         if left_out:
             message += f"; {left_out} more such lines were left out in the last {now - last:.0f} s"
         self._log.warning("%s", message)

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
-import subprocess
-import sys
-import textwrap
 import threading
 import weakref
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -305,114 +300,3 @@ def test_one_that_is_forgotten_after_closing_is_freed() -> None:
     del reformulator
     gc.collect()
     assert gone() is None
-
-
-# --- Forking ---
-
-FORKING = """
-    import os, sys, threading, warnings
-    from middleware.core.breaker import Breaker
-    from middleware.runtime.reformulator import Reformulator
-    from middleware.testing import ScriptedEngine
-
-    class Engine(ScriptedEngine):
-        loads = 0
-        def load(self):
-            self.loads += 1
-
-    hold, held = threading.Event(), threading.Event()
-
-    def script(text):
-        if text == "held query":
-            held.set()
-            hold.wait(30)
-        return f"lifted {text}"
-
-    engine = Engine(script)
-    reformulator = Reformulator(engine, budget=20)
-    reformulator.wait_ready()
-    assert reformulator.reformulate_sync("warm jacket").source == "engine"
-    held_caller = threading.Thread(target=reformulator.reformulate_sync, args=["held query"])
-    held_caller.start()
-    held.wait(30)
-    desk, memo = reformulator._desk, reformulator.memo._lock
-    desk.acquire(); memo.acquire()    # as another thread may hold them at this moment
-    warnings.simplefilter("ignore")   # newer Pythons warn of forking with threads
-    child = os.fork()
-    if child == 0:
-        hold.set()
-        kept = reformulator.reformulate_sync("warm jacket")
-        assert kept.source == "memo", kept
-        reformulator.wait_ready(20)
-        found = reformulator.reformulate_sync("thin jacket")
-        assert (found.query, found.source) == ("lifted thin jacket", "engine"), found
-        assert engine.loads == 2
-        assert reformulator.stats().flights == 0
-        reformulator.close()
-        sys.stdout.write("child ")
-        sys.stdout.flush()
-        os._exit(0)
-    memo.release(); desk.release()
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    hold.set()
-    held_caller.join(20)
-    assert reformulator.reformulate_sync("held query").source == "memo"
-    assert engine.loads == 1
-    reformulator.close()
-    print("parent")
-"""
-
-
-PROBING = """
-    import os, threading, warnings
-    from middleware.core.breaker import Breaker
-    from middleware.runtime.reformulator import Reformulator
-    from middleware.testing import ScriptedEngine
-
-    parent = os.getpid()
-    hold, held = threading.Event(), threading.Event()
-
-    def script(text):
-        if os.getpid() != parent:
-            return text
-        if text == "probing query":
-            held.set()
-            hold.wait(30)
-        return RuntimeError("broken")
-
-    breaker = Breaker(window=1, rest=1e-9, max_rest=1e-9)
-    reformulator = Reformulator(ScriptedEngine(script), budget=20, breaker=breaker)
-    assert reformulator.reformulate_sync("failing query").reason == "engine_error"
-    prober = threading.Thread(target=reformulator.reformulate_sync, args=["probing query"])
-    prober.start()
-    held.wait(30)
-    assert reformulator.reformulate_sync("other query").reason == "breaker_open"
-    warnings.simplefilter("ignore")
-    child = os.fork()
-    if child == 0:
-        found = reformulator.reformulate_sync("other query")
-        os._exit(0 if found.outcome == "unchanged" else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    hold.set()
-    prober.join(20)
-    reformulator.close()
-    print("parent")
-"""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
-@pytest.mark.parametrize(
-    ("script", "said"),
-    [(FORKING, "child parent\n"), (PROBING, "parent\n")],
-    ids=["locks held and a text under way", "a probe under way"],
-)
-def test_a_forked_child_starts_anew_and_keeps_the_memo(script: str, said: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)],
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (0, said), done.stderr

@@ -10,6 +10,7 @@ import pytest
 
 from middleware.asgi import ReformulationMiddleware, Scope
 from middleware.clients import Clients, by_connection, by_header
+from middleware.core.allowance import Allowance
 from middleware.core.typing_ahead import TypingAhead
 from middleware.dialects.registry import load_dialect
 from middleware.errors import ConfigurationError
@@ -248,3 +249,23 @@ def test_serve_has_settings_for_it() -> None:
         build_proxy(Settings(upstream="http://x", client_header="a b"))
     with pytest.raises(ConfigurationError, match="typing_ms"):
         Settings(typing_ms=-1.0)
+
+
+async def test_one_client_cannot_have_all_of_the_engine(
+    build: Build, clock: ManualClock, engine: ScriptedEngine
+) -> None:
+    """What the memo knows costs nothing; others have theirs, and time fills the bucket again."""
+    clients = Clients(allowance=Allowance(1.0, burst=2), clock=clock)
+    search = Search(build, clients=clients)
+    me, you = {"client": ("192.0.2.1", 1)}, {"client": ("192.0.2.2", 1)}
+    assert await search.get(b"q=red+lamp", **me) == "rewritten;src=engine"
+    assert await search.get(b"q=blue+lamp", **me) == "rewritten;src=engine"
+    for text in (b"q=green+lamp", b"q=white+lamp"):
+        assert await search.get(text, **me) == "fallback;reason=rate_limited"
+    assert await search.get(b"q=red+lamp", **me) == "rewritten;src=memo"
+    assert await search.get(b"q=green+lamp", **you) == "rewritten;src=engine"
+    assert await search.get(b"q=green+lamp", **me) == "rewritten;src=memo"
+    await clock.advance(1.0)
+    assert await search.get(b"q=white+lamp", **me) == "rewritten;src=engine"
+    assert await search.get(b"q=black+lamp", **me) == "fallback;reason=rate_limited"
+    assert len(engine.calls) == 4

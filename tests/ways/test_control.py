@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import math
+from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from middleware.asgi import MAX_BUDGET, ReformulationMiddleware
-from middleware.control import DEFAULT_CONTROL, Control, parse_control
+from middleware.control import DEFAULT_CONTROL, Control, parse_control, trusting
 from middleware.core.outcome import Mode
+from middleware.errors import ConfigurationError
 from middleware.rules import SearchRule
 from middleware.runtime.reformulator import Reformulator
 from middleware.testing import ManualClock, ScriptedEngine
@@ -163,3 +165,45 @@ async def test_a_trusted_mode_is_obeyed(build: Build) -> None:
     scope = http_scope(query=b"q=garden+lamp", headers=[(CONTROL, b"mode=expand")])
     await call(middleware, scope)
     assert app.query == b"q=garden+lamp+outdoor"
+
+
+@pytest.mark.parametrize(
+    ("networks", "client", "obeyed"),
+    [
+        (["10.0.0.0/8"], ("10.1.2.3", 5), True),
+        (["10.0.0.0/8"], ("11.1.2.3", 5), False),
+        (["192.0.2.7", "10.0.0.0/8"], ("192.0.2.7", 5), True),
+        (["10.0.0.0/8"], ("::ffff:10.1.2.3", 5), True),
+        (["fd00::/8"], ("fd12::1", 5), True),
+        (["fd00::/8"], ("10.1.2.3", 5), False),
+        (["0.0.0.0/0", "::/0"], None, False),
+        (["0.0.0.0/0", "::/0"], ("testclient", 5), False),
+        ([], ("127.0.0.1", 5), False),
+    ],
+)
+async def test_callers_can_be_trusted_by_network(
+    build: Build, networks: list[str], client: Any, obeyed: bool
+) -> None:
+    """By the connection's own address: what a header claims plays no part."""
+    middleware = ReformulationMiddleware(
+        App(), build(), rules=RULES, trust_control=trusting(networks)
+    )
+    claims = [(b"x-forwarded-for", b"10.1.2.3"), (b"forwarded", b"for=10.1.2.3")]
+    scope = http_scope(query=b"q=red+lamp", headers=[(CONTROL, b"off"), *claims], client=client)
+    outcome = said((await call(middleware, scope)).result)
+    assert (outcome == "skipped;reason=disabled") is obeyed
+
+
+@pytest.mark.parametrize("network", ["10.0.0.1/8", "localhost", "", "10.0.0.0/33"])
+def test_what_is_no_network_is_told_at_once(network: str) -> None:
+    with pytest.raises(ConfigurationError, match="is no network"):
+        trusting([network])
+
+
+async def test_trust_that_fails_is_none(build: Build) -> None:
+    def broken(scope: Any) -> bool:
+        raise KeyError("tenant")
+
+    middleware = ReformulationMiddleware(App(), build(), rules=RULES, trust_control=broken)
+    scope = http_scope(query=b"q=red+lamp", headers=[(CONTROL, b"off")])
+    assert said((await call(middleware, scope)).result) == "rewritten;src=engine"
