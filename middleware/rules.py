@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from middleware.dialects.base import Dialect
+from middleware.dialects.paths import PathGlobs
 from middleware.dialects.plain import PlainDialect
 from middleware.errors import ConfigurationError
 
@@ -21,12 +22,14 @@ class SearchRule:
     """Says which requests are searches.
 
     ``path`` is a glob on the canonical path: ``*`` stands for anything within a segment,
-    ``**`` for anything across segments, ``/**/`` for a slash as well. The canonical path is
-    decoded, has its dot segments resolved, and lacks the prefix of a mount. ``methods``
-    are HTTP methods; ``dialect`` finds the texts (default: the parameter or form field ``q``).
+    ``**`` for any number of segments, none included; a slash at the end does not count. The
+    canonical path is decoded, has its dot segments resolved, and lacks the prefix of a mount.
+    ``methods`` are HTTP methods; ``dialect`` finds the texts (default: the parameter or form
+    field ``q``).
 
-    Errors: :class:`ConfigurationError` for a path without a leading slash, no or malformed
-    methods, and what is no dialect. Concurrency: immutable.
+    Errors: :class:`ConfigurationError` for a malformed path (see
+    :class:`~middleware.dialects.paths.PathGlobs`), no or malformed methods, and what is no
+    dialect. Concurrency: immutable.
     """
 
     __slots__ = ("_match", "dialect", "methods", "pages", "path")
@@ -37,8 +40,7 @@ class SearchRule:
         methods: Iterable[str] = ("GET", "POST"),
         dialect: Dialect | None = None,
     ) -> None:
-        if not path.startswith("/"):
-            raise ConfigurationError(f"rule path {path!r} must start with '/'")
+        globs = PathGlobs([path])
         if isinstance(methods, str):
             methods = (methods,)
         self.methods = frozenset(method.upper() for method in methods)
@@ -56,19 +58,15 @@ class SearchRule:
         self.path = path
         self.dialect = PlainDialect() if dialect is None else dialect
         self.pages: bool = getattr(self.dialect, "pages", True)
-        pattern = None if path == "/**" or "*" not in path else _compile(path)
-        self._match = None if pattern is None else pattern.fullmatch
+        # Everything is not matched at all: it is the default, and on every request's way.
+        self._match = None if path == "/**" else globs.match
 
     def __repr__(self) -> str:
         return f"SearchRule({self.path!r}, {sorted(self.methods)}, {self.dialect.name!r})"
 
     def matches(self, method: str, path: str) -> bool:
         """Tell whether a request with this method and canonical path is a search."""
-        if method not in self.methods:
-            return False
-        if self._match is None:  # nothing to compile in it
-            return self.path in ("/**", path)
-        return self._match(path) is not None
+        return method in self.methods and (self._match is None or self._match(path))
 
 
 def first_match(rules: Sequence[SearchRule], method: str, path: str) -> SearchRule | None:
@@ -112,9 +110,3 @@ def _resolved(path: str) -> str:
     if kept and segment in ("", ".", ".."):  # what is in a folder is asked for
         kept.append("")
     return "/" + "/".join(kept)
-
-
-def _compile(glob: str) -> re.Pattern[str]:
-    parts = re.split(r"(/\*\*/|\*\*|\*)", glob)
-    spelled = {"/**/": "/(?:.*/)?", "**": ".*", "*": "[^/]*"}
-    return re.compile("".join(spelled.get(part) or re.escape(part) for part in parts), re.DOTALL)

@@ -1,7 +1,7 @@
 """Globs over canonical paths: which requests are searches.
 
-``*`` stands for one segment or a part of one, ``**`` for any number of segments, none
-included: ``/**/_search`` matches ``/_search`` and ``/a/b/_search``.
+``*`` stands for a segment or any part of one, ``**`` for any number of segments, none included:
+``/**/_search`` matches ``/_search`` and ``/a/b/_search``, ``/a*`` matches ``/a`` and ``/ab``.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from functools import lru_cache
 from middleware.errors import ConfigurationError
 
 __all__ = ["PathGlobs"]
-
-_TOKEN = re.compile(r"/\*\*(?=/|$)|\*|[^*/]+|/")
 
 
 class PathGlobs:
@@ -30,27 +28,28 @@ class PathGlobs:
 
     def match(self, path: str) -> bool:
         """Tell whether one of the globs matches a canonical path."""
-        return self._match(path.rstrip("/") or "/") is not None
+        return self._match(path.rstrip("/")) is not None
 
 
 @lru_cache(maxsize=256)
 def _compiled(globs: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile("|".join(map(_pattern, globs)) or r"(?!)", re.DOTALL)
+    patterns = list(map(_pattern, globs)) or [r"(?!)"]
+    return re.compile("|".join(patterns), re.DOTALL)
 
 
 def _pattern(glob: str) -> str:
     if not glob.startswith("/"):
         raise ConfigurationError(f"path {glob!r} must start with '/'; write it like '/search'")
-    parts: list[str] = []
-    for token in _TOKEN.findall(glob.rstrip("/") or "/"):
-        if token == "/**":
-            parts.append(r"(?:/[^/]*)*")
-        elif token == "*":
-            if parts and parts[-1] == r"[^/]+":
-                raise ConfigurationError(
-                    f"path {glob!r}: '**' stands for whole segments; write it like '/a/**/b'"
-                )
-            parts.append(r"[^/]+")
-        else:
-            parts.append(re.escape(token))
-    return "".join(parts)
+    return "".join(_segment(segment, glob) for segment in glob.rstrip("/").split("/")[1:])
+
+
+def _segment(segment: str, glob: str) -> str:
+    if segment == "**":
+        return r"(?:/[^/]*)*"
+    if "**" in segment:
+        raise ConfigurationError(
+            f"path {glob!r}: '**' stands for whole segments; write it like '/a/**/b'"
+        )
+    if segment == "*":
+        return r"/[^/]+"
+    return "/" + r"[^/]*".join(map(re.escape, segment.split("*")))

@@ -11,12 +11,15 @@ from middleware.errors import ConfigurationError
 
 from .base import MAX_SLOTS, Part, SearchRequest, Slot
 from .expansion import respelled
-from .jsonspans import JsonValue, find, parse_pointer
+from .jsonspans import JsonValue, MalformedError, find, parse_pointer, read
 from .search_api import is_encoded, is_form, is_json, json_slot
 from .signing import signed_parts
-from .urlencoded import FORM, value_slots
+from .urlencoded import FORM, url_text, value_slots, values
 
-__all__ = ["PlainDialect"]
+__all__ = ["PAGES", "PlainDialect"]
+
+PAGES = ("page", "start", "offset")
+"""Names by which most APIs of their own ask for a later page."""
 
 
 class PlainDialect:
@@ -27,15 +30,25 @@ class PlainDialect:
     value is a text of its own. Bodies with a ``Content-Encoding``, and parts of a request
     that a signature covers, are left alone.
 
+    ``pages`` are names of what asks for a later page by a number, in the URL, in a form or at the
+    top of a JSON body: above 1 for a name with ``page`` in it, above 0 for any other. What is
+    no number asks for none. Without names each request is a search of its own.
+
     Errors: :class:`ConfigurationError` for a malformed pointer, and when neither is given.
     """
 
     name = "plain"
     paths = ("/**",)
-    pages = False
 
-    def __init__(self, params: Iterable[str] = ("q",), pointers: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        params: Iterable[str] = ("q",),
+        pointers: Iterable[str] = (),
+        pages: Iterable[str] = PAGES,
+    ) -> None:
         self.params = frozenset(params)
+        self._pages = frozenset(pages)
+        self.pages = bool(self._pages)
         self._pointers = frozenset(parse_pointer(pointer) for pointer in pointers)
         self._above = {p[:depth] for p in self._pointers for depth in range(len(p))}
         if not self.params and not self._pointers:
@@ -53,40 +66,81 @@ class PlainDialect:
 
     def slots(self, request: SearchRequest) -> Sequence[Slot]:
         """Return the texts in the query string and in the body."""
-        found = list(self._in_query_string(request.query_string))
+        slots, later = self._in_query_string(request.query_string)
+        found = list(slots)
         if request.body and self.wants_body(request):
             if request.media_type == FORM:
                 found += _expanding(value_slots(Part.BODY, request.body, self.params))
+                later = later or _asks_for_later(request.body, self._pages)
             else:
                 found += _expanding(self._json_slots(request.body))
+                later = later or (bool(found) and self._json_later(request.body))
         if not found:
             return found
         signed = signed_parts(request)
-        if not signed:
+        if not signed and not later:
             return found[:MAX_SLOTS]
-        return [
-            replace(slot, skip=Reason.SIGNED) if slot.part in signed else slot
-            for slot in found[:MAX_SLOTS]
-        ]
+        return [_left_alone(slot, slot.part in signed, later) for slot in found[:MAX_SLOTS]]
 
-    def _in_query_string(self, query_string: bytes) -> Sequence[Slot]:
+    def _in_query_string(self, query_string: bytes) -> tuple[Sequence[Slot], bool]:
         if len(query_string) > _REMEMBERED_LENGTH:
-            return _expanding(value_slots(Part.QUERY_STRING, query_string, self.params))
-        return _remembered(query_string, self.params)
+            return _found(query_string, self.params, self._pages)
+        return _remembered(query_string, self.params, self._pages)
 
     def _json_slots(self, body: bytes) -> list[Slot]:
         strings = find(body, self._pointers.__contains__, self._above.__contains__)
         slots = (json_slot(JsonValue(s.start, s.stop, s.text), language=None) for s in strings)
         return [slot for slot in slots if slot is not None]
 
+    def _json_later(self, body: bytes) -> bool:
+        if not any(name.encode() in body for name in self._pages):
+            return False
+        try:
+            members = read(body, lambda path: not path).members
+        except MalformedError:
+            return False
+        return any(
+            name in self._pages and _is_later(name, value.value)
+            for name, value in members
+            if isinstance(value.value, str | int | float)
+        )
+
 
 _REMEMBERED_LENGTH = 256  # bytes
 
 
 @lru_cache(maxsize=2048)
-def _remembered(query_string: bytes, params: frozenset[str]) -> tuple[Slot, ...]:
-    """Return the slots of a short query string: searches that repeat are found in one step."""
-    return tuple(_expanding(value_slots(Part.QUERY_STRING, query_string, params)))
+def _remembered(
+    query_string: bytes, params: frozenset[str], pages: frozenset[str]
+) -> tuple[Sequence[Slot], bool]:
+    """Do the same for a short query string: searches that repeat are found in one step."""
+    return _found(query_string, params, pages)
+
+
+def _found(
+    query_string: bytes, params: frozenset[str], pages: frozenset[str]
+) -> tuple[Sequence[Slot], bool]:
+    """Return the slots of a query string, and whether it asks for a later page."""
+    slots = tuple(_expanding(value_slots(Part.QUERY_STRING, query_string, params)))
+    return slots, bool(pages) and _asks_for_later(query_string, pages)
+
+
+def _asks_for_later(data: bytes, pages: frozenset[str]) -> bool:
+    found = values(data, pages)
+    return any(_is_later(name, url_text(data[start:stop])) for name, start, stop in found)
+
+
+def _is_later(name: str, said: str | int | float | None) -> bool:
+    try:
+        return float(said or 0) > ("page" in name.lower())
+    except (ValueError, OverflowError):
+        return False
+
+
+def _left_alone(slot: Slot, signed: bool, later: bool) -> Slot:
+    if signed:
+        return replace(slot, skip=Reason.SIGNED)
+    return slot if slot.skip is not None or not later else replace(slot, skip=Reason.PAGED)
 
 
 def _expanding(slots: list[Slot]) -> list[Slot]:

@@ -53,12 +53,8 @@ def load_dialect(name: str, **options: Any) -> Dialect:
 
 
 def default_paths(dialect: Dialect) -> tuple[str, ...]:
-    """Return the globs of the paths that are searches in a dialect, ``/**`` if it says none.
-
-    Each is there with a slash at its end too, as some clients (pysolr) send it.
-    """
-    paths: tuple[str, ...] = tuple(getattr(dialect, "paths", ("/**",)))
-    return paths + tuple(f"{path}/" for path in paths if not path.endswith(("/", "/**")))
+    """Return the globs of the paths that are searches in a dialect, ``/**`` if it says none."""
+    return tuple(getattr(dialect, "paths", ("/**",)))
 
 
 def _factory(name: str) -> Any:

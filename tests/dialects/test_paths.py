@@ -24,6 +24,12 @@ from .requests import QUICK
         ("/*/x", "/x", False),
         ("/d/select.*", "/d/select.json", True),
         ("/d/select.*", "/d/select", False),
+        ("/a*", "/a", True),
+        ("/a*c*", "/abcd", True),
+        ("/a*", "/a/b", False),
+        ("/*", "/", False),
+        ("/a/**", "/a", True),
+        ("/[ab]", "/a", False),
         ("/**", "/", True),
         ("/**", "/a\nb/c", True),
         ("/a+b", "/a+b", True),
@@ -43,7 +49,7 @@ def test_no_globs_match_nothing(path: str) -> None:
     assert not PathGlobs([]).match(path)
 
 
-@pytest.mark.parametrize("glob", ["", "a", "*", "/a**", "/**a", "/a/**b/c"])
+@pytest.mark.parametrize("glob", ["", "a", "*", "/a**", "/**a", "/a/**b/c", "/***"])
 def test_malformed_globs_are_told(glob: str) -> None:
     """With what to write instead."""
     with pytest.raises(ConfigurationError, match="write it like"):

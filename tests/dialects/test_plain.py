@@ -72,3 +72,71 @@ def test_wrong_settings_are_told_at_once() -> None:
         PlainDialect((), ())
     with pytest.raises(ConfigurationError, match="query"):
         PlainDialect(pointers=["query"])
+
+
+@pytest.mark.parametrize(
+    ("query", "later"),
+    [
+        (b"q=a+b", False),
+        (b"q=a+b&page=1", False),
+        (b"q=a+b&page=0&start=0&offset=", False),
+        (b"q=a+b&page=2", True),
+        (b"page=%32&q=a+b", True),
+        (b"start=10&q=a+b", True),
+        (b"offset=1&q=a+b", True),
+        (b"q=a+b&page=nan&start=inf", True),
+        (b"q=a+b&page=last&start=%FF&offset=-1", False),
+        (b"q=a+b&from=20&start=2020-01-01", False),
+        (b"q=" + b"a+b" * 100 + b"&page=3", True),
+    ],
+)
+def test_later_pages_in_the_url(query: bytes, later: bool) -> None:
+    """By a number above that of the first one; anything else may mean anything."""
+    [slot] = PlainDialect().slots(request("GET", "/", query))
+    assert (slot.skip is Reason.PAGED) is later
+
+
+@pytest.mark.parametrize("body", [b"q=a+b&page=2", b"start=30&q=a+b"])
+def test_later_pages_in_a_form(body: bytes) -> None:
+    """It counts for a text in the URL as well."""
+    found = PlainDialect(["q"]).slots(request("POST", "/", b"q=x", body, FORM))
+    assert [slot.skip for slot in found] == [Reason.PAGED] * 2
+
+
+@pytest.mark.parametrize(
+    ("body", "later"),
+    [
+        (b'{"query": "a b", "page": 2}', True),
+        (b'{"query": "a b", "page": "2"}', True),
+        (b'{"query": "a b", "start": 10.0}', True),
+        (b'{"query": "a b", "page": 1, "offset": 0}', False),
+        (b'{"query": "a b", "page": null, "offset": {"a": 3}}', False),
+        (b'{"query": "a b", "in": {"page": 3}}', False),
+        (b'{"query": "page 3"}', False),
+    ],
+)
+def test_later_pages_in_json(body: bytes, later: bool) -> None:
+    """At the top, where most APIs have it."""
+    dialect = PlainDialect(pointers=["/query"])
+    [slot] = dialect.slots(request("POST", "/", b"", body, "application/json"))
+    assert (slot.skip is Reason.PAGED) is later
+
+
+def test_names_of_pages_are_the_users_to_choose() -> None:
+    """None at all makes each request a search of its own, and nothing is remembered."""
+    own = PlainDialect(pages=["from"])
+    assert [slot.skip for slot in own.slots(request("GET", "/", b"q=a&from=20"))] == [Reason.PAGED]
+    assert [slot.skip for slot in own.slots(request("GET", "/", b"q=a&page=2"))] == [None]
+    none = PlainDialect(pages=())
+    assert [slot.skip for slot in none.slots(request("GET", "/", b"q=a&page=2"))] == [None]
+    assert (own.pages, none.pages) == (True, False)
+
+
+def test_what_is_skipped_anyway_keeps_its_reason() -> None:
+    """A signature, or bytes that are no text."""
+    query = b"q=%FF&page=2"
+    assert [s.skip for s in PlainDialect().slots(request("GET", "/", query))] == [
+        Reason.UNENCODABLE
+    ]
+    signed = b"q=a&page=2&oauth_signature=x"
+    assert [s.skip for s in PlainDialect().slots(request("GET", "/", signed))] == [Reason.SIGNED]

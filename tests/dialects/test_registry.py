@@ -62,7 +62,7 @@ def test_entry_points_offer_dialects(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(registry, "entry_points", installed)
     dialect = load_dialect("own", params=["find"])
-    assert default_paths(dialect) == ("/find", "/find/")
+    assert default_paths(dialect) == ("/find",)
     assert [slot.text for slot in dialect.slots(request("GET", "/find", b"find=a"))] == ["a"]
     assert "own" in dialect_names()
     with pytest.raises(ConfigurationError, match="no slots"):

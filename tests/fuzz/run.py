@@ -306,6 +306,8 @@ def _refusable(case: Case) -> bool:
         or target.startswith(b"/-/querylift")
         or any(name.lower() == b"expect" for name, _ in case.headers)
         or case.method in (b"CONNECT",)
+        # uvicorn with httptools takes no absolute form without a path.
+        or re.match(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*(?:[?#]|$)", case.target) is not None
     )
 
 

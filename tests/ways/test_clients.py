@@ -66,6 +66,17 @@ async def test_page_two_has_the_query_of_page_one(build: Build, engine: Scripted
     assert engine.calls == [["red lamp"]]
 
 
+@pytest.mark.parametrize(
+    "query", [b"q=red+lamp&page=2", b"q=red+lamp&start=10", b"offset=10&q=red+lamp"]
+)
+async def test_so_has_that_of_a_plain_search(build: Build, query: bytes) -> None:
+    search = Search(build, "plain")
+    assert await search.get(query) == "skipped;reason=paged"
+    assert await search.get(b"q=red+lamp") == "rewritten;src=engine"
+    assert await search.get(query) == "rewritten;src=memo"
+    assert search.app.query == query.replace(b"red+lamp", b"lifted+red+lamp")
+
+
 async def test_page_two_without_a_page_one_goes_on_as_it_came(
     build: Build, engine: ScriptedEngine
 ) -> None:
