@@ -100,6 +100,7 @@ def _add_serve(commands: Any) -> None:
     serve.add_argument("--budget-ms", type=float, metavar="MS", help="time a rewrite may take")
     serve.add_argument("--model", metavar="PATH_OR_HUB_ID", help="the T5 to use")
     serve.add_argument("--engine", help="the engine that runs it")
+    serve.add_argument("--workers", type=int, metavar="N", help="processes that serve")
     serve.add_argument("--mode", choices=[mode.value for mode in Mode], help="what rewrites do")
     serve.add_argument(
         "--start-degraded",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -19,6 +19,8 @@ from middleware.core.allowance import Allowance
 from middleware.core.breaker import Breaker
 from middleware.core.memo import Memo
 from middleware.core.pace import Pace
+from middleware.core.pages import Pages
+from middleware.core.shared_pages import SharedPages
 from middleware.core.typing_ahead import TypingAhead
 from middleware.dialects.base import Dialect
 from middleware.dialects.plain import PlainDialect
@@ -26,6 +28,7 @@ from middleware.dialects.registry import default_paths, load_dialect
 from middleware.engines.base import Engine
 from middleware.engines.process import ProcessEngine
 from middleware.engines.registry import load_engine
+from middleware.engines.threads import default_threads
 from middleware.engines.unavailable import UnavailableEngine
 from middleware.errors import ConfigurationError, EngineError, MissingExtraError
 from middleware.instrumentation.logs import LogObserver
@@ -42,13 +45,15 @@ from middleware.serving import Stop, address_of, bound_socket, serve
 from middleware.settings import AUTO, Settings
 from middleware.upstream.client import UpstreamClient
 from middleware.upstream.errors import UpstreamError
+from middleware.workers import run_workers
 
 __all__ = ["build_proxy", "run_proxy"]
 
 
-def build_proxy(settings: Settings) -> ReverseProxy:
+def build_proxy(settings: Settings, *, pages: Pages | None = None) -> ReverseProxy:
     """Return the reverse proxy that the settings describe; reads no weights yet.
 
+    ``pages`` are what first pages were sent with, where several processes have that in common.
     With the dialect ``auto`` it asks the upstream, and must not be called where an event loop runs.
     Errors: :class:`~middleware.errors.QueryliftError` with what is wrong and how to mend it.
     """
@@ -107,7 +112,7 @@ def build_proxy(settings: Settings) -> ReverseProxy:
         max_body=settings.max_body_kib * 1024,
         prefix=settings.prefix or None,
         metrics=metrics,
-        clients=_clients(settings),
+        clients=_clients(settings, pages),
         degraded=settings.start_degraded,
         preserve_host=settings.preserve_host,
         forwarded=settings.forwarded,
@@ -135,11 +140,11 @@ def _engine(settings: Settings) -> Engine:
         return UnavailableEngine(settings.engine, error)
 
 
-def _clients(settings: Settings) -> Clients:
+def _clients(settings: Settings, pages: Pages | None) -> Clients:
     typing = TypingAhead(window=settings.typing_ms / 1000) if settings.typing_ms else None
     client_of = by_header(settings.client_header) if settings.client_header else by_connection
     allowance = Allowance(settings.client_rate) if settings.client_rate else None
-    return Clients(typing=typing, allowance=allowance, client_of=client_of)
+    return Clients(pages=pages, typing=typing, allowance=allowance, client_of=client_of)
 
 
 def run_proxy(settings: Settings) -> int:
@@ -153,7 +158,33 @@ def run_proxy(settings: Settings) -> int:
     told = "" if settings.dialect != AUTO else "; it speaks "
     settings = _recognized(settings)
     told += settings.dialect if told else ""
-    proxy = build_proxy(settings)
+    with _sockets(settings) as bound:
+        if settings.workers == 1:
+            return _serve(settings, bound, told)
+        pages = SharedPages()
+        own = replace(settings, threads=settings.threads or default_threads(settings.workers))
+
+        def work(number: int, ready: Callable[[], None]) -> int:
+            with _sockets(own, number, bound) as sockets:
+                mine = replace(own, memo_snapshot=_numbered(own.memo_snapshot, number))
+                return _serve(mine, sockets, None if number else told, pages, ready)
+
+        return run_workers(settings.workers, work)
+
+
+def _numbered(file: str, number: int) -> str:
+    return f"{file}.{number}" if file and number else file
+
+
+def _serve(
+    settings: Settings,
+    bound: list[socket.socket],
+    told: str | None,
+    pages: Pages | None = None,
+    ready: Callable[[], None] = lambda: None,
+) -> int:
+    """Serve on sockets until interrupted; ``told`` is what is said beside where, if anything is."""
+    proxy = build_proxy(settings, pages=pages)
     reformulator = proxy.reformulator
     assert reformulator is not None
     file = Path(settings.memo_snapshot) if settings.memo_snapshot else None
@@ -174,44 +205,55 @@ def run_proxy(settings: Settings) -> int:
         if file is not None and not failures:
             snapshot.save(file, reformulator.memo, now=SYSTEM_CLOCK.now())
 
-    with _sockets(settings) as (front, *admin):
-        told += f"; admin {address_of(admin[0])}" if admin else ""
-        app: ASGIApp = proxy
-        if admin:
-            inner = Admin(reformulator, metrics=proxy.metrics, degraded=settings.start_degraded)
-            app = Sides(proxy, inner, admin[0].getsockname()[1])
+    front, *admin = bound
+    app: ASGIApp = proxy
+    if admin:
+        inner = Admin(reformulator, metrics=proxy.metrics, degraded=settings.start_degraded)
+        app = Sides(proxy, inner, admin[0].getsockname()[1])
 
-        def announce() -> None:
+    def announce() -> None:
+        if told is not None:
+            said = f"{told}; admin {address_of(admin[0])}" if admin else told
             # Flushed, as whoever started it may wait for this line in a pipe.
-            print(f"querylift: {address_of(front)} -> {settings.upstream}{told}", flush=True)
-            SYSTEM_CLOCK.spawn("querylift-watch", watch)
+            print(f"querylift: {address_of(front)} -> {settings.upstream}{said}", flush=True)
+        ready()
+        SYSTEM_CLOCK.spawn("querylift-watch", watch)
 
-        serve(
-            app,
-            front,
-            *admin,
-            started=announce,
-            grace=settings.shutdown_grace,
-            stopped=stopped,
-            stop=stop,
-            head_limit=settings.head_timeout,
-        )
+    serve(
+        app,
+        front,
+        *admin,
+        started=announce,
+        grace=settings.shutdown_grace,
+        stopped=stopped,
+        stop=stop,
+        head_limit=settings.head_timeout,
+    )
     if failures:
         raise failures[0]
     return 0
 
 
 @contextmanager
-def _sockets(settings: Settings) -> Iterator[list[socket.socket]]:
-    """Give the socket for searches, and the one for the admin endpoints if there is to be one."""
+def _sockets(
+    settings: Settings, number: int = 0, first: Sequence[socket.socket] = ()
+) -> Iterator[list[socket.socket]]:
+    """Give the socket for searches, and the one for the admin endpoints if there is to be one.
+
+    Workers share the port for searches, and have one each for the others: that of the ``first``
+    sockets, which were bound to find out what is free, and as many above it as their number.
+    """
+    shared = settings.workers > 1
     with ExitStack() as opened:
-        front = opened.enter_context(bound_socket(settings.host, settings.port))
+        port = first[0].getsockname()[1] if first else settings.port
+        front = opened.enter_context(bound_socket(settings.host, port, shared=shared))
         if settings.admin_port < 0:
             yield [front]
             return
+        above = first[1].getsockname()[1] + number if len(first) > 1 else settings.admin_port
         while True:
             admin = opened.enter_context(
-                bound_socket(settings.admin_host, settings.admin_port, option="--admin-port")
+                bound_socket(settings.admin_host, above, option="--admin-port", shared=shared)
             )
             # Two addresses may have a free port in common; it is the port that tells them apart.
             if admin.getsockname()[1] != front.getsockname()[1]:

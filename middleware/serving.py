@@ -96,10 +96,13 @@ class _Server(uvicorn.Server):
             self._tell()
 
 
-def bound_socket(host: str, port: int, *, option: str = "--port") -> socket.socket:
+def bound_socket(
+    host: str, port: int, *, option: str = "--port", shared: bool = False
+) -> socket.socket:
     """Return a TCP socket bound to an address, not yet listening; port 0 takes any free one.
 
-    ``option`` is what messages name to give another port with.
+    ``option`` is what messages name to give another port with. What is bound ``shared`` can be
+    bound so again, by this user; the system spreads connections over those that listen.
 
     :raises ConfigurationError: when the address is taken or not to be had, with what to do.
     """
@@ -115,6 +118,8 @@ def bound_socket(host: str, port: int, *, option: str = "--port") -> socket.sock
     try:
         if os.name == "posix":  # elsewhere the option lets two servers share a port
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared and hasattr(socket, "SO_REUSEPORT"):
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         opened.bind(address)
     except OSError as error:
         opened.close()

@@ -79,6 +79,11 @@ class Settings:
         "run the engine in a process of its own, so that it never holds up a request; "
         "otherwise in a thread, which takes less memory",
     )
+    workers: int = _setting(
+        1,
+        "processes that serve, each with an engine and a memo of its own, and with an admin port "
+        "of its own from `admin_port` upwards; needs a system that can fork",
+    )
     threads: int = _setting(0, "threads of the engine; 0 takes the CPU quota")
     queue: int = _setting(32, "rewrites that may wait for the engine")
     breaker_rest: float = _setting(
@@ -166,6 +171,7 @@ class Settings:
         )
         _require(0 < self.budget_ms < 60_000, "budget_ms", "above 0 and below 60000")
         _require(self.threads >= 0, "threads", "at least 0")
+        _require(1 <= self.workers <= 256, "workers", "within 1 and 256")
         for name in (
             "queue", "memo_entries", "memo_mib", "memo_ttl", "connect_timeout", "read_timeout",
             "connections", "wait_timeout", "max_requests", "head_timeout",

@@ -19,6 +19,7 @@ _INNER = {"engines", "dialects", "instrumentation"}
 _WAYS = {"asgi", "decorator"}
 _SHARED = {"rules", "control", "clients", "readiness"}
 _OUTER = {
+    "workers",
     "cli",
     "demo",
     "evaluation",

@@ -1,0 +1,71 @@
+"""Pages that several processes have in common."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from middleware.core.pages import PageKey, Pages, Sent
+from middleware.core.shared_pages import SharedPages
+
+
+def key(text: str, client: str = "c") -> PageKey:
+    """Return the key of a search."""
+    return PageKey("", client, "/search", text, False)
+
+
+@pytest.mark.parametrize("kind", [Pages, SharedPages])
+def test_what_was_noted_is_found_until_it_expires_or_is_taken_back(kind: type[Pages]) -> None:
+    """Both kinds do the same."""
+    pages = kind(ttl=10.0)
+    pages.note(key("a"), Sent("b é \ud800", ("x", "y")), 0.0)
+    assert pages.first(key("a"), 9.0) == Sent("b é \ud800", ("x", "y"))
+    assert pages.first(key("a"), 18.0) is not None, "each use renews it"
+    assert pages.first(key("a", "other"), 18.0) is None
+    assert pages.first(key("a"), 28.5) is None
+    pages.note(key("a"), Sent("b"), 30.0)
+    pages.note(key("a"), None, 31.0)
+    assert pages.first(key("a"), 31.0) is None
+    assert len(pages) in (0, 1)
+
+
+def test_one_who_takes_a_place_does_not_pass_for_who_had_it() -> None:
+    """With one place for all, the last one has it; taking back another's is none of its doing."""
+    pages = SharedPages(max_entries=1)
+    pages.note(key("a"), Sent("A"), 0.0)
+    pages.note(key("b"), Sent("B"), 0.0)
+    assert pages.first(key("a"), 0.0) is None
+    pages.note(key("a"), None, 0.0)
+    assert pages.first(key("b"), 0.0) == Sent("B")
+
+
+def test_what_does_not_fit_is_not_kept_and_harms_nobody() -> None:
+    pages = SharedPages(max_entries=2)
+    pages.note(key("a"), Sent("x" * 600), 0.0)
+    assert pages.first(key("a"), 0.0) is None
+    pages.note(key("a"), Sent("x" * 300), 0.0)
+    assert pages.first(key("a"), 0.0) == Sent("x" * 300)
+
+
+@given(st.integers(0, 511), st.integers(1, 255))
+def test_a_torn_write_is_as_good_as_none(at: int, bits: int) -> None:
+    """Wherever a byte is another than what was written."""
+    pages = SharedPages(max_entries=1)
+    pages.note(key("a"), Sent("some query", ("more",)), 0.0)
+    pages._memory[at] ^= bits
+    assert pages.first(key("a"), 0.0) in (None, Sent("some query", ("more",)))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+def test_a_forked_process_finds_what_another_noted() -> None:
+    pages = SharedPages()
+    child = os.fork()
+    if child == 0:
+        pages.note(key("a"), Sent("b"), 0.0)
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert pages.first(key("a"), 1.0) == Sent("b")

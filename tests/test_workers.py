@@ -1,0 +1,111 @@
+"""Worker processes: started, replaced, stopped, and never left behind."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
+
+# Each worker says its number and process, serves until told to stop, and says so.
+_PROGRAM = """
+import os, signal, sys, time
+from middleware.errors import ConfigurationError
+from middleware.workers import run_workers
+
+def work(number, ready):
+    kind = sys.argv[2]
+    if kind == "refuses":
+        raise ConfigurationError("the port is taken")
+    stopped = []
+    signal.signal(signal.SIGTERM, lambda *_: stopped.append(1))
+    ready()
+    os.write(1, f"{number} {os.getpid()}\\n".encode())  # whole, whoever writes beside it
+    if kind == "dies" and number == 1:
+        os._exit(3)
+    while not stopped:
+        time.sleep(0.01)
+    os.write(1, f"stopped {number}\\n".encode())
+    return 0
+
+sys.exit(run_workers(int(sys.argv[1]), work))
+"""
+
+
+@contextmanager
+def running(count: int, kind: str = "stays") -> Iterator[subprocess.Popen[str]]:
+    """Run the program."""
+    command = [sys.executable, "-c", _PROGRAM, str(count), kind]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def lines(process: subprocess.Popen[str], count: int) -> dict[str, str]:
+    """Return so many lines, by their first words."""
+    assert process.stdout is not None
+    said = [process.stdout.readline().split() for _ in range(count)]
+    return {words[0]: words[-1] for words in said if words}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_all_are_stopped_by_one_signal(number: signal.Signals) -> None:
+    with running(3) as process:
+        assert set(lines(process, 3)) == {"0", "1", "2"}
+        process.send_signal(number)
+        assert process.stdout is not None
+        assert process.stdout.read().count("stopped") == 3
+        assert process.wait(10) == 0
+
+
+def test_one_that_was_killed_is_replaced() -> None:
+    with running(2) as process:
+        started = lines(process, 2)
+        os.kill(int(started["1"]), signal.SIGKILL)
+        again = lines(process, 1)
+        assert set(again) == {"1"}
+        assert again["1"] != started["1"]
+        process.terminate()
+        assert process.wait(10) == 0
+
+
+def test_where_they_die_at_once_it_gives_up() -> None:
+    with running(2, "dies") as process:
+        assert process.wait(20) == 1
+        assert process.stderr is not None
+        assert "another takes its place" in process.stderr.read()
+
+
+def test_where_the_first_cannot_serve_no_other_is_started() -> None:
+    with running(3, "refuses") as process:
+        assert process.wait(10) == 1
+        assert process.stderr is not None
+        assert process.stderr.read() == "querylift: the port is taken\n"
+
+
+def test_none_outlives_a_keeper_that_was_killed() -> None:
+    with running(2) as process:
+        lines(process, 2)
+        process.kill()
+        assert process.stdout is not None
+        # The pipe ends when the last of them has closed it.
+        until = time.monotonic() + 10
+        rest = ""
+        while time.monotonic() < until:
+            ready, _, _ = select.select([process.stdout], [], [], 10)
+            chunk = os.read(process.stdout.fileno(), 1000).decode() if ready else ""
+            if not chunk:
+                break
+            rest += chunk
+        assert sorted(rest.split()) == ["0", "1", "stopped", "stopped"]
