@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_demo(commands)
     _add_serve(commands)
+    _add_warm(commands)
     _add_rewrite(commands)
     _add_bench(commands)
     if find_spec("middleware.evaluation.command") is not None:
@@ -113,6 +114,17 @@ def _add_serve(commands: Any) -> None:
     serve.set_defaults(run=_serve)
 
 
+def _add_warm(commands: Any) -> None:
+    warm = commands.add_parser("warm", help="fill the memo's snapshot with usual queries")
+    warm.add_argument("--queries", required=True, metavar="FILE", help="a query a line; - is stdin")
+    warm.add_argument("--memo-snapshot", metavar="FILE", help="the file that serve starts with")
+    warm.add_argument("--config", type=Path, metavar="FILE", help="the settings file of serve")
+    warm.add_argument("--model", metavar="PATH_OR_HUB_ID", help="the T5 to use")
+    warm.add_argument("--engine", help="the engine that runs it")
+    warm.add_argument("--mode", choices=("replace", "expand"), help="what rewrites do")
+    warm.set_defaults(run=_warm)
+
+
 def _add_rewrite(commands: Any) -> None:
     rewrite = commands.add_parser("rewrite", help="rewrite texts here and now")
     rewrite.add_argument("text", nargs="*", help="a text; without one, a text a line from stdin")
@@ -171,6 +183,15 @@ def _serve(options: argparse.Namespace) -> int:
         if name not in ("run", "config")
     }
     return run_proxy(load_settings(options.config, options=given))
+
+
+def _warm(options: argparse.Namespace) -> int:
+    from middleware.settings import load_settings
+    from middleware.warm import run_warm
+
+    names = ("memo_snapshot", "model", "engine", "mode")
+    given = {name: getattr(options, name) for name in names}
+    return run_warm(load_settings(options.config, options=given), options.queries)
 
 
 def _rewrite(options: argparse.Namespace) -> int:

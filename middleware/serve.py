@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from middleware.admin import Admin, Sides
@@ -28,6 +29,7 @@ from middleware.dialects.registry import default_paths, load_dialect
 from middleware.engines.base import Engine
 from middleware.engines.process import ProcessEngine
 from middleware.engines.registry import load_engine
+from middleware.engines.shared import SharedEngine
 from middleware.engines.threads import default_threads
 from middleware.engines.unavailable import UnavailableEngine
 from middleware.errors import ConfigurationError, EngineError, MissingExtraError
@@ -47,7 +49,7 @@ from middleware.upstream.client import UpstreamClient
 from middleware.upstream.errors import UpstreamError
 from middleware.workers import run_workers
 
-__all__ = ["build_proxy", "run_proxy"]
+__all__ = ["build_proxy", "build_reformulator", "run_proxy"]
 
 
 def build_proxy(settings: Settings, *, pages: Pages | None = None) -> ReverseProxy:
@@ -73,29 +75,12 @@ def build_proxy(settings: Settings, *, pages: Pages | None = None) -> ReversePro
         max_connections=settings.connections,
         max_waiting=settings.waiting,
     )
-    metrics = Metrics() if settings.metrics else None
     observers: list[Observer] = [
         LogObserver(
             queries=settings.log_queries, redact=settings.log_redact, sample=settings.log_sample
         )
     ]
-    if metrics is not None:
-        observers.append(metrics)
-    reformulator = Reformulator(
-        _engine(settings),
-        budget=settings.budget_ms / 1000,
-        mode=settings.mode,
-        memo=Memo(
-            max_entries=settings.memo_entries,
-            max_bytes=int(settings.memo_mib * 2**20),
-            ttl=settings.memo_ttl,
-        ),
-        breaker=Breaker(rest=settings.breaker_rest, pace=Pace(above=settings.budget_ms / 1000)),
-        limits=Limits(live=settings.queue),
-        observers=observers,
-    )
-    if metrics is not None:
-        metrics.watch(reformulator)
+    reformulator, metrics = build_reformulator(settings, observers)
     dialect: Dialect
     if settings.dialect == PlainDialect.name:
         dialect = PlainDialect(settings.param, settings.json_pointer)
@@ -120,6 +105,29 @@ def build_proxy(settings: Settings, *, pages: Pages | None = None) -> ReversePro
     )
 
 
+def build_reformulator(
+    settings: Settings, observers: Iterable[Observer]
+) -> tuple[Reformulator, Metrics | None]:
+    """Return the decision path that the settings describe, and what counts its decisions."""
+    metrics = Metrics() if settings.metrics else None
+    reformulator = Reformulator(
+        _engine(settings),
+        budget=settings.budget_ms / 1000,
+        mode=settings.mode,
+        memo=Memo(
+            max_entries=settings.memo_entries,
+            max_bytes=int(settings.memo_mib * 2**20),
+            ttl=settings.memo_ttl,
+        ),
+        breaker=Breaker(rest=settings.breaker_rest, pace=Pace(above=settings.budget_ms / 1000)),
+        limits=Limits(live=settings.queue),
+        observers=[*observers, *([] if metrics is None else [metrics])],
+    )
+    if metrics is not None:
+        metrics.watch(reformulator)
+    return reformulator, metrics
+
+
 def _recognized(settings: Settings) -> Settings:
     """Return settings with a dialect in place of ``auto``."""
     if settings.dialect != AUTO or not settings.upstream:
@@ -133,6 +141,8 @@ def _engine(settings: Settings) -> Engine:
         options["words"] = settings.words
     make = partial(load_engine, settings.engine, settings.model, **options)
     try:
+        if settings.engine_socket:
+            return SharedEngine(make, settings.engine_socket)
         return ProcessEngine(make) if settings.engine_process else make()
     except (EngineError, MissingExtraError) as error:
         if not settings.start_degraded:
@@ -158,16 +168,24 @@ def run_proxy(settings: Settings) -> int:
     told = "" if settings.dialect != AUTO else "; it speaks "
     settings = _recognized(settings)
     told += settings.dialect if told else ""
-    with _sockets(settings) as bound:
+    with ExitStack() as stack:
+        bound = stack.enter_context(_sockets(settings))
         if settings.workers == 1:
             return _serve(settings, bound, told)
         pages = SharedPages()
-        own = replace(settings, threads=settings.threads or default_threads(settings.workers))
+        own = settings
+        if not (settings.engine_process or settings.engine_socket):  # one engine each
+            threads = settings.threads or default_threads(settings.workers)
+            own = replace(settings, threads=threads)
+        elif not settings.engine_socket:
+            folder = TemporaryDirectory(prefix="querylift-", ignore_cleanup_errors=True)
+            own = replace(settings, engine_socket=f"{stack.enter_context(folder)}/engine")
 
         def work(number: int, ready: Callable[[], None]) -> int:
             with _sockets(own, number, bound) as sockets:
                 mine = replace(own, memo_snapshot=_numbered(own.memo_snapshot, number))
-                return _serve(mine, sockets, None if number else told, pages, ready)
+                said = None if number else told
+                return _serve(mine, sockets, said, pages, ready, own.memo_snapshot)
 
         return run_workers(settings.workers, work)
 
@@ -182,14 +200,19 @@ def _serve(
     told: str | None,
     pages: Pages | None = None,
     ready: Callable[[], None] = lambda: None,
+    warm: str = "",
 ) -> int:
-    """Serve on sockets until interrupted; ``told`` is what is said beside where, if anything is."""
+    """Serve on sockets until interrupted; ``told`` is what is said beside where, if anything is.
+
+    ``warm`` is a snapshot that the memo has beside its own, which is a worker's.
+    """
     proxy = build_proxy(settings, pages=pages)
     reformulator = proxy.reformulator
     assert reformulator is not None
     file = Path(settings.memo_snapshot) if settings.memo_snapshot else None
     if file is not None:
-        snapshot.load(file, reformulator.memo, now=SYSTEM_CLOCK.now())
+        for each in dict.fromkeys((Path(warm) if warm else file, file)):
+            snapshot.load(each, reformulator.memo, now=SYSTEM_CLOCK.now())
     failures: list[EngineError] = []
     stop = Stop()
 

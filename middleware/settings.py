@@ -81,8 +81,13 @@ class Settings:
     )
     workers: int = _setting(
         1,
-        "processes that serve, each with an engine and a memo of its own, and with an admin port "
-        "of its own from `admin_port` upwards; needs a system that can fork",
+        "processes that serve, each with a memo of its own, and with an admin port of its own from "
+        "`admin_port` upwards; they share the engine's process; needs a system that can fork",
+    )
+    engine_socket: str = _setting(
+        "",
+        "path of a local socket in a folder of your own: further `serve` processes that name it "
+        "share the engine's process too; none unless given",
     )
     threads: int = _setting(0, "threads of the engine; 0 takes the CPU quota")
     queue: int = _setting(32, "rewrites that may wait for the engine")
@@ -136,11 +141,11 @@ class Settings:
     )
     connections: int = _setting(100, "requests that are sent to the upstream at a time")
     waiting: int = _setting(
-        200, "further ones that may wait for their turn; the others get 503 with `Retry-After`"
+        1000, "further ones that may wait for their turn; the others get 503 with `Retry-After`"
     )
     wait_timeout: float = _setting(1.0, "seconds that they may wait")
     max_requests: int = _setting(
-        1000, "requests under way in all, uploads and rewrites too; further ones get 503 at once"
+        2000, "requests under way in all, uploads and rewrites too; further ones get 503 at once"
     )
     start_degraded: bool = _setting(
         False,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 
 from .terms import FUNCTION_WORDS, word_parts
 
@@ -38,6 +39,7 @@ _FUNCTION_WORDS = {
     "id": "dan di yang untuk dengan tidak cara apa dari ini itu adalah",
 }
 _BY_LANGUAGE = {code: frozenset(text.split()) for code, text in _FUNCTION_WORDS.items()}
+_ALL = frozenset().union(*_BY_LANGUAGE.values())
 # Words that an English query may well hold (their Zipf frequency in English text is 3.3 or
 # more, by wordfreq 3.1): each counts for half, and one alone is no evidence.
 _AMBIGUOUS = frozenset(
@@ -77,6 +79,9 @@ def scripts_of(languages: Iterable[str]) -> frozenset[str]:
     return frozenset().union(*(_SCRIPTS.get(code, frozenset({"LATIN"})) for code in languages))
 
 
+_scripts_of = lru_cache(maxsize=64)(scripts_of)
+
+
 def _script(letter: str) -> str:
     return "LATIN" if letter.isascii() else unicodedata.name(letter, "?").split(" ", 1)[0]
 
@@ -101,7 +106,7 @@ def is_foreign(text: str, languages: frozenset[str] = frozenset({"en"})) -> bool
     apart where English is among ``languages``: by function words that English lacks, by
     several that it may hold, or by letters that most words have and English has not.
     """
-    scripts = scripts_of(languages)
+    scripts = _scripts_of(languages)
     if ("LATIN" not in scripts or not text.isascii()) and foreign_script(text, scripts):
         return True
     parts = word_parts(text)
@@ -113,6 +118,8 @@ def is_foreign(text: str, languages: frozenset[str] = frozenset({"en"})) -> bool
         rare = sum(not _RARE_LETTERS.isdisjoint(part) for part in parts)
         if rare >= 2 and 2 * rare >= len(parts) and not english:
             return True
+    if _ALL.isdisjoint(parts):  # the usual case: nothing speaks for another language
+        return False
     best = 0.0
     for code, known in _BY_LANGUAGE.items():
         hits = known.intersection(parts)

@@ -11,16 +11,19 @@ import logging
 import multiprocessing
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
 from middleware.engines.base import Answer, Engine, Loadable
 from middleware.errors import ConfigurationError, EngineError
 
-__all__ = ["ProcessEngine"]
+__all__ = ["NICENESS", "ProcessEngine"]
 
-_ASK_EVERY = 0.002  # seconds between looks at whether texts are still wanted
+_ASK_EVERY = 0.004  # seconds between looks at whether texts are still wanted
 _MOST_TEXTS = 256
+NICENESS = 5
+"""How much an engine's process yields to others, as ``nice`` counts."""
 _log = logging.getLogger("middleware.engines")
 
 
@@ -138,6 +141,9 @@ def _serve(make: Callable[[], Engine], pipe: Connection, unwanted: Any) -> None:
     """Make the engine and answer until the pipe is closed: what the child does."""
     import signal
 
+    # Where processors are short, requests come first and rewrites second.
+    with suppress(AttributeError, OSError):
+        os.nice(NICENESS)
     # A terminal's interrupt reaches all its processes; this one ends with the pipe.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

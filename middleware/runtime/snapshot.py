@@ -8,11 +8,12 @@ The texts are personal data: only the file's owner may read it.
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import hashlib
 import json
 import logging
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,22 +42,40 @@ def save(file: Path, memo: Memo, *, now: float) -> bool:
     ]
     body = "".join(f"{line}\n" for line in lines).encode()
     head = {"format": _FORMAT, "entries": len(lines), "sha256": hashlib.sha256(body).hexdigest()}
-    written = ""
+    # Beside the file, as only within one file system the renaming is atomic.
+    written = file.parent / f".{file.name}.{os.getpid()}"
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        # Beside the file, as only within one file system the renaming is atomic; mode 0600.
-        handle, written = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
-        with open(handle, "wb") as stream:
+        _clear(file)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL  # and through no link of somebody else's
+        with open(os.open(written, flags, 0o600), "wb") as stream:
             stream.write(json.dumps(head).encode() + b"\n" + body)
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(written, file)
     except OSError as error:
         _log.warning("memo snapshot %s cannot be written: %s", file, error.strerror or error)
-        if written:
-            Path(written).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            written.unlink(missing_ok=True)
         return False
     return True
+
+
+def _clear(file: Path) -> None:
+    """Remove what a process began to write and was killed over; one that lives may write still."""
+    for left in file.parent.glob(f".{glob.escape(file.name)}.*"):
+        number = left.name.rpartition(".")[2]
+        if os.name != "posix" or not number.isdigit():  # elsewhere signal 0 is none to ask with
+            continue
+        try:
+            if int(number) != os.getpid():
+                os.kill(int(number), 0)
+                continue
+        except ProcessLookupError:
+            pass
+        except (OSError, OverflowError):  # somebody else's
+            continue
+        left.unlink(missing_ok=True)
 
 
 def load(file: Path, memo: Memo, *, now: float) -> int:

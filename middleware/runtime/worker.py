@@ -181,11 +181,16 @@ class Worker:
         if not batch:  # there was only something to tell
             return
         cut: set[int] = set()
+        last = len(batch)
         started = self._clock.now()
 
         def cancelled(index: int) -> bool:
-            if index not in cut and self._unwanted(batch[index]):
-                cut.add(index)
+            # An engine asks for one text after the other, hundreds of times a second: the lock,
+            # which every caller needs, is taken once a round.
+            nonlocal last
+            if index <= last:
+                self._look(batch, cut)
+            last = index
             return index in cut
 
         try:
@@ -217,16 +222,19 @@ class Worker:
             with self._desk:
                 self._lanes.close(flight, landing)
 
-    def _unwanted(self, flight: Flight) -> bool:
-        """Tell whether a running flight should stop, asked by the engine between steps."""
+    def _look(self, batch: list[Flight], cut: set[int]) -> None:
+        """Add to ``cut`` which running flights should stop, asked by the engine between steps."""
         with self._desk:
-            # Asked from whatever thread the engine decodes on.
-            if flight.closed or self._thread is not self._occupant:
-                return True  # stopped
             now = self._clock.now()
-            if flight.awaited(now):
-                return False
-            return not flight.worthwhile or any(f.awaited(now) for f in self._lanes.live)
+            cut.update(i for i, f in enumerate(batch) if i not in cut and self._unwanted(f, now))
+
+    def _unwanted(self, flight: Flight, now: float) -> bool:
+        """Tell whether a running flight should stop; the desk is held, by whatever thread."""
+        if flight.closed or self._thread is not self._occupant:
+            return True  # stopped
+        if flight.awaited(now):
+            return False
+        return not flight.worthwhile or any(f.awaited(now) for f in self._lanes.live)
 
     def _fly_alone(self, batch: list[Flight]) -> None:
         """Run each flight by itself, as far as it is still wanted and the breaker lets it."""
@@ -234,14 +242,14 @@ class Worker:
             with self._desk:
                 now = self._clock.now()
                 rested = self._lanes.resting(now) and not flight.probe
+                unwanted = not rested and self._unwanted(flight, now)
                 if rested:
                     self._lanes.close(flight, Landing(reason=Reason.BREAKER_OPEN))
+                elif unwanted:
+                    self._lanes.take_back(flight, now)
             if rested:
                 self.tell()
-            elif self._unwanted(flight):
-                with self._desk:
-                    self._lanes.take_back(flight, now)
-            else:
+            elif not unwanted:
                 self._fly([flight])
                 self.tell()
 

@@ -138,7 +138,7 @@ class UpstreamClient:
         write_timeout: float | None = 30.0,
         total_timeout: float | None = None,
         max_connections: int = 100,
-        max_waiting: int = 200,
+        max_waiting: int = 1000,
         pool_timeout: float | None = 1.0,
         keepalive_expiry: float = 4.0,
         verify: bool | str | Path | ssl.SSLContext = True,

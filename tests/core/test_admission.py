@@ -8,9 +8,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from middleware.core import admission
 from middleware.core.admission import Admission, holds_syntax
 from middleware.core.outcome import Outcome, Reason
 from middleware.core.reformulation import normalize
+from middleware.core.terms import tokens
 from middleware.errors import ConfigurationError
 
 ADMISSION = Admission()
@@ -182,3 +184,20 @@ def test_no_text_is_slow(unit: str) -> None:
     start = time.process_time()
     ADMISSION.check(text)
     assert time.process_time() - start < 0.1
+
+
+_CODE = "select from import class def insert into update set delete as not and or x a1".split()
+
+
+@given(
+    st.from_regex(admission._PLAIN, fullmatch=True)
+    | st.lists(st.sampled_from(_CODE), min_size=1, max_size=6).map(" ".join)
+)
+def test_what_is_taken_for_plain_would_have_passed_every_pattern(text: str) -> None:
+    if not admission._PLAIN.fullmatch(text):
+        return
+    assert not admission._unencodable(text)
+    assert not admission._URL.search(text)
+    assert not admission.holds_syntax(text)
+    assert not admission._asks_for_a_phrase(text)
+    assert tokens(text)

@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import stat
+import subprocess
+import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -171,3 +175,38 @@ def test_a_memo_takes_no_more_than_it_holds(tmp_path: Path) -> None:
     load(file, small, now=0.0)
     assert len(small) == 10
     assert small.get(key("red lamp 49"), 0.0) == Verdict("lamp 49")
+
+
+KILLED = """
+    import os, signal, sys
+    from pathlib import Path
+    from middleware.core.memo import Memo
+    from middleware.runtime import snapshot
+
+    def killed(descriptor):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    os.fsync = killed
+    snapshot.save(Path(sys.argv[1]), Memo(), now=0.0)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a system without SIGKILL")
+def test_one_that_is_killed_over_writing_leaves_the_old_one_and_soon_nothing_else(
+    tmp_path: Path,
+) -> None:
+    file = filled(tmp_path / "s")
+    before = file.read_bytes()
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(KILLED), str(file)],
+        cwd=Path(__file__).parents[2],
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL
+    assert file.read_bytes() == before
+    assert len(os.listdir(tmp_path)) == 2
+    mine = tmp_path / ".s.1"  # of a process that lives
+    mine.write_bytes(b"")
+    assert save(file, Memo(), now=0.0)
+    assert sorted(os.listdir(tmp_path)) == [".s.1", "s"]
+    assert load(file, Memo(), now=0.0) == 0

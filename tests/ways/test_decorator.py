@@ -6,7 +6,7 @@ import asyncio
 import functools
 import inspect
 from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -18,9 +18,6 @@ from middleware.runtime.reformulator import Reformulator
 from middleware.testing import ManualClock, ScriptedEngine
 
 from .conftest import Build
-
-if TYPE_CHECKING:
-    pass  # type: ignore[import-not-found]
 
 pytestmark = pytest.mark.anyio
 

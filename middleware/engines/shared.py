@@ -1,0 +1,187 @@
+"""One engine for several processes: each reaches it through a local socket.
+
+Without this, every worker of a server has the weights in its own memory, and the workers'
+engines take the processors from each other.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from multiprocessing.connection import Client, Connection
+from pathlib import Path
+from typing import Any
+
+from middleware.engines.base import Answer, Engine
+from middleware.engines.host import LINGER, from_json, identity, locked, receive, send
+from middleware.errors import ConfigurationError, EngineError, ModelError
+
+__all__ = ["SharedEngine"]
+
+_ASK_EVERY = 0.004  # seconds between looks at whether texts are still wanted
+_LONGEST = 100  # bytes of a path that every system's sockets take
+_START = "import sys; sys.path[:] = {path!r}; from middleware.engines.host import main; main()"
+_started: list[subprocess.Popen[bytes]] = []
+"""The processes that this one started; they end when they like, and are waited for then."""
+_log = logging.getLogger("middleware.engines")
+
+
+class SharedEngine:
+    """Runs another engine in a process that all who name the same socket share.
+
+    ``make`` makes the engine, as for :class:`~middleware.engines.process.ProcessEngine`. Who
+    finds no process at ``socket`` starts it; the others wait for that and use it. It belongs to
+    none of them and ends some ``linger`` seconds after the last one has left. Where it dies,
+    the calls under way fail and whoever calls next starts another one. One that does not come back
+    ``patience`` seconds after the last text of a call stopped being wanted is killed.
+
+    Texts of several processes that wait at the same time are answered in one call. The socket is
+    open to its user only; put it into a folder that nobody else can write.
+
+    Concurrency: owned by one thread, as any engine. Errors: :class:`ConfigurationError` for a
+    path that can be no socket, from :meth:`load` those of the engine's, and
+    :class:`EngineError` where the process at the socket runs another engine.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], Engine],
+        socket: str | os.PathLike[str],
+        *,
+        patience: float = 10.0,
+        linger: float = LINGER,
+    ) -> None:
+        self._address = os.path.abspath(os.path.expanduser(os.fspath(socket)))
+        if os.name != "posix":
+            raise ConfigurationError("an engine can be shared on systems with local sockets only")
+        if len(os.fsencode(self._address)) > _LONGEST:
+            raise ConfigurationError(
+                f"engine socket {self._address} has more than {_LONGEST} bytes; give a shorter path"
+            )
+        if not Path(self._address).parent.is_dir():
+            raise ConfigurationError(
+                f"engine socket {self._address}: its folder is not there; make it first"
+            )
+        if not patience > 0 or not linger > 0:
+            raise ConfigurationError(
+                f"engine socket: patience ({patience}) and linger ({linger}) must be above 0"
+            )
+        engine = make()
+        self.name = engine.name
+        self.revision = engine.revision
+        self._identity = identity(engine)
+        self._make = make
+        self._patience = patience
+        self._linger = linger
+        self._owner = 0
+        self._pipe: Connection | None = None
+        self.pid: int | None = None
+        """The process that runs the engine, while this one is connected to it."""
+
+    def load(self) -> None:
+        """Connect to the process, which is started first where there is none."""
+        self.close()
+        self._owner = os.getpid()
+        if self._connect():
+            return
+        with locked(self._address):
+            if self._connect():  # another one was quicker
+                return
+            self._start()
+        if not self._connect():
+            raise EngineError(f"engine {self.name}: its process at {self._address} has ended")
+
+    def generate(self, texts: Sequence[str], cancelled: Callable[[int], bool]) -> Sequence[Answer]:
+        """Have the process answer; see :class:`~middleware.engines.base.Engine`."""
+        if self._owner != os.getpid():
+            self._pipe = None  # this process was forked since: the connection is its parent's
+        if self._pipe is None:
+            self.load()
+        assert self._pipe is not None
+        pipe, unwanted, idle = self._pipe, set[int](), 0
+        try:
+            send(pipe, {"texts": list(texts)})
+            while not pipe.poll(_ASK_EVERY):
+                left = [i for i in range(len(texts)) if i not in unwanted and cancelled(i)]
+                if left:
+                    unwanted.update(left)
+                    send(pipe, {"unwanted": left})
+                idle = idle + 1 if len(unwanted) == len(texts) else 0
+                if idle * _ASK_EVERY > self._patience:
+                    self._end()
+                    raise EngineError(f"engine {self.name} did not come back, and was ended")
+            message = receive(pipe)
+        except (OSError, EOFError) as error:
+            _log.warning("engine %s: its process is gone; another one is used", self.name)
+            self.close()
+            raise EngineError(f"engine {self.name}: its process ended") from error
+        if "error" in message:
+            raise EngineError(message["error"])
+        return [from_json(answer) for answer in message["answers"]]
+
+    def close(self) -> None:
+        """Leave the process to the others."""
+        if self._pipe is not None:
+            self._pipe.close()
+        self._pipe = self.pid = None
+        # Else they would stay in the process table.
+        _started[:] = [process for process in _started if process.poll() is None]
+
+    def _end(self) -> None:
+        """Kill the process, as it hangs for the others too."""
+        if self.pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+        self.close()
+
+    def _connect(self) -> bool:
+        try:
+            pipe = Client(self._address, "AF_UNIX")
+        except OSError:
+            return False
+        try:
+            send(pipe, {"hello": self._identity})
+            message = receive(pipe)
+        except (OSError, EOFError):
+            pipe.close()
+            return False
+        if "ready" not in message:
+            pipe.close()
+            raise EngineError(
+                f"engine {self._identity} cannot be shared at {self._address}: {message['error']}; "
+                "give it another socket"
+            )
+        self._pipe, self.pid = pipe, message["ready"]
+        return True
+
+    def _start(self) -> None:
+        """Start the process and wait until it listens; the lock is held."""
+        with suppress(FileNotFoundError):
+            os.unlink(self._address)  # nobody is behind it
+        process = subprocess.Popen(
+            [sys.executable, "-c", _START.format(path=sys.path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # a terminal's interrupt is not for it
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        _started.append(process)
+        with suppress(BrokenPipeError), process.stdin as pipe:
+            pipe.write(pickle.dumps((self._address, self._make, self._linger)))
+        with process.stdout as answer:
+            told = answer.readline()
+        failure: dict[str, Any] = json.loads(told) if told.strip() else {}
+        if failure:
+            kind = ModelError if failure["kind"] == ModelError.__name__ else EngineError
+            raise kind(failure["error"])
+        if not told:
+            code = process.wait()
+            raise EngineError(f"engine {self.name}: its process ended (exit code {code})")
