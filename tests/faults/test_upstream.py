@@ -47,7 +47,7 @@ def search(method: bytes = b"GET") -> bytes:
 
 def error(body: bytes) -> tuple[str, str]:
     told = json.loads(body)
-    return told["error"], told.get("phase", "")
+    return told["code"], told["error"].get("phase", "")
 
 
 async def counted(served: Served, kind: str, phase: str = "") -> float:
