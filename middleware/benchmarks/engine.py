@@ -174,11 +174,12 @@ def _race(
             # Each starts a turn as often as the others.
             for place in range(len(names)):
                 name = names[(turn + place) % len(names)]
-                for kind, length in enumerate((count, 1)):
+                # One untimed: the caches hold what the engine before left there.
+                for kind, length in enumerate((1, count, 1)):
                     pipes[name].send((inputs, length, forced))
                     lap, memory[name] = _received(pipes[name], name)
-                    if turn >= 2:  # the first ones are warm-up
-                        laps[name][kind].append(lap)
+                    if turn >= 2 and kind:  # the first turns are warm-up
+                        laps[name][kind - 1].append(lap)
     return {name: (*laps[name], memory[name]) for name in names}
 
 

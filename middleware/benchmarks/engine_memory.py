@@ -21,7 +21,7 @@ from .models import shape_of
 __all__ = ["measure_memory"]
 
 _LENGTHS = 3, 64
-_TOKENS = 8  # of an output: its length matters little here, and takes time
+_TOKENS = 4  # of an output: its length matters little here, and takes time
 
 
 def measure_memory(folder: Path, *, threads: int, queries: int, batch: int) -> dict[str, float]:

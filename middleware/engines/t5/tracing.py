@@ -1,7 +1,8 @@
 """The one place that knows how a module becomes fast to call.
 
 torch's tracer is in maintenance and newer releases warn about it. Everything that touches it
-is here: a release without it loses speed, as modules then run as they are, and nothing else.
+is here: a release without it loses speed, as modules then run as they are, and nothing else
+(a query of T5-base took 1.4 to 1.5 times as long on two cores, 172 ms for 112 and 197 for 139).
 """
 
 from __future__ import annotations
