@@ -11,6 +11,7 @@ import asyncio
 import itertools
 import json
 import random
+import sys
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
@@ -21,6 +22,7 @@ from rich.table import Table
 
 from middleware.core.outcome import Source
 
+from .load_bars import misses
 from .load_client import Client, Sent, arrivals, texts
 from .load_servers import INSIDE, running_proxy, running_upstream
 from .machine import machine_facts
@@ -52,11 +54,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--thread", action="store_true", help="engine in a thread of the proxy, not a process"
     )
     parser.add_argument("--json", action="store_true", help="print a line of JSON a scenario")
+    parser.add_argument(
+        "--check", action="store_true", help="end with status 1 where a figure is not as it must be"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Measure, print, and return the exit status."""
     facts = machine_facts("querylift", "uvicorn", "h11", "torch")
+    missed: list[str] = []
     for name in options.scenario or _SCENARIOS:
         scenario, seconds = _SCENARIOS[name]
         with (
@@ -72,6 +78,7 @@ def run(options: argparse.Namespace) -> int:
         ):
             load = _Load(port, upstream, options, options.seconds or seconds)
             figures = {"scenario": name, **asyncio.run(load.measured(scenario)), **facts}
+        missed += [f"{name}: {words}" for words in misses(figures)]
         if options.json:
             print(json.dumps(figures), flush=True)
             continue
@@ -79,7 +86,11 @@ def run(options: argparse.Namespace) -> int:
         for key, value in figures.items():
             table.add_row(key, f"{value:,.3f}" if isinstance(value, float) else str(value))
         Console().print(table)
-    return 0
+    if not options.check:
+        return 0
+    for words in missed:
+        print(f"querylift: does not hold: {words}", file=sys.stderr)
+    return 1 if missed else 0
 
 
 class _Load:

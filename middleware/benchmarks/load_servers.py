@@ -18,7 +18,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from middleware.core.outcome import Mode
 from middleware.engines.base import Answer, Engine, Loadable
+from middleware.engines.judging import Judged, Judging
 
 __all__ = ["INSIDE", "running_proxy", "running_upstream"]
 
@@ -64,6 +66,10 @@ class _Watched:
         self._engine = engine
         self.name, self.revision = engine.name, engine.revision
         self.busy, self.texts = 0.0, 0
+        if isinstance(engine, Judging):
+            self._judging = engine
+            self.judge_with = engine.judge_with
+            self.generate_judged = self._generate_judged
 
     def resident(self) -> int:
         """Return the bytes that the engine's own process holds, 0 where it has none."""
@@ -77,12 +83,23 @@ class _Watched:
 
     def generate(self, texts: Sequence[str], cancelled: Callable[[int], bool]) -> Sequence[Answer]:
         """Run the engine, and count."""
+        with self._counted(len(texts)):
+            return self._engine.generate(texts, cancelled)
+
+    def _generate_judged(
+        self, texts: Sequence[str], modes: Sequence[Mode], cancelled: Callable[[int], bool]
+    ) -> Sequence[Judged]:
+        with self._counted(len(texts)):
+            return self._judging.generate_judged(texts, modes, cancelled)
+
+    @contextmanager
+    def _counted(self, texts: int) -> Iterator[None]:
         began = time.perf_counter()
         try:
-            return self._engine.generate(texts, cancelled)
+            yield
         finally:
             self.busy += time.perf_counter() - began
-            self.texts += len(texts)
+            self.texts += texts
 
 
 class _Window:

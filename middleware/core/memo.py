@@ -13,7 +13,7 @@ from cachetools import TLRUCache
 
 from middleware.errors import ConfigurationError
 
-from .outcome import Mode
+from .outcome import Mode, Reason
 from .reformulation import Verdict
 
 __all__ = ["Memo", "MemoKey", "MemoStats"]
@@ -37,8 +37,12 @@ class MemoKey(NamedTuple):
     scope: str
 
 
-_Entry = tuple[Verdict, int, float]
-"""What is kept: the verdict, its size in bytes, and when it expires."""
+# Keys and entries are kept as bare tuples of texts and numbers: these the garbage collector passes
+# over, where objects of 50,000 entries would hold up the process for a tenth of a second.
+_Key = tuple[str, str, str, str, str]
+_Entry = tuple[str | None, str | None, int, float]
+"""What is kept: rewrite and reason of the verdict, its size in bytes, and when it expires."""
+_REASONS: dict[str | None, Reason | None] = {None: None} | {r.value: r for r in Reason}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,7 @@ class Memo:
         self._max_size = min(max_bytes, self._floor * max_entries)
         self._cache = self._empty()
 
-    def _empty(self) -> TLRUCache[MemoKey, _Entry]:
+    def _empty(self) -> TLRUCache[_Key, _Entry]:
         return TLRUCache(
             maxsize=self._max_size, ttu=self._expiry, timer=self._timer, getsizeof=self._charge
         )
@@ -108,11 +112,11 @@ class Memo:
     def _timer(self) -> float:
         return self._now
 
-    def _expiry(self, key: MemoKey, value: _Entry, now: float) -> float:
-        return value[2]
+    def _expiry(self, key: _Key, value: _Entry, now: float) -> float:
+        return value[3]
 
     def _charge(self, value: _Entry) -> int:
-        return max(self._floor, value[1])
+        return max(self._floor, value[2])
 
     def get(self, key: MemoKey, now: float, *, count: bool = True) -> Verdict | None:
         """Return what is known for ``key`` at ``now``, or ``None``.
@@ -122,12 +126,13 @@ class Memo:
         with self._lock:
             self._now = max(self._now, now)
             try:
-                verdict = self._cache[key][0]
+                # Words of the vocabulary are texts, so that the key finds its bare tuple.
+                rewrite, reason, _, _ = self._cache[key]
             except KeyError:
                 self._misses += count
                 return None
             self._hits += count
-            return verdict
+        return Verdict(rewrite, _REASONS[reason])
 
     def put(self, key: MemoKey, verdict: Verdict, now: float, *, left: float | None = None) -> None:
         """Keep a verdict; one too large for the whole memo is not kept.
@@ -141,17 +146,19 @@ class Memo:
             life = min(life, left)
         size = ENTRY_OVERHEAD + sys.getsizeof(key.text) + sys.getsizeof(key.scope)
         size += sys.getsizeof(verdict.rewrite)
+        bare = (key.text, key.engine, key.policy, key.mode.value, key.scope)
+        reason = None if verdict.reason is None else verdict.reason.value
         with self._change():
             self._now = max(self._now, now)
             try:
-                self._cache[key] = (verdict, size, self._now + life)
+                self._cache[bare] = (verdict.rewrite, reason, size, self._now + life)
             except ValueError:  # larger than the memo
-                self._cache.pop(key, None)
+                self._cache.pop(bare, None)
 
     def purge(self, matches: Callable[[MemoKey], bool] = lambda key: True) -> int:
         """Forget the entries whose key ``matches``, and return how many there were."""
         with self._change():
-            doomed = [key for key in list(self._cache) if matches(key)]
+            doomed = [key for key in list(self._cache) if matches(_key_of(key))]
             for key in doomed:
                 self._cache.pop(key, None)
             return len(doomed)
@@ -166,8 +173,8 @@ class Memo:
             self._cache.expire(self._now)
             found: list[tuple[MemoKey, Verdict, float]] = []
             for key in list(self._cache):
-                verdict, _, until = self._cache[key]
-                found.append((key, verdict, until - self._now))
+                rewrite, reason, _, until = self._cache[key]
+                found.append((_key_of(key), Verdict(rewrite, _REASONS[reason]), until - self._now))
             return found
 
     def expire(self, now: float) -> None:
@@ -195,3 +202,8 @@ class Memo:
     def __len__(self) -> int:
         with self._lock:
             return len(self._cache)
+
+
+def _key_of(bare: _Key) -> MemoKey:
+    text, engine, policy, mode, scope = bare
+    return MemoKey(text, engine, policy, Mode(mode), scope)

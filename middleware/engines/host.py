@@ -21,15 +21,20 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, Listener
 from typing import Any
 
-from middleware.core.outcome import Reason
-from middleware.engines.base import Answer, Engine, Loadable, Refusal
+from middleware.core.acceptance import Acceptance
+from middleware.core.outcome import Mode, Reason
+from middleware.core.reformulation import Verdict
+from middleware.engines.base import Engine, Loadable, Refusal
+from middleware.engines.judging import Judged, judged
 from middleware.engines.process import NICENESS
+from middleware.errors import EngineError
 
 __all__ = ["LINGER", "as_json", "from_json", "identity", "locked", "main", "receive", "send"]
 
 LINGER = 10.0
 """Seconds without a client until the process ends."""
 
+_REASONS = {reason.value: reason for reason in Reason}
 _BATCH = 8  # texts of all clients in one engine call
 _LOOK_EVERY = 0.5  # seconds between looks at whether there is one
 
@@ -70,16 +75,23 @@ def identity(engine: Engine) -> str:
     return f"{engine.name}:{engine.revision}"
 
 
-def as_json(answer: Answer) -> str | list[str] | None:
-    """Return an answer in the words of JSON: a refusal is a list with its reason."""
+Told = str | list[str] | dict[str, str | None] | None
+"""An answer in JSON: a refusal is a list with its reason, a verdict an object."""
+
+
+def as_json(answer: Judged) -> Told:
+    """Return an answer or verdict in the words of JSON."""
+    if isinstance(answer, Verdict):
+        return {"rewrite": answer.rewrite, "reason": answer.reason}
     return [str(answer.reason)] if isinstance(answer, Refusal) else answer
 
 
-def from_json(answer: str | list[str] | None) -> Answer:
-    """Return the answer that :func:`as_json` wrote."""
-    if not isinstance(answer, list):
-        return answer
-    return Refusal(next(reason for reason in Reason if reason == answer[0]))
+def from_json(answer: Told) -> Judged:
+    """Return what :func:`as_json` was given."""
+    if isinstance(answer, dict):
+        reason = answer["reason"]
+        return Verdict(answer["rewrite"], None if reason is None else _REASONS[reason])
+    return Refusal(_REASONS[answer[0]]) if isinstance(answer, list) else answer
 
 
 @dataclass(eq=False, slots=True)
@@ -88,13 +100,21 @@ class _Job:
 
     client: Connection
     texts: Sequence[str]
+    modes: Sequence[Mode] | None
     unwanted: set[int] = field(default_factory=set)
 
 
 class _Host:
     """Runs the engine on the calling thread; each client has a thread that listens to it."""
 
-    def __init__(self, engine: Engine, listener: Listener, linger: float) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        listener: Listener,
+        linger: float,
+        acceptance: Acceptance | None,
+    ) -> None:
+        self._acceptance = acceptance
         self._engine = engine
         self._listener = listener
         self._linger = linger
@@ -133,15 +153,21 @@ class _Host:
     def _listen(self, client: Connection) -> None:
         job: _Job | None = None
         try:
-            if receive(client).get("hello") != identity(self._engine):
+            hello = receive(client)
+            if hello.get("hello") != identity(self._engine):
                 send(client, {"error": f"it runs {identity(self._engine)}"})
                 return
             self._clients.add(client)
-            send(client, {"ready": os.getpid()})
+            mine = None if self._acceptance is None else self._acceptance.revision
+            judges = mine is not None and hello.get("policy") == mine
+            send(client, {"ready": os.getpid(), "judges": judges})
             while True:
                 message = receive(client)
                 if "texts" in message:
-                    job = _Job(client, message["texts"])
+                    modes = message.get("modes")
+                    job = _Job(
+                        client, message["texts"], None if modes is None else list(map(Mode, modes))
+                    )
                     self._jobs.put(job)
                 elif job is not None:
                     job.unwanted.update(message["unwanted"])
@@ -161,7 +187,8 @@ class _Host:
 
         try:
             answers = self._engine.generate([job.texts[index] for job, index in places], cancelled)
-            told = [as_json(answer) for answer in answers]
+            if len(answers) != len(places):
+                raise EngineError(f"not one answer each for {len(places)} texts")
         except Exception as error:
             for job in jobs if len(jobs) == 1 else ():
                 _tell(job, {"error": f"{type(error).__name__}: {error}"})
@@ -169,8 +196,11 @@ class _Host:
                 self._answer([job])
             return
         for job in jobs:
-            mine, told = told[: len(job.texts)], told[len(job.texts) :]
-            _tell(job, {"answers": mine})
+            mine, answers = answers[: len(job.texts)], answers[len(job.texts) :]
+            said: Sequence[Judged] = mine
+            if job.modes is not None and self._acceptance is not None:
+                said = judged(job.texts, job.modes, mine, self._acceptance)
+            _tell(job, {"answers": [as_json(answer) for answer in said]})
 
 
 def _tell(job: _Job, message: dict[str, Any]) -> None:
@@ -183,12 +213,14 @@ def _tell(job: _Job, message: dict[str, Any]) -> None:
 def main() -> None:
     """Load the engine that standard input says how to make, and serve it; what the child runs.
 
-    Standard input is the parent's own pipe: a pickle of address, maker and linger.
+    Standard input is the parent's own pipe: a pickle of address, maker, linger and acceptance.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(OSError):
         os.nice(NICENESS)
-    address, make, linger = pickle.load(sys.stdin.buffer)
+    address, make, linger, acceptance = pickle.load(sys.stdin.buffer)
+    if os.fork():
+        os._exit(0)  # so that nobody has to wait for the end of the process
     told = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints is no message
     try:
@@ -204,7 +236,11 @@ def main() -> None:
     finally:
         told.write("\n")
         told.close()
-    host = _Host(engine, listener, linger)
+    # Whoever waits for the end of the messages of who started it need not wait for this one.
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        os.dup2(nowhere.fileno(), 2)
+    host = _Host(engine, listener, linger, acceptance)
     while True:
         host.run()
         try:

@@ -10,12 +10,16 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import pickle
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
+from middleware.core.acceptance import Acceptance
+from middleware.core.outcome import Mode
 from middleware.engines.base import Answer, Engine, Loadable
+from middleware.engines.judging import Judged, judged
 from middleware.errors import ConfigurationError, EngineError
 
 __all__ = ["NICENESS", "ProcessEngine"]
@@ -52,6 +56,7 @@ class ProcessEngine:
         self._process: Any = None
         self._pipe: Connection | None = None
         self._unwanted: Any = None
+        self._acceptance: Acceptance | None = None
 
     @property
     def pid(self) -> int | None:
@@ -67,16 +72,44 @@ class ProcessEngine:
         here, there = context.Pipe()
         self._unwanted = context.RawArray("b", _MOST_TEXTS)
         self._process = context.Process(
-            target=_serve, args=(self._make, there, self._unwanted), name="querylift-engine",
+            target=_serve,
+            args=(self._make, there, self._unwanted, self._acceptance),
+            name="querylift-engine",
             daemon=True,
-        )  # fmt: skip
+        )
         self._process.start()
         there.close()
         self._pipe = here
         self._take(lambda: True)
 
+    def judge_with(self, acceptance: Acceptance) -> None:
+        """Have the child judge by this; see :class:`~middleware.engines.judging.Judging`."""
+        try:
+            pickle.dumps(acceptance)
+        except Exception:  # one of the user's own: it stays here
+            return
+        self._acceptance = acceptance
+
     def generate(self, texts: Sequence[str], cancelled: Callable[[int], bool]) -> Sequence[Answer]:
         """Have the child answer; see :class:`~middleware.engines.base.Engine`."""
+        answers: Sequence[Answer] = self._asked(texts, None, cancelled)
+        return answers
+
+    def generate_judged(
+        self, texts: Sequence[str], modes: Sequence[Mode], cancelled: Callable[[int], bool]
+    ) -> Sequence[Judged]:
+        """Have the child answer and judge; see :class:`~middleware.engines.judging.Judging`."""
+        answers: Sequence[Judged] = self._asked(
+            texts, None if self._acceptance is None else list(modes), cancelled
+        )
+        return answers
+
+    def _asked(
+        self,
+        texts: Sequence[str],
+        modes: Sequence[Mode] | None,
+        cancelled: Callable[[int], bool],
+    ) -> Any:
         if len(texts) > _MOST_TEXTS:
             raise EngineError(f"{len(texts)} texts in one call, where {_MOST_TEXTS} are the most")
         if self._owner != os.getpid():
@@ -88,7 +121,7 @@ class ProcessEngine:
         for index in range(len(texts)):
             self._unwanted[index] = 0
         try:
-            self._pipe.send(list(texts))
+            self._pipe.send((list(texts), modes))
         except OSError as error:
             raise self._gone() from error
 
@@ -98,8 +131,7 @@ class ProcessEngine:
                     self._unwanted[index] = 1
             return not all(self._unwanted[: len(texts)])
 
-        answers: Sequence[Answer] = self._take(wanted)
-        return answers
+        return self._take(wanted)
 
     def close(self) -> None:
         """End the child."""
@@ -137,7 +169,9 @@ class ProcessEngine:
         return EngineError(f"engine {self.name}: its process ended (exit code {code})")
 
 
-def _serve(make: Callable[[], Engine], pipe: Connection, unwanted: Any) -> None:
+def _serve(
+    make: Callable[[], Engine], pipe: Connection, unwanted: Any, acceptance: Acceptance | None
+) -> None:
     """Make the engine and answer until the pipe is closed: what the child does."""
     import signal
 
@@ -156,9 +190,13 @@ def _serve(make: Callable[[], Engine], pipe: Connection, unwanted: Any) -> None:
             pipe.send(("error", _portable(error)))
             return
         while True:
-            texts = pipe.recv()
+            texts, modes = pipe.recv()
             try:
-                answers = engine.generate(texts, lambda index: bool(unwanted[index]))
+                answers: Sequence[Judged] = engine.generate(
+                    texts, lambda index: bool(unwanted[index])
+                )
+                if modes is not None and acceptance is not None and len(answers) == len(texts):
+                    answers = judged(texts, modes, answers, acceptance)  # type: ignore[arg-type]
                 pipe.send(("answers", list(answers)))
             except Exception as error:
                 pipe.send(("error", _portable(error)))

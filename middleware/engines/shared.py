@@ -17,10 +17,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Client, Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from middleware.core.acceptance import Acceptance
+from middleware.core.outcome import Mode
 from middleware.engines.base import Answer, Engine
 from middleware.engines.host import LINGER, from_json, identity, locked, receive, send
+from middleware.engines.judging import Judged
 from middleware.errors import ConfigurationError, EngineError, ModelError
 
 __all__ = ["SharedEngine"]
@@ -28,8 +31,6 @@ __all__ = ["SharedEngine"]
 _ASK_EVERY = 0.004  # seconds between looks at whether texts are still wanted
 _LONGEST = 100  # bytes of a path that every system's sockets take
 _START = "import sys; sys.path[:] = {path!r}; from middleware.engines.host import main; main()"
-_started: list[subprocess.Popen[bytes]] = []
-"""The processes that this one started; they end when they like, and are waited for then."""
 _log = logging.getLogger("middleware.engines")
 
 
@@ -82,6 +83,8 @@ class SharedEngine:
         self._linger = linger
         self._owner = 0
         self._pipe: Connection | None = None
+        self._acceptance: Acceptance | None = None
+        self._judges = False
         self.pid: int | None = None
         """The process that runs the engine, while this one is connected to it."""
 
@@ -98,8 +101,33 @@ class SharedEngine:
         if not self._connect():
             raise EngineError(f"engine {self.name}: its process at {self._address} has ended")
 
+    def judge_with(self, acceptance: Acceptance) -> None:
+        """Have the process judge by this; see :class:`~middleware.engines.judging.Judging`.
+
+        It does where it was started for the same policy; else answers come back as they are.
+        """
+        try:
+            pickle.dumps(acceptance)
+        except Exception:  # one of the user's own: it stays here
+            return
+        self._acceptance = acceptance
+
     def generate(self, texts: Sequence[str], cancelled: Callable[[int], bool]) -> Sequence[Answer]:
         """Have the process answer; see :class:`~middleware.engines.base.Engine`."""
+        return cast("Sequence[Answer]", self._asked(texts, None, cancelled))
+
+    def generate_judged(
+        self, texts: Sequence[str], modes: Sequence[Mode], cancelled: Callable[[int], bool]
+    ) -> Sequence[Judged]:
+        """Have it answer and judge; see :class:`~middleware.engines.judging.Judging`."""
+        return self._asked(texts, modes, cancelled)
+
+    def _asked(
+        self,
+        texts: Sequence[str],
+        modes: Sequence[Mode] | None,
+        cancelled: Callable[[int], bool],
+    ) -> Sequence[Judged]:
         if self._owner != os.getpid():
             self._pipe = None  # this process was forked since: the connection is its parent's
         if self._pipe is None:
@@ -107,7 +135,8 @@ class SharedEngine:
         assert self._pipe is not None
         pipe, unwanted, idle = self._pipe, set[int](), 0
         try:
-            send(pipe, {"texts": list(texts)})
+            judging = {"modes": list(modes)} if modes is not None and self._judges else {}
+            send(pipe, {"texts": list(texts), **judging})
             while not pipe.poll(_ASK_EVERY):
                 left = [i for i in range(len(texts)) if i not in unwanted and cancelled(i)]
                 if left:
@@ -131,8 +160,6 @@ class SharedEngine:
         if self._pipe is not None:
             self._pipe.close()
         self._pipe = self.pid = None
-        # Else they would stay in the process table.
-        _started[:] = [process for process in _started if process.poll() is None]
 
     def _end(self) -> None:
         """Kill the process, as it hangs for the others too."""
@@ -147,7 +174,8 @@ class SharedEngine:
         except OSError:
             return False
         try:
-            send(pipe, {"hello": self._identity})
+            policy = None if self._acceptance is None else self._acceptance.revision
+            send(pipe, {"hello": self._identity, "policy": policy})
             message = receive(pipe)
         except (OSError, EOFError):
             pipe.close()
@@ -158,7 +186,7 @@ class SharedEngine:
                 f"engine {self._identity} cannot be shared at {self._address}: {message['error']}; "
                 "give it another socket"
             )
-        self._pipe, self.pid = pipe, message["ready"]
+        self._pipe, self.pid, self._judges = pipe, message["ready"], message["judges"]
         return True
 
     def _start(self) -> None:
@@ -173,15 +201,14 @@ class SharedEngine:
         )
         assert process.stdin is not None
         assert process.stdout is not None
-        _started.append(process)
         with suppress(BrokenPipeError), process.stdin as pipe:
-            pipe.write(pickle.dumps((self._address, self._make, self._linger)))
+            pipe.write(pickle.dumps((self._address, self._make, self._linger, self._acceptance)))
         with process.stdout as answer:
             told = answer.readline()
+        process.wait()  # it left its work to a child that is nobody's
         failure: dict[str, Any] = json.loads(told) if told.strip() else {}
         if failure:
             kind = ModelError if failure["kind"] == ModelError.__name__ else EngineError
             raise kind(failure["error"])
         if not told:
-            code = process.wait()
-            raise EngineError(f"engine {self.name}: its process ended (exit code {code})")
+            raise EngineError(f"engine {self.name}: its process ended while it loaded")

@@ -20,7 +20,8 @@ from middleware.core.memo import Memo, MemoKey
 from middleware.core.outcome import Mode, Reason, Source
 from middleware.core.pace import Pace
 from middleware.core.reformulation import Reformulation, Timings, Verdict, conclude, normalize
-from middleware.engines.base import Answer, Engine
+from middleware.engines.base import Engine
+from middleware.engines.judging import Judged, Judging
 from middleware.errors import ConfigurationError, EngineError
 from middleware.instrumentation.record import Observer, Record
 
@@ -91,6 +92,8 @@ class Reformulator:
         self._breaker = breaker or Breaker(pace=Pace(above=budget))
         self._engine_key = f"{engine.name}:{engine.revision}"
         self._policy = f"{self.admission.revision}/{self.acceptance.revision}"
+        if isinstance(engine, Judging):
+            engine.judge_with(self.acceptance)
         self._set_up()
         forget_at_fork(self)
 
@@ -377,7 +380,7 @@ class Reformulator:
 
     # --- On the worker thread ---
 
-    def _judge(self, flight: Flight, answer: Answer) -> Verdict:
+    def _judge(self, flight: Flight, answer: Judged) -> Verdict:
         """Acceptance: turn an engine's answer into a verdict, and keep it."""
         verdict = verdict_of(flight, answer, self.acceptance)
         if flight.stored:

@@ -6,11 +6,12 @@ import gc
 import logging
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from middleware.core.outcome import Reason
 from middleware.core.reformulation import Verdict
-from middleware.engines.base import Answer, Engine, Loadable
+from middleware.engines.base import Engine, Loadable
+from middleware.engines.judging import Judged, Judging
 from middleware.errors import EngineError
 
 from .clock import Clock
@@ -37,7 +38,7 @@ class Worker:
     def __init__(
         self,
         engine: Engine,
-        judge: Callable[[Flight, Answer], Verdict],
+        judge: Callable[[Flight, Judged], Verdict],
         lanes: Lanes,
         desk: threading.Condition,
         clock: Clock,
@@ -194,7 +195,7 @@ class Worker:
             return index in cut
 
         try:
-            answers = self._engine.generate([f.text for f in batch], cancelled)
+            answers = self._generate(batch, cancelled)
             if isinstance(answers, str) or len(answers) != len(batch):
                 # Without the answers themselves, as they are what people searched for.
                 raise EngineError(f"not one answer each for {len(batch)} texts")
@@ -221,6 +222,13 @@ class Worker:
             landing = Landing(verdict, None, started - flight.opened, ended - started)
             with self._desk:
                 self._lanes.close(flight, landing)
+
+    def _generate(self, batch: list[Flight], cancelled: Callable[[int], bool]) -> Sequence[Judged]:
+        texts = [flight.text for flight in batch]
+        if isinstance(self._engine, Judging):
+            modes = [flight.key.mode for flight in batch]
+            return self._engine.generate_judged(texts, modes, cancelled)
+        return self._engine.generate(texts, cancelled)
 
     def _look(self, batch: list[Flight], cut: set[int]) -> None:
         """Add to ``cut`` which running flights should stop, asked by the engine between steps."""

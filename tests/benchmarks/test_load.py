@@ -8,6 +8,7 @@ import random
 import pytest
 
 from middleware.benchmarks.load import ideal_lru_hits
+from middleware.benchmarks.load_bars import misses
 from middleware.benchmarks.load_client import Client, arrivals, texts
 from tests.upstream.wire import reply, upstream
 
@@ -78,3 +79,44 @@ class _Leaving(random.Random):
     def random(self) -> float:
         """Say leave."""
         return 0.9
+
+
+GOOD = {
+    "scenario": "overload5", "budget_ms": 100.0, "errors": 0, "added_p999_ms": 110.0,
+    "in_time_share": 0.8, "loop_delay_p99_ms": 5.0, "other_p99_added_ms": 5.0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("figure", "value"),
+    [
+        ("errors", 1), ("added_p999_ms", 110.1), ("in_time_share", 0.79),
+        ("loop_delay_p99_ms", 5.1), ("other_p99_added_ms", 5.1),
+    ],
+)  # fmt: skip
+def test_a_figure_that_is_not_as_it_must_be_is_named(figure: str, value: float) -> None:
+    assert misses(GOOD) == []
+    (told,) = misses({**GOOD, figure: value})
+    assert told.startswith(figure)
+
+
+def test_each_kind_of_load_has_its_own_bars() -> None:
+    leavers = {
+        "scenario": "leavers", "errors": 0, "queued_left": 0, "upstream_active_left": 0,
+        "tasks_left": 0, "files_growth": 0, "threads_growth": 0,
+    }  # fmt: skip
+    assert misses(leavers) == []
+    assert misses({**leavers, "tasks_left": 1, "files_growth": 2}) == [
+        "tasks_left is 0", "files_growth is at most 0"
+    ]  # fmt: skip
+    zipf = {
+        "scenario": "zipf", "errors": 0, "hit_share": 0.9, "ideal_lru_hit_share": 0.91,
+        "added_p50_ms": 0.9,
+    }  # fmt: skip
+    assert misses(zipf) == []
+    assert len(misses({**zipf, "hit_share": 0.85, "added_p50_ms": 1.1})) == 2
+    soak = {
+        "scenario": "soak", "errors": 0, "rss_growth": 0.031, "files_growth": 0,
+        "threads_growth": 0,
+    }  # fmt: skip
+    assert misses(soak) == ["rss_growth is at most 0.03"]

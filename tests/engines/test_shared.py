@@ -18,7 +18,9 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from middleware.core.outcome import Reason
+from middleware.core.acceptance import Acceptance
+from middleware.core.outcome import Mode, Reason
+from middleware.core.reformulation import Verdict, normalize
 from middleware.engines.base import Answer, Refusal
 from middleware.engines.shared import SharedEngine
 from middleware.errors import ConfigurationError, EngineError, ModelError
@@ -271,3 +273,40 @@ def test_places_that_can_be_no_socket_are_told(folder: Path) -> None:
         SharedEngine(Told, folder / "none" / "engine")
     with pytest.raises(ConfigurationError, match="patience"):
         SharedEngine(Told, folder / "engine", patience=0)
+
+
+class Mine(Acceptance):
+    """An acceptance that cannot be sent, as it holds what belongs to this process."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held = threading.Lock()
+
+
+def test_answers_are_judged_where_they_are_made(shared: Make) -> None:
+    """A text as acceptance would have it here; what is no text comes as it is."""
+    engine = shared()
+    engine.judge_with(Acceptance())
+    engine.load()
+    try:
+        texts, modes = ["lamp", "refuse", "red lamp"], [Mode.REPLACE, Mode.REPLACE, Mode.EXPAND]
+        found = engine.generate_judged(texts, modes, never)
+        plain = engine.generate(texts, never)
+        assert plain == ["lifted lamp", Refusal(Reason.TOO_LONG), "lifted red lamp"]
+        assert found[1] == plain[1]
+        for index in (0, 2):
+            answer = normalize(f"lifted {texts[index]}")
+            assert found[index] == Verdict(*Acceptance().judge(texts[index], answer, modes[index]))
+        assert engine.generate_judged(["wait"], [Mode.REPLACE], lambda index: True) == [None]
+    finally:
+        engine.close()
+
+
+def test_an_acceptance_that_cannot_be_sent_judges_here(shared: Make) -> None:
+    engine = shared()
+    engine.judge_with(Mine())
+    engine.load()
+    try:
+        assert engine.generate_judged(["lamp"], [Mode.REPLACE], never) == ["lifted lamp"]
+    finally:
+        engine.close()
