@@ -32,8 +32,17 @@ from .terms import (
 __all__ = ["Acceptance"]
 
 _PIECES = re.compile(r"⁇|<unk>|<pad>|</s>|<extra_id_\d+>|\ufffd|[\x00-\x1f\x7f]")
+_LEAST_SAID = 3  # different words of a rewrite that loops, for its edits to mean anything
+_PLAIN = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*", re.UNICODE)
 # Refusals of a rewrite as a whole, of which single edits may still be good.
-_PARTLY_GOOD = frozenset({Reason.REJECTED_DRIFT, Reason.REJECTED_LOST_TERM, Reason.REJECTED_LENGTH})
+_PARTLY_GOOD = frozenset(
+    {
+        Reason.REJECTED_DRIFT,
+        Reason.REJECTED_LENGTH,
+        Reason.REJECTED_LOOP,
+        Reason.REJECTED_LOST_TERM,
+    }
+)
 
 
 class Acceptance:
@@ -73,7 +82,7 @@ class Acceptance:
         self.languages = frozenset(languages)
         lists = [",".join(sorted(each)) for each in (self.protected, self.known, self.languages)]
         digest = hashlib.sha256("\n".join(lists).encode("utf-8", "surrogatepass")).hexdigest()
-        self.revision = f"c4:{max_growth}:{max_lost}:{max_new}:{digest[:12]}"
+        self.revision = f"c5:{max_growth}:{max_lost}:{max_new}:{digest[:12]}"
 
     def judge(
         self, original: str, rewrite: str, mode: Mode = Mode.REPLACE
@@ -89,6 +98,8 @@ class Acceptance:
             return None, None
         reason = self.check(original, rewrite, mode)
         if reason is not None and reason not in _PARTLY_GOOD:
+            return None, reason
+        if reason is Reason.REJECTED_LOOP and len(set(words(rewrite))) < _LEAST_SAID:
             return None, reason
         if same_words(original, rewrite):
             return None, None
@@ -194,9 +205,14 @@ def _quoted_other(original: str, rewrite: str) -> bool:
 
 
 def _names(text: str) -> frozenset[str]:
+    """Return the words, case-folded, whose spelling only who typed them knows."""
+    found = words(text)
+    exact = {word.casefold() for word in found if not _PLAIN.fullmatch(word)}
     if text.islower():
-        return frozenset()
-    return frozenset(word.casefold() for word in compress(words(text), names(text)))
+        return frozenset(exact)
+    if not text.isupper():
+        exact.update(word.casefold() for word in found if any(map(str.isupper, word[1:])))
+    return frozenset(exact.union(word.casefold() for word in compress(found, names(text))))
 
 
 def _mend_spaces(

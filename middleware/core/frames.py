@@ -69,6 +69,7 @@ _LETTERED = frozenset(
     "vitamin hepatitis type grade class influenza plan series level factor group section part war "
     "phase stage model size".split()
 )
+_I = re.compile(r"I\b")
 # "e.g." and initials end no sentence.
 _SENTENCE_END = re.compile(r"(?<![.\s]\w)(?<!^\w)[.!?;:]+[)\"'”’]*$")
 _COURTESY = re.compile(
@@ -149,6 +150,7 @@ class _Judged:
 
 def _judge(found: list[str], polite: list[bool], shouting: bool) -> _Judged:
     low = [word.casefold() for word in found]
+    headline = 2 * sum(word[0].isupper() for word in found) > len(found)
     own: list[bool] = []  # words of the query itself
     for index, word in enumerate(found):
         before = low[index - 1] if index else ""
@@ -159,6 +161,7 @@ def _judge(found: list[str], polite: list[bool], shouting: bool) -> _Judged:
                 or is_protected(word)
                 or (len(word) > 1 and word.isupper() and not shouting)  # "US", "IT", "WHO"
                 or (low[index] == "us" and before == "the")
+                or (index > 0 and _titled(found, index) and not headline)
                 or (low[index] in {"a", "i"} and before in _LETTERED)
                 or (low[index] in _PARTICLES and index > 0 and own[-1] and _glued(low, index))
                 # "pull up bar", but "can you pull up"
@@ -191,6 +194,17 @@ def _judge(found: list[str], polite: list[bool], shouting: bool) -> _Judged:
         else:
             result.append(False)
     return _Judged(True, result, result)
+
+
+def _titled(found: list[str], index: int) -> bool:
+    """Tell whether a word has a capital as the one behind it does ("after The Office")."""
+    after = found[index + 1 : index + 2]
+    return (
+        bool(after)
+        and found[index][0].isupper()
+        and after[0][0].isupper()
+        and not _I.match(found[index])
+    )
 
 
 def _says_something(word: str, behind: bool) -> bool:

@@ -23,7 +23,11 @@ class Refusal:
 
 
 Answer = str | Refusal | None
-"""A complete rewrite, a refusal, or ``None``: stopped early, or no end of sequence was produced."""
+"""A complete rewrite, a refusal, or ``None``: stopped early, or no end of sequence was produced.
+
+A rewrite that repeats itself without end may be given up to its third time, which acceptance
+refuses as a whole.
+"""
 
 
 class Engine(Protocol):

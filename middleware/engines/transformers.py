@@ -16,6 +16,7 @@ from middleware.errors import ConfigurationError, EngineError, ModelError
 from .base import Answer, Refusal
 from .checkpoint import locate
 from .hints import Lexicon, fingerprint, own_words
+from .loops import loop_end
 from .threads import default_threads
 
 __all__ = ["TransformersEngine"]
@@ -172,16 +173,21 @@ class TransformersEngine:
                 stopping_criteria=[stop],
             )
         return [
-            self._answer(row[: limit + 1])
-            for row, limit in zip(output.tolist(), limits, strict=True)
+            self._answer(row[: limit + 1], ids)
+            for row, limit, ids in zip(output.tolist(), limits, encoded, strict=True)
         ]
 
-    def _answer(self, ids: list[int]) -> Answer:
-        end = self._model.config.eos_token_id
+    def _answer(self, ids: list[int], source: list[int]) -> Answer:
+        config = self._model.config
         body = ids[1:]  # after the start token
-        if end not in body:
+        # A row that stopped before the others is filled up with padding.
+        stops = {config.eos_token_id, config.pad_token_id}
+        size = next((place for place, token in enumerate(body) if token in stops), len(body))
+        ended = body[size : size + 1] == [config.eos_token_id]
+        looped = loop_end(body[:size], source)
+        if not ended and looped is None:
             return None
-        body = body[: body.index(end)]
+        body = body[: size if looped is None else looped]
         if self._tokenizer.unk_token_id in body:
             return Refusal(Reason.REJECTED_UNKNOWN_TOKEN)
         return str(self._tokenizer.decode(body, skip_special_tokens=True)).strip()

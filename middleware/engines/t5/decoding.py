@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from middleware.engines.loops import loops
 from middleware.errors import EngineError
 
 from .drafting import Drafts, Guesses
@@ -37,6 +38,7 @@ class Stats:
 class _Row:
     index: int
     limit: int
+    source: Sequence[int] | None
     draft: Guesses | None
     output: list[int] = field(default_factory=list)
 
@@ -59,7 +61,8 @@ def greedy(
     ``limits`` bounds each output, its end included. With a ``history``, each step verifies
     up to ``block - 1`` guesses, which changes the time taken and nothing else.
     ``cancelled`` is asked for each unfinished input before each step. An output that reached
-    its limit without an end is ``None`` unless ``keep_unfinished``.
+    its limit without an end is ``None`` unless ``keep_unfinished``; without that, one that
+    loops ends there (:mod:`middleware.engines.loops`).
     Errors: :class:`EngineError` when the model computes what is no number.
     """
     outputs: list[list[int] | None] = [None] * len(inputs)
@@ -67,7 +70,12 @@ def greedy(
     session = steps.begin(inputs)
     stats.encode_s += (encoded := time.perf_counter()) - began
     rows: list[_Row | None] = [
-        _Row(index, limit, None if history is None else history.begin(tokens))
+        _Row(
+            index,
+            limit,
+            None if keep_unfinished else tokens,
+            None if history is None else history.begin(tokens),
+        )
         for index, (tokens, limit) in enumerate(zip(inputs, limits, strict=True))
     ]
     while True:
@@ -121,6 +129,9 @@ def _accept(
         row.output.append(token)
         if token == end:
             outputs[row.index] = row.output[:-1]
+            return True
+        if row.source is not None and loops(row.output, row.source):
+            outputs[row.index] = row.output[:]
             return True
         if len(row.output) >= row.limit:
             return True
