@@ -24,8 +24,9 @@ from middleware.core.outcome import Source
 
 from .load_bars import misses
 from .load_client import Client, Sent, arrivals, texts
-from .load_servers import INSIDE, running_proxy, running_upstream
+from .load_servers import INSIDE, running_proxy
 from .machine import machine_facts
+from .upstream import running_upstream
 
 __all__ = ["add_arguments", "ideal_lru_hits", "run"]
 

@@ -1,4 +1,4 @@
-"""The processes that ``querylift bench load`` drives: an upstream, and the proxy with a window.
+"""The processes that ``querylift bench load`` drives beside an upstream: the proxy with a window.
 
 The proxy is the one of ``querylift serve``. Around it, one path answers what only its own
 process can tell: how late its event loop is, what its engine did, and what it holds on to.
@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import multiprocessing
 import os
 import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,41 +21,13 @@ from middleware.core.outcome import Mode
 from middleware.engines.base import Answer, Engine, Loadable
 from middleware.engines.judging import Judged, Judging
 
-__all__ = ["INSIDE", "running_proxy", "running_upstream"]
+from .machine import resident_bytes
+from .upstream import running
+
+__all__ = ["INSIDE", "running_proxy"]
 
 INSIDE = "/-/bench"
 """Where the proxy's process answers what it is asked; each answer starts a new count."""
-_START_LIMIT = 60.0
-_BODY = json.dumps({"hits": [{"id": n, "text": "x" * 60} for n in range(20)]}).encode()
-_ANSWER = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(_BODY)
-) + _BODY
-
-
-class _Upstream(asyncio.Protocol):
-    """Answers each request at once: what is measured is what stands before it."""
-
-    def __init__(self) -> None:
-        self._held = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport: Any = transport
-
-    def data_received(self, data: bytes) -> None:
-        self._held += data
-        while b"\r\n\r\n" in self._held:
-            self._held = self._held.partition(b"\r\n\r\n")[2]
-            self._transport.write(_ANSWER)
-
-
-def _serve_upstream(pipe: Any) -> None:
-    async def serve() -> None:
-        server = await asyncio.get_running_loop().create_server(_Upstream, "127.0.0.1", 0)
-        pipe.send(server.sockets[0].getsockname()[1])
-        await server.serve_forever()
-
-    with suppress(KeyboardInterrupt):
-        asyncio.run(serve())
 
 
 class _Watched:
@@ -74,7 +45,7 @@ class _Watched:
     def resident(self) -> int:
         """Return the bytes that the engine's own process holds, 0 where it has none."""
         pid = getattr(self._engine, "pid", None)
-        return 0 if pid is None else _resident(pid)
+        return 0 if pid is None else resident_bytes(pid)
 
     def load(self) -> None:
         """Load the engine."""
@@ -148,17 +119,12 @@ class _Window:
             "tasks": len(asyncio.all_tasks()),
             "threads": threading.active_count(),
             "files": len(os.listdir("/proc/self/fd")),
-            "rss_mib": (_resident("self") + self._engine.resident()) / 2**20,
+            "rss_mib": (resident_bytes("self") + self._engine.resident()) / 2**20,
             # The part of the time in which the loop's thread could have run and had no processor.
             "cpu_wait_share": (waited - self._waited) / (now - self._since),
         }
         engine.busy, engine.texts, self._since, self._waited = 0.0, 0, now, waited
         return told
-
-
-def _resident(process: str | int) -> int:
-    pages = int(Path(f"/proc/{process}/statm").read_text("ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _waited() -> float:
@@ -186,29 +152,7 @@ def _serve_proxy(upstream: int, options: dict[str, Any], pipe: Any) -> None:
 
 
 @contextmanager
-def _process(target: Callable[..., None], *arguments: Any) -> Iterator[int]:
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    process = context.Process(target=target, args=(*arguments, there))  # with a child of its own
-    process.start()
-    try:
-        if not here.poll(_START_LIMIT):
-            raise RuntimeError("a server of the benchmark did not start")
-        yield here.recv()
-    finally:
-        process.terminate()
-        process.join(5)
-
-
-@contextmanager
-def running_upstream() -> Iterator[int]:
-    """Run the upstream in a process of its own; gives the port."""
-    with _process(_serve_upstream) as port:
-        yield port
-
-
-@contextmanager
 def running_proxy(upstream: int, **options: Any) -> Iterator[int]:
     """Run the proxy, with settings of ``serve``, in a process of its own; gives the port."""
-    with _process(_serve_proxy, upstream, options) as port:
+    with running(_serve_proxy, upstream, options) as port:
         yield port

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime
 import importlib.metadata
+import os
 import platform
 from pathlib import Path
 from typing import Any
 
 from middleware.engines.threads import available_cpus
 
-__all__ = ["machine_facts", "resident_mb"]
+__all__ = ["machine_facts", "resident_bytes", "resident_mb"]
 
 
 def machine_facts(*distributions: str) -> dict[str, Any]:
@@ -30,15 +31,18 @@ def machine_facts(*distributions: str) -> dict[str, Any]:
     }
 
 
+def resident_bytes(process: int | str) -> int:
+    """Return the memory that a process (an id, or ``self``) holds; 0 where it is not told."""
+    try:
+        pages = int(Path(f"/proc/{process}/statm").read_text("ascii").split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
 def resident_mb() -> float:
     """Return this process's resident memory in megabytes, NaN where the system does not tell."""
-    try:
-        for line in Path("/proc/self/status").read_text("utf-8").splitlines():
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) / 1024
-    except OSError:
-        pass
-    return float("nan")
+    return resident_bytes("self") / 2**20 or float("nan")
 
 
 def _processor() -> str:

@@ -20,20 +20,11 @@ from rich.table import Table
 
 from middleware.errors import ConfigurationError
 
-from .machine import machine_facts
+from .machine import machine_facts, resident_bytes
 from .overhead import QUERY
 from .proxy_client import Sample, closed_loop, first_answer, quantile, streamed
-from .proxy_servers import (
-    PEERS,
-    STREAM_PATH,
-    STREAM_SIZE,
-    children,
-    require_peers,
-    resident_bytes,
-    running_peer,
-    running_querylift,
-    running_upstream,
-)
+from .proxy_servers import PEERS, children, require_peers, running_peer, running_querylift
+from .upstream import STREAM_PATH, STREAM_SIZE, running_upstream
 
 __all__ = ["BARS", "add_arguments", "run"]
 

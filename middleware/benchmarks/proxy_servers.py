@@ -1,4 +1,4 @@
-"""The processes that ``querylift bench proxy`` drives: an upstream, the proxy, and its peers.
+"""The processes that ``querylift bench proxy`` drives beside an upstream: the proxy and its peers.
 
 The proxy is ``querylift serve`` as a user starts it, with the bundled model. The peers forward
 and do nothing else, and are run as their own documentation says, without access logs.
@@ -6,10 +6,7 @@ and do nothing else, and are run as their own documentation says, without access
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
-import json
-import multiprocessing
 import os
 import subprocess
 import sys
@@ -20,85 +17,15 @@ from typing import Any
 
 from middleware.errors import ConfigurationError, MissingExtraError
 
+from .upstream import running
+
 __all__ = [
     "PEERS",
-    "STREAM_PATH",
-    "STREAM_SIZE",
     "children",
     "require_peers",
-    "resident_bytes",
     "running_peer",
     "running_querylift",
-    "running_upstream",
 ]
-
-STREAM_PATH = "/stream"
-"""Where the upstream answers with :data:`STREAM_SIZE` bytes, the first of them before the rest."""
-STREAM_SIZE = 50 * 1000 * 1000
-_CHUNK = 64 * 1024
-_PAUSE = 0.25  # seconds between the first chunk of a stream and the next one
-_START_LIMIT = 90.0
-
-_HITS = [{"id": n, "title": f"Document {n}", "text": "x" * 63} for n in range(18)]
-_BODY = json.dumps({"hits": _HITS}).encode()
-_ANSWER = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(_BODY)
-) + _BODY
-
-
-class _Upstream(asyncio.Protocol):
-    """Answers each request at once: what is measured is what stands before it."""
-
-    def __init__(self) -> None:
-        self._held = b""
-        self._writable = asyncio.Event()
-        self._writable.set()
-        self._task: asyncio.Task[None] | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport: Any = transport
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._task is not None:
-            self._task.cancel()
-
-    def pause_writing(self) -> None:
-        self._writable.clear()
-
-    def resume_writing(self) -> None:
-        self._writable.set()
-
-    def data_received(self, data: bytes) -> None:
-        self._held += data
-        while b"\r\n\r\n" in self._held:
-            head, _, self._held = self._held.partition(b"\r\n\r\n")
-            if head.startswith(b"GET %b" % STREAM_PATH.encode()):
-                self._task = asyncio.create_task(self._stream())
-            else:
-                self._transport.write(_ANSWER)
-
-    async def _stream(self) -> None:
-        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n"
-        self._transport.write(head + b"Content-Length: %d\r\n\r\n" % STREAM_SIZE)
-        chunk, left = bytes(_CHUNK), STREAM_SIZE
-        while left:
-            await self._writable.wait()
-            self._transport.write(chunk[:left])
-            if left == STREAM_SIZE:
-                await asyncio.sleep(_PAUSE)
-            left -= min(left, _CHUNK)
-
-
-def _serve_upstream(pipe: Any) -> None:
-    async def serve() -> None:
-        server = await asyncio.get_running_loop().create_server(
-            _Upstream, "127.0.0.1", 0, backlog=1024
-        )
-        pipe.send(server.sockets[0].getsockname()[1])
-        await server.serve_forever()
-
-    with suppress(KeyboardInterrupt):
-        asyncio.run(serve())
 
 
 # --- The peers: each is an ASGI app that forwards everything to the upstream ---
@@ -185,31 +112,9 @@ def _serve_peer(name: str, upstream: str, pipe: Any) -> None:
 
 
 @contextmanager
-def _process(target: Callable[..., None], *arguments: Any) -> Iterator[int]:
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    process = context.Process(target=target, args=(*arguments, there), daemon=True)
-    process.start()
-    try:
-        if not here.poll(_START_LIMIT):
-            raise ConfigurationError("a server of the benchmark did not start")
-        yield here.recv()
-    finally:
-        process.terminate()
-        process.join(5)
-
-
-@contextmanager
-def running_upstream() -> Iterator[int]:
-    """Run the upstream in a process of its own; gives the port."""
-    with _process(_serve_upstream) as port:
-        yield port
-
-
-@contextmanager
 def running_peer(name: str, upstream: int) -> Iterator[int]:
     """Run a peer in a process of its own; gives the port."""
-    with _process(_serve_peer, name, f"http://127.0.0.1:{upstream}") as port:
+    with running(_serve_peer, name, f"http://127.0.0.1:{upstream}") as port:
         yield port
 
 
@@ -245,12 +150,3 @@ def children(pid: int) -> list[int]:
             said = Path(f"/proc/{each}/task/{each}/children").read_text("ascii")
             found += [int(child) for child in said.split()]
     return found
-
-
-def resident_bytes(pid: int) -> int:
-    """Return the memory that a process holds, 0 where the system does not tell."""
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1])
-    except OSError:
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -16,7 +16,7 @@ from .frames import may_go, without_courtesy
 from .language import is_foreign
 from .merge import merged, names, same_words
 from .outcome import Mode, Reason
-from .quotation import quotations
+from .quotation import count_marks, quotations
 from .terms import (
     FUNCTION_WORDS,
     has_digit,
@@ -138,7 +138,7 @@ class Acceptance:
             self._lost_term(original, rewrite) or _quoted_other(original, rewrite)
         ):
             return Reason.REJECTED_LOST_TERM
-        if holds_syntax(rewrite) or _quotes(rewrite) > _quotes(original):
+        if holds_syntax(rewrite) or count_marks(rewrite) > count_marks(original):
             return Reason.REJECTED_DRIFT
         if self._drifts(original, rewrite, 1.0 if keeps_original else self.max_lost):
             return Reason.REJECTED_DRIFT
@@ -201,7 +201,7 @@ def _quoted_other(original: str, rewrite: str) -> bool:
     asked = quotations(original)
     if not asked:
         return False
-    return asked != quotations(rewrite) or _quotes(original) != _quotes(rewrite)
+    return asked != quotations(rewrite) or count_marks(original) != count_marks(rewrite)
 
 
 def _names(text: str) -> frozenset[str]:
@@ -234,10 +234,6 @@ def _joins(found: list[str]) -> dict[str, list[str]]:
         for size in (2, 3)
         for i in range(len(found) - size + 1)
     }
-
-
-def _quotes(text: str) -> int:
-    return sum(text.count(mark) for mark in '"“”„«»')
 
 
 def _measures(found: list[str]) -> set[tuple[str, str]]:

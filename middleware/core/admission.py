@@ -11,7 +11,7 @@ from middleware.errors import ConfigurationError
 
 from .language import is_foreign
 from .outcome import Reason
-from .quotation import QUOTATION
+from .quotation import asks_for_a_phrase
 from .terms import BOILERPLATE, FUNCTION_WORDS, is_identifier, is_name, tokens
 
 __all__ = ["Admission", "holds_syntax"]
@@ -41,10 +41,6 @@ _SYNTAX = re.compile(
     """,
     re.VERBOSE,
 )
-# A quotation mark behind a digit is an inch or a second, and one inside a word no opening.
-_QUOTED = re.compile(r"""(?<![^\s(+\-\[])"(?=\S)|(?<![\d\s])"[^"]*"|“[^”]*”|„[^“”]*[“”]|«[^»]*»""")
-# Words beside quotations from which a text is a letter that quotes, and no search for a phrase.
-_PROSE = 8
 _URL = re.compile(r"(?<!\S)(?:https?|ftp|file)://\S+", re.IGNORECASE)
 # Most queries are lower-case words: none of the patterns above matches one of these, nor does it
 # hold what is no text. (Held to by a test; it is a third of what admission costs.)
@@ -69,14 +65,6 @@ def holds_syntax(text: str) -> bool:
     return not any(
         token.casefold() in FUNCTION_WORDS and token not in {"AND", "OR"} for token in tokens(text)
     )
-
-
-def _asks_for_a_phrase(text: str) -> bool:
-    """Tell whether a text quotes, other than in passing; acceptance keeps what a letter quotes."""
-    if not _QUOTED.search(text):
-        return False
-    outside = QUOTATION.sub(" ", text)
-    return bool(_QUOTED.search(outside)) or len(tokens(outside)) < _PROSE
 
 
 def _unencodable(text: str) -> bool:
@@ -162,7 +150,7 @@ class Admission:
                 return Reason.IDENTIFIER
             if holds_syntax(text) or not tokens(text):
                 return Reason.SYNTAX
-            if _asks_for_a_phrase(text):
+            if asks_for_a_phrase(text):
                 return Reason.QUOTED
         if _names_things(text):
             return Reason.IDENTIFIER

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from itertools import pairwise
 
-from .terms import BOILERPLATE, FUNCTION_WORDS, is_protected, words
+from .terms import BOILERPLATE, FUNCTION_WORDS, holds_word, is_pronoun_i, is_protected, words
 
 __all__ = ["may_go", "without_courtesy"]
 
@@ -69,7 +69,6 @@ _LETTERED = frozenset(
     "vitamin hepatitis type grade class influenza plan series level factor group section part war "
     "phase stage model size".split()
 )
-_I = re.compile(r"I\b")
 # "e.g." and initials end no sentence.
 _SENTENCE_END = re.compile(r"(?<![.\s]\w)(?<!^\w)[.!?;:]+[)\"'”’]*$")
 _COURTESY = re.compile(
@@ -126,14 +125,10 @@ def _sentences(text: str, fresh: bool) -> tuple[list[str], list[bool], bool]:
     """Return the words of a text, whether each begins a sentence, and whether one would next."""
     found = words(text)
     starts = []
-    for piece in filter(_holds_word, text.split()):
+    for piece in filter(holds_word, text.split()):
         starts.append(fresh)
         fresh = bool(_SENTENCE_END.search(piece))
     return found, starts, fresh
-
-
-def _holds_word(piece: str) -> bool:
-    return any(map(str.isalnum, piece))
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +198,7 @@ def _titled(found: list[str], index: int) -> bool:
         bool(after)
         and found[index][0].isupper()
         and after[0][0].isupper()
-        and not _I.match(found[index])
+        and not is_pronoun_i(found[index])
     )
 
 

@@ -7,17 +7,22 @@ is respelled where the new word is a spelling of it. Nothing is ever added or mo
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection
 from difflib import SequenceMatcher
 
 from .frames import may_go, without_courtesy
 from .quotation import quoted_pieces
-from .terms import has_digit, is_protected, is_unit, protected_terms, words
+from .terms import (
+    has_digit,
+    holds_word,
+    is_pronoun_i,
+    is_protected,
+    is_unit,
+    protected_terms,
+    words,
+)
 
 __all__ = ["merged", "names", "same_words"]
-
-_I = re.compile(r"I(?:['’]\w+)?")
 
 
 def same_words(one: str, other: str) -> bool:
@@ -44,7 +49,7 @@ def merged(
     query itself and so is about something else, the text is returned.
     """
     pieces = text.split()
-    places = [place for place, piece in enumerate(pieces) if _holds_word(piece)]
+    places = [place for place, piece in enumerate(pieces) if holds_word(piece)]
     quoted = quoted_pieces(text)
     own = words(text)
     judged = may_go(text)
@@ -107,10 +112,6 @@ def _folded(found: list[str]) -> list[str]:
     return [word.casefold() for word in found]
 
 
-def _holds_word(piece: str) -> bool:
-    return any(map(str.isalnum, piece))
-
-
 def _terms(text: str) -> list[str]:
     return protected_terms(without_courtesy(text))
 
@@ -127,9 +128,9 @@ def names(text: str) -> list[bool]:
         return [False] * len(found)
     result = []
     starts = True
-    for piece, word in zip(filter(_holds_word, text.split()), found, strict=True):
+    for piece, word in zip(filter(holds_word, text.split()), found, strict=True):
         acronym = many and len(word) > 1 and word.isupper()
-        result.append(acronym or (word[0].isupper() and not starts and not _I.fullmatch(word)))
+        result.append(acronym or (word[0].isupper() and not starts and not is_pronoun_i(word)))
         starts = piece.endswith((".", "!", "?", ":"))
     return result
 
@@ -144,8 +145,8 @@ def _joined(pieces: list[str | None]) -> str:
             piece = piece.rstrip(",;:") or piece
         kept.append(piece)
     # "hello - red shoes": a dash belongs to the word that is gone beside it.
-    while kept and pieces[0] is None and not _holds_word(kept[0]):
+    while kept and pieces[0] is None and not holds_word(kept[0]):
         del kept[0]
-    while kept and pieces[-1] is None and not _holds_word(kept[-1]):
+    while kept and pieces[-1] is None and not holds_word(kept[-1]):
         del kept[-1]
     return " ".join(kept)

@@ -11,10 +11,12 @@ import re
 __all__ = [
     "BOILERPLATE",
     "FUNCTION_WORDS",
+    "holds_word",
     "is_identifier",
     "is_name",
     "is_negation",
     "is_number",
+    "is_pronoun_i",
     "is_protected",
     "is_unit",
     "protected_terms",
@@ -37,6 +39,7 @@ _NUMBER = re.compile(
     r"[$€£¥#~<>=≤≥±+-]?\d+(?:[.,:/x×-]\d+)*(?:st|nd|rd|th|s|%|°[cf]?|[a-zµ]{1,4}²?|\"|'|″|′)?",
     re.IGNORECASE,
 )
+_PRONOUN_I = re.compile(r"I(?:['’]\w+)?")
 _HAS_DIGIT = re.compile(r"\d")
 
 _UNITS = frozenset(
@@ -145,7 +148,17 @@ def tokens(text: str) -> list[str]:
 
 def words(text: str) -> list[str]:
     """Return the tokens of a text that hold a letter or a digit."""
-    return [token for token in tokens(text) if any(c.isalnum() for c in token)]
+    return [token for token in tokens(text) if holds_word(token)]
+
+
+def holds_word(piece: str) -> bool:
+    """Tell whether a piece of a text holds a letter or a digit."""
+    return any(map(str.isalnum, piece))
+
+
+def is_pronoun_i(word: str) -> bool:
+    """Tell whether a word is "I", also shortened with the verb behind it ("I'm")."""
+    return bool(_PRONOUN_I.fullmatch(word))
 
 
 def word_parts(token: str) -> list[str]:

@@ -13,12 +13,15 @@ import math
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from middleware.errors import ConfigurationError, EngineError
 
-__all__ = ["MARK", "WORDS_FILE", "Lexicon", "fingerprint", "own_words"]
+__all__ = ["MARK", "WORDS_FILE", "Lexicon", "encoded", "fingerprint", "own_words"]
+
+Tokens = TypeVar("Tokens", list[int], list[int] | None)
 
 WORDS_FILE = "words.txt"
 MARK = "|"
@@ -47,6 +50,16 @@ def own_words(path: str | os.PathLike[str]) -> list[str]:
 def fingerprint(words: Sequence[str]) -> str:
     """Return a short hash of words, nothing for none: other words may give other answers."""
     return hashlib.sha256("\n".join(words).encode()).hexdigest()[:12] if words else ""
+
+
+def encoded(
+    text: str, lexicon: Lexicon | None, encode: Callable[[str], Tokens], most: int
+) -> Tokens:
+    """Return a text's tokens with hints, or without where those make more than ``most`` of it."""
+    hinted = text if lexicon is None else lexicon.hinted(text)
+    tokens = encode(hinted)
+    too_many = tokens is None or len(tokens) > most
+    return encode(text) if too_many and hinted != text else tokens
 
 
 class Lexicon:

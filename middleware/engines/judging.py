@@ -6,16 +6,17 @@ event loop of whoever asked.
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 from middleware.core.acceptance import Acceptance
-from middleware.core.outcome import Mode
+from middleware.core.outcome import Mode, Reason
 from middleware.core.reformulation import Verdict, normalize
 
-from .base import Answer
+from .base import Answer, Refusal
 
-__all__ = ["Judged", "Judging", "judged"]
+__all__ = ["Judged", "Judging", "judged", "sendable", "verdict_of"]
 
 Judged = Answer | Verdict
 """An answer, or what acceptance made of it."""
@@ -39,6 +40,20 @@ class Judging(Protocol):
         ...
 
 
+def verdict_of(text: str, mode: Mode, answer: Judged, acceptance: Acceptance) -> Verdict:
+    """Return what an answer means; a pure function.
+
+    ``None`` is an answer without an end here; the worker keeps those that gave way to itself.
+    """
+    if isinstance(answer, Verdict):
+        return answer
+    if isinstance(answer, Refusal):
+        return Verdict(reason=answer.reason)
+    if answer is None:
+        return Verdict(reason=Reason.REJECTED_TRUNCATED)
+    return Verdict(*acceptance.judge(text, normalize(answer), mode))
+
+
 def judged(
     texts: Sequence[str], modes: Sequence[Mode], answers: Sequence[Answer], acceptance: Acceptance
 ) -> list[Judged]:
@@ -46,13 +61,22 @@ def judged(
 
     One that cannot be judged stays, for the fault to show where it is logged.
     """
-    return [_verdict(*each, acceptance) for each in zip(texts, modes, answers, strict=True)]
+    return [_judged(*each, acceptance) for each in zip(texts, modes, answers, strict=True)]
 
 
-def _verdict(text: str, mode: Mode, answer: Answer, acceptance: Acceptance) -> Judged:
+def _judged(text: str, mode: Mode, answer: Answer, acceptance: Acceptance) -> Judged:
     if not isinstance(answer, str):
         return answer
     try:
-        return Verdict(*acceptance.judge(text, normalize(answer), mode))
+        return verdict_of(text, mode, answer, acceptance)
     except Exception:
         return answer
+
+
+def sendable(acceptance: Acceptance) -> Acceptance | None:
+    """Return an acceptance that another process can be sent; ``None`` for one that cannot be."""
+    try:
+        pickle.dumps(acceptance)
+    except Exception:  # one of the user's own: it stays here
+        return None
+    return acceptance

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
-import pickle
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -19,13 +18,14 @@ from typing import Any
 from middleware.core.acceptance import Acceptance
 from middleware.core.outcome import Mode
 from middleware.engines.base import Answer, Engine, Loadable
-from middleware.engines.judging import Judged, judged
+from middleware.engines.judging import Judged, judged, sendable
 from middleware.errors import ConfigurationError, EngineError
 
-__all__ = ["NICENESS", "ProcessEngine"]
+__all__ = ["ASK_EVERY", "NICENESS", "ProcessEngine"]
 
-_ASK_EVERY = 0.004  # seconds between looks at whether texts are still wanted
 _MOST_TEXTS = 256
+ASK_EVERY = 0.004
+"""Seconds between looks at whether texts are still wanted."""
 NICENESS = 5
 """How much an engine's process yields to others, as ``nice`` counts."""
 _log = logging.getLogger("middleware.engines")
@@ -84,11 +84,7 @@ class ProcessEngine:
 
     def judge_with(self, acceptance: Acceptance) -> None:
         """Have the child judge by this; see :class:`~middleware.engines.judging.Judging`."""
-        try:
-            pickle.dumps(acceptance)
-        except Exception:  # one of the user's own: it stays here
-            return
-        self._acceptance = acceptance
+        self._acceptance = sendable(acceptance)
 
     def generate(self, texts: Sequence[str], cancelled: Callable[[int], bool]) -> Sequence[Answer]:
         """Have the child answer; see :class:`~middleware.engines.base.Engine`."""
@@ -148,9 +144,9 @@ class ProcessEngine:
         assert self._pipe is not None
         idle = 0
         try:
-            while not self._pipe.poll(_ASK_EVERY):
+            while not self._pipe.poll(ASK_EVERY):
                 idle = 0 if wanted() else idle + 1
-                if idle * _ASK_EVERY > self._patience:
+                if idle * ASK_EVERY > self._patience:
                     self.close()
                     raise EngineError(f"engine {self.name} did not come back, and was ended")
             said, value = self._pipe.recv()

@@ -23,12 +23,12 @@ from middleware.core.acceptance import Acceptance
 from middleware.core.outcome import Mode
 from middleware.engines.base import Answer, Engine
 from middleware.engines.host import LINGER, from_json, identity, locked, receive, send
-from middleware.engines.judging import Judged
+from middleware.engines.judging import Judged, sendable
+from middleware.engines.process import ASK_EVERY
 from middleware.errors import ConfigurationError, EngineError, ModelError
 
 __all__ = ["SharedEngine"]
 
-_ASK_EVERY = 0.004  # seconds between looks at whether texts are still wanted
 _LONGEST = 100  # bytes of a path that every system's sockets take
 _START = "import sys; sys.path[:] = {path!r}; from middleware.engines.host import main; main()"
 _log = logging.getLogger("middleware.engines")
@@ -106,11 +106,7 @@ class SharedEngine:
 
         It does where it was started for the same policy; else answers come back as they are.
         """
-        try:
-            pickle.dumps(acceptance)
-        except Exception:  # one of the user's own: it stays here
-            return
-        self._acceptance = acceptance
+        self._acceptance = sendable(acceptance)
 
     def generate(self, texts: Sequence[str], cancelled: Callable[[int], bool]) -> Sequence[Answer]:
         """Have the process answer; see :class:`~middleware.engines.base.Engine`."""
@@ -137,13 +133,13 @@ class SharedEngine:
         try:
             judging = {"modes": list(modes)} if modes is not None and self._judges else {}
             send(pipe, {"texts": list(texts), **judging})
-            while not pipe.poll(_ASK_EVERY):
+            while not pipe.poll(ASK_EVERY):
                 left = [i for i in range(len(texts)) if i not in unwanted and cancelled(i)]
                 if left:
                     unwanted.update(left)
                     send(pipe, {"unwanted": left})
                 idle = idle + 1 if len(unwanted) == len(texts) else 0
-                if idle * _ASK_EVERY > self._patience:
+                if idle * ASK_EVERY > self._patience:
                     self._end()
                     raise EngineError(f"engine {self.name} did not come back, and was ended")
             message = receive(pipe)

@@ -15,7 +15,7 @@ from middleware.errors import ConfigurationError, EngineError, ModelError
 
 from .base import Answer, Refusal
 from .checkpoint import locate
-from .hints import Lexicon, fingerprint, own_words
+from .hints import Lexicon, encoded, fingerprint, own_words
 from .loops import loop_end
 from .threads import default_threads
 
@@ -120,7 +120,7 @@ class TransformersEngine:
             raise EngineError("the engine was not loaded")
         answers: list[Answer] = [None] * len(texts)
         rows: list[int] = []
-        encoded: list[list[int]] = []
+        inputs: list[list[int]] = []
         for index, text in enumerate(texts):
             ids = self._encode(text)
             if self._tokenizer.unk_token_id in ids:
@@ -129,23 +129,21 @@ class TransformersEngine:
                 answers[index] = Refusal(Reason.TOO_LONG)
             else:
                 rows.append(index)
-                encoded.append(ids)
+                inputs.append(ids)
         if rows:
-            for index, answer in zip(rows, self._decode(encoded, rows, cancelled), strict=True):
+            for index, answer in zip(rows, self._decode(inputs, rows, cancelled), strict=True):
                 answers[index] = answer
         return answers
 
     def _encode(self, text: str) -> list[int]:
-        hinted = text if self._lexicon is None else self._lexicon.hinted(text)
-        ids = self._pieces(hinted)
-        return ids if hinted == text or len(ids) <= self._max_input else self._pieces(text)
+        return encoded(text, self._lexicon, self._pieces, self._max_input)
 
     def _pieces(self, text: str) -> list[int]:
         # One piece more than is taken tells that a text is too long; the rest isn't needed.
-        encoded = self._tokenizer(
+        pieces = self._tokenizer(
             self._prefix + text, truncation=True, max_length=self._max_input + 1
         )
-        return list(encoded["input_ids"])
+        return list(pieces["input_ids"])
 
     def _decode(
         self, encoded: list[list[int]], rows: list[int], cancelled: Callable[[int], bool]

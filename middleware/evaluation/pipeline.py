@@ -11,15 +11,15 @@ from collections.abc import Callable
 
 from middleware.core.acceptance import Acceptance
 from middleware.core.admission import Admission
-from middleware.core.outcome import Mode, Reason, Source
+from middleware.core.outcome import Mode, Source
 from middleware.core.reformulation import (
     Reformulation,
     Timings,
-    Verdict,
     conclude,
     normalize,
 )
-from middleware.engines.base import Answer, Engine, Loadable, Refusal
+from middleware.engines.base import Answer, Engine, Loadable
+from middleware.engines.judging import verdict_of
 
 __all__ = ["Pipeline"]
 
@@ -63,7 +63,7 @@ class Pipeline:
         admitted = self._clock() - began
         answer, took = self._answer(asked)
         began = self._clock()
-        verdict = self._judge(asked, answer, mode)
+        verdict = verdict_of(asked, mode, answer, self.acceptance)
         judged = self._clock() - began
         timings = Timings(admitted + took + judged, engine=took)
         return conclude(text, verdict, mode, Source.ENGINE, timings)
@@ -74,10 +74,3 @@ class Pipeline:
             answer = self.engine.generate([asked], lambda index: False)[0]
             self._answers[asked] = answer, self._clock() - began
         return self._answers[asked]
-
-    def _judge(self, asked: str, answer: Answer, mode: Mode) -> Verdict:
-        if isinstance(answer, Refusal):
-            return Verdict(reason=answer.reason)
-        if answer is None:
-            return Verdict(reason=Reason.REJECTED_TRUNCATED)
-        return Verdict(*self.acceptance.judge(asked, normalize(answer), mode))

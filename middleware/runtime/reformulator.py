@@ -21,7 +21,7 @@ from middleware.core.outcome import Mode, Reason, Source
 from middleware.core.pace import Pace
 from middleware.core.reformulation import Reformulation, Timings, Verdict, conclude, normalize
 from middleware.engines.base import Engine
-from middleware.engines.judging import Judged, Judging
+from middleware.engines.judging import Judged, Judging, verdict_of
 from middleware.errors import ConfigurationError, EngineError
 from middleware.instrumentation.record import Observer, Record
 
@@ -30,7 +30,6 @@ from .ask import Ask
 from .clock import SYSTEM_CLOCK, Clock
 from .forking import forget_at_fork
 from .guarded import keep, recall, tell
-from .judgement import verdict_of
 from .lanes import NOTHING, Lanes, Limits
 from .single_flight import Flight, Landing, SingleFlight, Wake
 from .stats import Stats
@@ -382,7 +381,7 @@ class Reformulator:
 
     def _judge(self, flight: Flight, answer: Judged) -> Verdict:
         """Acceptance: turn an engine's answer into a verdict, and keep it."""
-        verdict = verdict_of(flight, answer, self.acceptance)
+        verdict = verdict_of(flight.text, flight.key.mode, answer, self.acceptance)
         if flight.stored:
             keep(self.memo, flight.key, verdict, self._clock.now())
         return verdict

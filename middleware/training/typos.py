@@ -9,6 +9,8 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 
+from rapidfuzz.distance import OSA
+
 from middleware.training.protection import core, is_protected
 
 _ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
@@ -44,16 +46,7 @@ NEIGHBOURS = _neighbours()
 
 def distance(left: str, right: str) -> int:
     """Return the optimal-string-alignment distance (a swap of neighbours costs one)."""
-    rows = [list(range(len(right) + 1))]
-    for i, a in enumerate(left, 1):
-        row = [i]
-        for j, b in enumerate(right, 1):
-            best = min(rows[i - 1][j] + 1, row[j - 1] + 1, rows[i - 1][j - 1] + (a != b))
-            if i > 1 and j > 1 and a == right[j - 2] and left[i - 2] == b:
-                best = min(best, rows[i - 2][j - 2] + 1)
-            row.append(best)
-        rows.append(row)
-    return rows[-1][-1]
+    return OSA.distance(left, right)
 
 
 def _omit(word: str, at: int, rng: random.Random) -> str:

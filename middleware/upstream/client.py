@@ -17,13 +17,8 @@ from typing import Protocol, Self
 import httpx
 
 from middleware.errors import ConfigurationError
-from middleware.upstream.connection import (
-    HeaderLines,
-    Timeouts,
-)
-from middleware.upstream.errors import (
-    UpstreamTimeoutError,
-)
+from middleware.upstream.connection import HeaderLines, Timeouts
+from middleware.upstream.errors import UpstreamTimeoutError
 from middleware.upstream.httpx_transport import HttpxTransport, translate
 from middleware.upstream.pool import OriginPool, StaleConnectionError
 from middleware.upstream.response import UpstreamResponse

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from middleware.benchmarks import proxy, proxy_servers
+from middleware.benchmarks import proxy
+from middleware.benchmarks import upstream as origin
 from middleware.benchmarks.proxy_client import Sample, closed_loop, first_answer, streamed
 from middleware.errors import ConfigurationError, MissingExtraError
 
@@ -41,7 +42,7 @@ def test_a_run_gives_a_row_for_each_contest(capsys: pytest.CaptureFixture[str]) 
 @pytest.fixture(scope="module")
 def upstream() -> Any:
     """Run the benchmark's upstream."""
-    with proxy_servers.running_upstream() as port:
+    with origin.running_upstream() as port:
         yield port
 
 
@@ -63,7 +64,10 @@ def test_a_stream_begins_before_it_ends(upstream: int) -> None:
     seen = iter(range(1, 10**9))
     first, last, most = asyncio.run(
         streamed(
-            upstream, proxy_servers.STREAM_PATH, proxy_servers.STREAM_SIZE, watch=lambda: next(seen)
+            upstream,
+            origin.STREAM_PATH,
+            origin.STREAM_SIZE,
+            watch=lambda: next(seen),
         )
     )
     assert first < last

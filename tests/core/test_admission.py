@@ -199,5 +199,5 @@ def test_what_is_taken_for_plain_would_have_passed_every_pattern(text: str) -> N
     assert not admission._unencodable(text)
     assert not admission._URL.search(text)
     assert not admission.holds_syntax(text)
-    assert not admission._asks_for_a_phrase(text)
+    assert not admission.asks_for_a_phrase(text)
     assert tokens(text)

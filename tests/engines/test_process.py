@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import partial
 
 import pytest
@@ -14,46 +13,12 @@ import pytest
 from middleware.core.acceptance import Acceptance
 from middleware.core.outcome import Mode, Reason
 from middleware.core.reformulation import Verdict, normalize
-from middleware.engines.base import Answer, Refusal
+from middleware.engines.base import Refusal
 from middleware.engines.process import ProcessEngine
 from middleware.engines.registry import load_engine
 from middleware.errors import ConfigurationError, EngineError, ModelError
 
-
-def never(index: int) -> bool:
-    return False
-
-
-@dataclass
-class Told:
-    """Does what a text tells it to."""
-
-    broken: bool = False
-    name: str = "told"
-    revision: str = "7"
-
-    def load(self) -> None:
-        """Load, or not."""
-        if self.broken:
-            raise ModelError("weights are damaged; copy them again")
-
-    def generate(self, texts: Sequence[str], cancelled: Callable[[int], bool]) -> list[Answer]:
-        """Answer."""
-        return [self._one(i, text, cancelled) for i, text in enumerate(texts)]
-
-    def _one(self, index: int, text: str, cancelled: Callable[[int], bool]) -> Answer:
-        if text == "die":
-            os.kill(os.getpid(), signal.SIGKILL)
-        if text == "raise":
-            raise ValueError("not this one")
-        if text == "refuse":
-            return Refusal(Reason.TOO_LONG)
-        pause = threading.Event()
-        while text == "wait" and not cancelled(index):
-            pause.wait(0.001)
-        while text == "hang":
-            pause.wait(0.01)
-        return None if cancelled(index) else f"lifted {text}"
+from .told import Told, never
 
 
 @pytest.fixture

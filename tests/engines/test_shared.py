@@ -10,8 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,45 +20,13 @@ import pytest
 from middleware.core.acceptance import Acceptance
 from middleware.core.outcome import Mode, Reason
 from middleware.core.reformulation import Verdict, normalize
-from middleware.engines.base import Answer, Refusal
+from middleware.engines.base import Refusal
 from middleware.engines.shared import SharedEngine
 from middleware.errors import ConfigurationError, EngineError, ModelError
 
+from .told import Told, never
+
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="a system without local sockets")
-
-
-def never(index: int) -> bool:
-    return False
-
-
-@dataclass
-class Told:
-    """Does what a text tells it to."""
-
-    broken: bool = False
-    revision: str = "7"
-    name: str = "told"
-
-    def load(self) -> None:
-        """Load, or not."""
-        if self.broken:
-            raise ModelError("weights are damaged; copy them again")
-
-    def generate(self, texts: Sequence[str], cancelled: Callable[[int], bool]) -> list[Answer]:
-        """Answer."""
-        return [self._one(i, text, cancelled) for i, text in enumerate(texts)]
-
-    def _one(self, index: int, text: str, cancelled: Callable[[int], bool]) -> Answer:
-        if text == "raise":
-            raise ValueError("not this one")
-        if text == "refuse":
-            return Refusal(Reason.TOO_LONG)
-        pause = threading.Event()
-        while text == "wait" and not cancelled(index):
-            pause.wait(0.001)
-        while text == "hang":
-            pause.wait(0.01)
-        return None if cancelled(index) else f"lifted {text}"
 
 
 Make = Callable[..., SharedEngine]
@@ -122,7 +89,7 @@ def test_many_that_begin_at_once_start_one(folder: Path) -> None:
     code = (
         "import sys; from functools import partial\n"
         "from middleware.engines.shared import SharedEngine\n"
-        "from tests.engines.test_shared import Told, never\n"
+        "from tests.engines.told import Told, never\n"
         f"engine = SharedEngine(Told, {str(folder / 'engine')!r}, linger=1.0)\n"
         "engine.load()\n"
         "assert engine.generate(['a'], never) == ['lifted a']\n"

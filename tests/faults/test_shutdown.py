@@ -12,33 +12,18 @@ from time import perf_counter
 
 import pytest
 
-from tests.upstream.wire import RawUpstream, Received, get, split, upstream
+from tests.upstream.wire import Held, RawUpstream, get, split, upstream
 
 from .running import Served, serving
 
 pytestmark = pytest.mark.anyio
 
 
-class Held:
-    """An upstream that answers when it is told to."""
-
-    def __init__(self) -> None:
-        self.go = asyncio.Event()
-        self.arrived = asyncio.Semaphore(0)
-
-    async def answer(
-        self, request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        self.arrived.release()
-        await self.go.wait()
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone")
-
-
 @asynccontextmanager
 async def under_load(
     behaviour: Path, count: int = 8, **variables: str
 ) -> AsyncIterator[tuple[Served, Held, list[asyncio.Task[bytes]], RawUpstream]]:
-    held = Held()
+    held = Held(b"done")
     async with upstream(held.answer) as raw:
         options = ("--engine", "faulty", "--model", str(behaviour))
         context = serving(raw.url, *options, **variables)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import socket
 from pathlib import Path
 
 import pytest
 
 from middleware.engines.checkpoint import bundled_model
+from tests.upstream.wire import silent_address
 
 from .running import ended, serving, until
 
@@ -57,20 +57,11 @@ def test_a_damaged_model_is_told(tmp_path: Path) -> None:
 
 def test_a_hub_that_does_not_answer_is_told_soon() -> None:
     """It takes no connection; nobody waits as long as a download would."""
-    with socket.socket() as full:
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        waiting = [socket.socket() for _ in range(4)]
-        for each in waiting:
-            each.setblocking(False)
-            each.connect_ex(full.getsockname())
-        hub = f"http://127.0.0.1:{full.getsockname()[1]}"
+    with silent_address() as hub:
         variables = {"HF_ENDPOINT": hub, "HF_HUB_CACHE": "/nowhere/at/all"}
         status, told, seconds = ended(
             ["--upstream", "http://127.0.0.1:1", "--model", "someone/some-t5"], **variables
         )
-        for each in waiting:
-            each.close()
     assert (status, "check the name and the network" in told) == (1, True)
     assert seconds < LIMIT
 

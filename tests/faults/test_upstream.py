@@ -12,7 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.upstream.wire import RawUpstream, Received, exchange, get, reply, split, upstream
+from tests.upstream.wire import (
+    RawUpstream,
+    Received,
+    exchange,
+    get,
+    reply,
+    silent_address,
+    split,
+    upstream,
+)
 from tests.ways.driving import until
 
 from .running import Served, fresh, serving
@@ -128,14 +137,7 @@ async def test_an_upstream_that_is_not_there(behaviour: Path) -> None:
 
 async def test_an_upstream_that_takes_no_connection(behaviour: Path) -> None:
     """Its queue is full: the time to connect ends, which is not the time to answer."""
-    with socket.socket() as full:
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        waiting = [socket.socket() for _ in range(4)]
-        for each in waiting:
-            each.setblocking(False)
-            each.connect_ex(full.getsockname())
-        url = f"http://127.0.0.1:{full.getsockname()[1]}"
+    with silent_address() as url:
         options = ("--engine", "faulty", "--model", str(behaviour))
         variables = {"QUERYLIFT_CONNECT_TIMEOUT": "0.3", "QUERYLIFT_METRICS": "true"}
         context = serving(url, *options, **variables)
@@ -146,8 +148,6 @@ async def test_an_upstream_that_takes_no_connection(behaviour: Path) -> None:
             assert await counted(served, "upstream_timeout", "connect") == 1
         finally:
             await asyncio.to_thread(context.__exit__, None, None, None)
-            for each in waiting:
-                each.close()
 
 
 @pytest.mark.parametrize(

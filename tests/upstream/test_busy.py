@@ -17,12 +17,11 @@ from middleware.upstream.errors import UpstreamBusyError
 from middleware.upstream.forwarder import Forwarder
 from middleware.upstream.sparing import SparingLog
 from tests.upstream.wire import (
+    Held,
     RawUpstream,
-    Received,
     exchange,
     front,
     get,
-    reply,
     split,
     upstream,
 )
@@ -30,21 +29,6 @@ from tests.upstream.wire import (
 pytestmark = pytest.mark.anyio
 
 HOST = [(b"host", b"x")]
-
-
-class Held:
-    """An upstream that answers when it is told to."""
-
-    def __init__(self) -> None:
-        self.go = asyncio.Event()
-        self.arrived = asyncio.Semaphore(0)
-
-    async def answer(
-        self, request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        self.arrived.release()
-        await self.go.wait()
-        await reply()(request, reader, writer)
 
 
 async def ask(client: UpstreamClient) -> bytes:

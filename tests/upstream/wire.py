@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import importlib.util
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,6 +54,36 @@ def reply(
         writer.write(message)
 
     return answer
+
+
+class Held:
+    """An upstream that answers when it is told to."""
+
+    def __init__(self, body: bytes = b"ok") -> None:
+        self.body = body
+        self.go = asyncio.Event()
+        self.arrived = asyncio.Semaphore(0)
+
+    async def answer(
+        self, request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self.arrived.release()
+        await self.go.wait()
+        await reply(self.body)(request, reader, writer)
+
+
+@contextmanager
+def silent_address() -> Iterator[str]:
+    """Give the URL of a listener whose queue is full: it takes no connection, and refuses none."""
+    with ExitStack() as opened:
+        full = opened.enter_context(socket.socket())
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(4):
+            each = opened.enter_context(socket.socket())
+            each.setblocking(False)
+            each.connect_ex(full.getsockname())
+        yield f"http://127.0.0.1:{full.getsockname()[1]}"
 
 
 @dataclass

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from middleware.core.outcome import Reason
 from middleware.engines.base import Answer, Refusal
 from middleware.engines.checkpoint import locate
-from middleware.engines.hints import Lexicon, fingerprint, own_words
+from middleware.engines.hints import Lexicon, encoded, fingerprint, own_words
 from middleware.engines.threads import default_threads
 from middleware.errors import ConfigurationError, EngineError
 
@@ -149,13 +149,11 @@ class T5Engine:
         return answers
 
     def _encode(self, text: str) -> list[int] | None:
-        assert self._tokenizer is not None
-        if self._lexicon is not None:
-            hinted = self._lexicon.hinted(text)
-            tokens = self._tokenizer.encode(self._prefix + hinted)
-            if hinted == text or (tokens is not None and len(tokens) <= self._max_input):
-                return tokens
-        return self._tokenizer.encode(self._prefix + text)
+        tokenizer = self._tokenizer
+        assert tokenizer is not None
+        return encoded(
+            text, self._lexicon, lambda each: tokenizer.encode(self._prefix + each), self._max_input
+        )
 
     def _decode(
         self, inputs: list[list[int]], cancelled: Callable[[int], bool], stats: Stats
@@ -228,7 +226,7 @@ class T5Engine:
 
         return TorchSteps(
             self._shape,
-            prepared.linears(self._shape, tensors),
+            prepared.linears(tensors),
             tensors,
             places=self._max_new,
             max_input=self._max_input,

@@ -80,7 +80,7 @@ def _is_matrix(name: str) -> bool:
     return name.rpartition(".")[2] in MATRICES
 
 
-def linears(shape: Architecture, prepared: Mapping[str, Tensor]) -> dict[str, Linear]:
+def linears(prepared: Mapping[str, Tensor]) -> dict[str, Linear]:
     """Return the products by name."""
     return {
         name: make_linear(tensor, prepared.get(f"{name}.scales"))

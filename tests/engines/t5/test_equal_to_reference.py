@@ -37,9 +37,7 @@ def steps_of(folder: Path, weights: str = "fp32", **options: Any) -> TorchSteps:
     shape = Architecture.of(json.loads((folder / "config.json").read_text("utf-8")))
     with torch.inference_mode():
         tensors = prepare(folder, shape, weights)
-        return TorchSteps(
-            shape, linears(shape, tensors), tensors, places=40, max_input=40, **options
-        )
+        return TorchSteps(shape, linears(tensors), tensors, places=40, max_input=40, **options)
 
 
 def reference_ids(model: Any, tokens: list[int], count: int) -> list[int]:

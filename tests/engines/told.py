@@ -1,0 +1,49 @@
+"""An engine that does what its texts tell it to, for tests of engines in other processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from middleware.core.outcome import Reason
+from middleware.engines.base import Answer, Refusal
+from middleware.errors import ModelError
+
+
+def never(index: int) -> bool:
+    return False
+
+
+@dataclass
+class Told:
+    """Does what a text tells it to."""
+
+    broken: bool = False
+    name: str = "told"
+    revision: str = "7"
+
+    def load(self) -> None:
+        """Load, or not."""
+        if self.broken:
+            raise ModelError("weights are damaged; copy them again")
+
+    def generate(self, texts: Sequence[str], cancelled: Callable[[int], bool]) -> list[Answer]:
+        """Answer."""
+        return [self._one(i, text, cancelled) for i, text in enumerate(texts)]
+
+    def _one(self, index: int, text: str, cancelled: Callable[[int], bool]) -> Answer:
+        if text == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if text == "raise":
+            raise ValueError("not this one")
+        if text == "refuse":
+            return Refusal(Reason.TOO_LONG)
+        pause = threading.Event()
+        while text == "wait" and not cancelled(index):
+            pause.wait(0.001)
+        while text == "hang":
+            pause.wait(0.01)
+        return None if cancelled(index) else f"lifted {text}"
