@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from middleware.core import admission
 from middleware.core.admission import Admission, holds_syntax
 from middleware.core.outcome import Outcome, Reason
+from middleware.core.quotation import asks_for_a_phrase
 from middleware.core.reformulation import normalize
 from middleware.core.terms import tokens
 from middleware.errors import ConfigurationError
@@ -199,5 +200,5 @@ def test_what_is_taken_for_plain_would_have_passed_every_pattern(text: str) -> N
     assert not admission._unencodable(text)
     assert not admission._URL.search(text)
     assert not admission.holds_syntax(text)
-    assert not admission.asks_for_a_phrase(text)
+    assert not asks_for_a_phrase(text)
     assert tokens(text)
