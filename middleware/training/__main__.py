@@ -9,7 +9,8 @@ from pathlib import Path
 from middleware.engines.hints import WORDS_FILE
 from middleware.training.data import load
 from middleware.training.export import export_model
-from middleware.training.lexicon import write_words
+from middleware.training.feedback import feedback_pairs
+from middleware.training.lexicon import further_words, write_words
 from middleware.training.model import Shape
 from middleware.training.pairs import PairSource
 from middleware.training.report import write_report
@@ -24,6 +25,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m middleware.training", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of the raw data")
     parser.add_argument("--out", type=Path, required=True, help="checkpoints, log and model")
+    parser.add_argument("--words", type=Path, nargs="*", default=[], help="lists of right words")
     parser.add_argument("--minutes", type=float, default=settings.minutes)
     parser.add_argument("--steps", type=int, help="stop after steps instead of minutes")
     parser.add_argument("--seed", type=int, default=settings.seed)
@@ -65,7 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     keep_memory()
     given.out.mkdir(parents=True, exist_ok=True)
-    corpora = load(given.data)
+    further = {word for path in given.words for word in further_words(path)}
+    corpora = load(given.data, further)
+    corpora.feedback = feedback_pairs(given.data)
     source, held = PairSource(corpora), PairSource(corpora, held=True)
     pieces = given.out / "spiece.model"
     if not pieces.exists():

@@ -10,8 +10,9 @@ import json
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ class Corpora:
     titles: list[tuple[str, str]] = field(default_factory=list)
     descriptions: list[str] = field(default_factory=list)
     disfluent: list[tuple[str, str]] = field(default_factory=list)
+    feedback: list[tuple[str, str]] = field(default_factory=list)
     misspellings: dict[str, list[str]] = field(default_factory=dict)
     common: list[str] = field(default_factory=list)
     common_weights: list[float] = field(default_factory=list)
@@ -81,9 +83,18 @@ def tidy(text: str) -> str:
     return re.sub(r"\s+([?!.,])(?=\s|$)", r"\1", " ".join(text.split()))
 
 
-def usable(text: str, least: int = 1, most: int = 24) -> bool:
-    """Tell whether a text is Latin, and has ``least`` to ``most`` words."""
-    return least <= len(text.split()) <= most and len(text) <= 160 and bool(_LATIN.fullmatch(text))
+def usable(text: str, least: int = 1, most: int = 24, longest: int = 160) -> bool:
+    """Tell whether a text is Latin, and has ``least`` to ``most`` words in ``longest`` letters."""
+    fits = least <= len(text.split()) <= most and len(text) <= longest
+    return fits and bool(_LATIN.fullmatch(text))
+
+
+def passages(sentences: list[str]) -> Iterator[str]:
+    """Yield each sentence, and each two neighbours, that a wordy request may be as long as."""
+    for first, second in zip_longest(sentences, sentences[1:], fillvalue=""):
+        for text in (first, f"{first} {second}" if second else ""):
+            if usable(text, 14, 44, 300):
+                yield text
 
 
 def held_out(text: str) -> bool:
@@ -148,6 +159,8 @@ def _load_documents(root: Path, corpora: Corpora) -> None:
         for sentence in sentences[:5]:
             if usable(sentence, 5, 24):
                 _add(corpora, "sentences", sentence.rstrip("."))
+        for passage in passages(sentences):
+            _add(corpora, "passages", passage)
 
 
 def _load_disfluent(root: Path, corpora: Corpora) -> None:
@@ -175,9 +188,11 @@ def _load_documentation(corpora: Corpora) -> None:
                 text = tidy((ast.get_docstring(node) or "").split("\n\n")[0]).rstrip(".")
                 if usable(text, 3, 20):
                     _add(corpora, "documentation", text)
+                for passage in passages(_SENTENCE.split(text)):
+                    _add(corpora, "passages", passage)
 
 
-def _load_words(root: Path, corpora: Corpora) -> None:
+def _load_words(root: Path, corpora: Corpora, further: Iterable[str]) -> None:
     from wordfreq import top_n_list, zipf_frequency
 
     frequent = [w for w in top_n_list("en", 30_000) if w.isascii() and w.isalpha() and len(w) > 2]
@@ -206,19 +221,22 @@ def _load_words(root: Path, corpora: Corpora) -> None:
         for wrong in group
         if zipf_frequency(wrong, "en") + 2 < zipf_frequency(right, "en")
     }
-    words = build_words(corpora.counts, lists)
+    words = build_words(corpora.counts, lists, further)
     corpora.lexicon = Lexicon(words)
     corpora.known = frozenset((known - wrongs) | set(words))
     corpora.misspellings = {right: sorted(group) for right, group in sorted(lists.items())}
 
 
-def load(root: Path) -> Corpora:
-    """Read all allowed sources under ``root``; takes a few seconds and 300 MB at most."""
+def load(root: Path, further: Iterable[str] = ()) -> Corpora:
+    """Read all allowed sources under ``root``; takes a few seconds and 300 MB at most.
+
+    ``further`` are words that are spelled right however rare they are.
+    """
     corpora = Corpora()
     _load_queries(root, corpora)
     _load_trec(root, corpora)
     _load_documents(root, corpora)
     _load_disfluent(root, corpora)
     _load_documentation(corpora)
-    _load_words(root, corpora)
+    _load_words(root, corpora, further)
     return corpora

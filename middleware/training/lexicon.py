@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 
 _WORD = re.compile(r"[A-Za-z]+")
+_LOWER = re.compile(r"[a-z]{2,31}")
 _LEAST = 3  # documents that must have a word before it counts as one
 
 
@@ -27,18 +28,31 @@ def general_words() -> dict[str, float]:
     return {word: count / total for word, count in counts.items()}
 
 
-def build_words(documents: Counter[str], wrong: Mapping[str, Collection[str]]) -> list[str]:
+def further_words(path: Path) -> Iterator[str]:
+    """Yield the plain lower-case words of a word list, one a line, such as Debian's SCOWL."""
+    with path.open(encoding="utf-8") as handle:
+        yield from filter(_LOWER.fullmatch, map(str.strip, handle))
+
+
+def build_words(
+    documents: Counter[str],
+    wrong: Mapping[str, Collection[str]],
+    further: Iterable[str] = (),
+) -> list[str]:
     """Return all words by falling frequency, then by the alphabet.
 
     General English comes first; words of the training documents join where three of them
-    have one. ``wrong`` maps a right word to misspellings that people made of it, which are
-    left out where the right word is a hundred times as frequent.
+    have one, and ``further`` words, which are rare, come last. ``wrong`` maps a right word to
+    misspellings that people made of it, which are left out where the right word is a hundred
+    times as frequent.
     """
     shares = general_words()
     # One document of some thousands weighs as much as a word that is rare in all English.
     for word, count in documents.items():
         if word in shares or (count >= _LEAST and word.isascii()):
             shares[word] = shares.get(word, 0.0) + count * 2e-9
+    for word in further:
+        shares.setdefault(word, 0.0)
     listed = {each: right for right, group in wrong.items() for each in group}
     kept = (w for w in shares if len(w) > 1 and not _misspells(w, listed, shares))
     return sorted(kept, key=lambda word: (-shares[word], word))

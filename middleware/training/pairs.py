@@ -12,7 +12,14 @@ from middleware.training.identifiers import identifier
 from middleware.training.protection import core
 from middleware.training.reduction import FUNCTION_WORDS, clean, is_question, keywords
 from middleware.training.typos import add_typos, break_spacing
-from middleware.training.wrappers import blur, letter, stumble, wrap, wrap_question
+from middleware.training.wrappers import (
+    blur,
+    letter,
+    repeat_phrase,
+    stumble,
+    wrap,
+    wrap_question,
+)
 
 Row = TypeVar("Row")
 
@@ -28,14 +35,16 @@ class Pair:
 
 KINDS: dict[str, float] = {
     "unchanged": 0.25,
-    "typo1": 0.20,
+    "typo1": 0.15,
     "typo2": 0.07,
-    "wrapped": 0.17,
+    "wrapped": 0.15,
     "wrapped_typo": 0.09,
     "question": 0.07,
     "letter": 0.08,
+    "passage": 0.06,
     "disfluent": 0.03,
     "title": 0.02,
+    "feedback": 0.01,
     "spacing": 0.02,
 }
 _HINTED = 0.93  # share of sources with hints; without, the model must still do its best
@@ -61,11 +70,12 @@ class PairSource:
     def __init__(self, corpora: Corpora, *, held: bool = False) -> None:
         self._corpora, self._held = corpora, held
         texts = corpora.held if held else corpora.pools
-        self._texts = {pool: texts.get(pool, []) for pool in ("questions", *_POOLS)}
+        self._texts = {pool: texts.get(pool, []) for pool in ("questions", "passages", *_POOLS)}
         self._names = [p for p in _POOLS if p == "soup" or self._texts[p]]
         self._weights = [_POOLS[p] for p in self._names]
         self._titles = self._half(corpora.titles, held)
         self._disfluent = self._half(corpora.disfluent, held)
+        self._reduced = self._half(corpora.feedback, held)
         self._descriptions = self._half(corpora.descriptions, held)
         self._makers: dict[str, Callable[[random.Random], tuple[str, str]]] = {
             "unchanged": self._unchanged,
@@ -75,8 +85,10 @@ class PairSource:
             "wrapped_typo": self._wrapped_typo,
             "question": self._question,
             "letter": self._letter,
+            "passage": self._passage,
             "disfluent": self._spoken,
             "title": self._title,
+            "feedback": self._feedback,
             "spacing": self._spacing,
         }
 
@@ -189,9 +201,10 @@ class PairSource:
         return break_spacing(text, rng), clean(text)
 
     def _wrapped(self, rng: random.Random) -> tuple[str, str]:
-        if rng.random() < 0.2:
+        if rng.random() < 0.25:
             text = self._asked(rng)
-            return wrap_question(text, rng), clean(keywords(text))
+            around = wrap if rng.random() < 0.4 else wrap_question
+            return around(text, rng), clean(keywords(text))
         text = self._query(rng)
         return blur(wrap(text, rng), text, rng), clean(text)
 
@@ -217,6 +230,18 @@ class PairSource:
         ]
         return letter(topics, rng), " ".join(topics)
 
+    def _passage(self, rng: random.Random) -> tuple[str, str]:
+        """Draw one or two whole sentences, to be followed to their end without losing the place."""
+        if not self._texts["passages"]:
+            return self._letter(rng)
+        text = rng.choice(self._texts["passages"])
+        if rng.random() < 0.4:
+            text = text.lower()
+        if rng.random() < 0.4:
+            text = repeat_phrase(text, rng)
+        typed = self.misspelled(text, rng, 1) if rng.random() < 0.25 else text
+        return wrap(typed, rng) if rng.random() < 0.35 else typed, keywords(text)
+
     def _spoken(self, rng: random.Random) -> tuple[str, str]:
         if self._disfluent and rng.random() < 0.25:
             source, target = rng.choice(self._disfluent)
@@ -226,6 +251,9 @@ class PairSource:
 
     def _title(self, rng: random.Random) -> tuple[str, str]:
         return rng.choice(self._titles) if self._titles else self._unchanged(rng)
+
+    def _feedback(self, rng: random.Random) -> tuple[str, str]:
+        return rng.choice(self._reduced) if self._reduced else self._passage(rng)
 
 
 _REQUEST_WORDS_TEXT = (

@@ -20,7 +20,7 @@ def pad(rows: Sequence[Sequence[int]], filler: int) -> Any:
     return torch.tensor([[*row, *[filler] * (longest - len(row))] for row in rows])
 
 
-def rewrite(model: Any, processor: Any, texts: Sequence[str], longest: int = 48) -> list[str]:
+def rewrite(model: Any, processor: Any, texts: Sequence[str], longest: int = 96) -> list[str]:
     """Rewrite texts greedily in batches of like lengths, in full precision."""
     import torch
 

@@ -1,7 +1,8 @@
 """The validation score that counts: what rewrites of training claims find, by BM25.
 
-SciFact's train claims with their judgments choose between models and are never trained on;
-test claims are not read. Typos and requests are training's own, on texts that it has not seen.
+A part of SciFact's train claims with their judgments chooses between models and is never
+trained on; test claims are not read. Typos and requests are training's own, on texts that it
+has not seen.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from middleware.core.reformulation import normalize
 from middleware.evaluation.collection import load_collection, read_documents
 from middleware.evaluation.measures import NDCG, measured
 from middleware.evaluation.retrieval import Bm25
+from middleware.training.feedback import FOLDER, for_validation
 from middleware.training.pairs import PairSource
 from middleware.training.wrappers import wrap
 
-__all__ = ["FOLDER", "Retrieval"]
+__all__ = ["Retrieval"]
 
-FOLDER = "collections/scifact"
 Rewrite = Callable[[Sequence[str]], Sequence[str]]
 
 
@@ -33,7 +34,8 @@ class Retrieval:
     def __init__(self, root: Path, source: PairSource, *, seed: int, count: int = 100) -> None:
         collection = load_collection(root / FOLDER, split="train")
         rng = random.Random(f"{seed}:retrieval")
-        queries = rng.sample(collection.queries, min(count, len(collection.queries)))
+        kept = [query for query in collection.queries if for_validation(query.text)]
+        queries = rng.sample(kept, min(count, len(kept)))
         self._qrels = {query.id: collection.qrels[query.id] for query in queries}
         self._bm25 = Bm25(read_documents(collection.folder))
         self._acceptance = Acceptance()

@@ -36,7 +36,7 @@ class Settings:
     seed: int = 1
     threads: int = 2
     batch_tokens: int = 4096
-    longest: int = 64
+    longest: int = 96
     muon_rate: float = 0.005
     adam_rate: float = 2e-3
     warmup_steps: int = 40

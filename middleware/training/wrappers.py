@@ -19,6 +19,7 @@ from middleware.training.phrases import (
     KIND,
     LINKS,
     LOOKING,
+    PARTED,
     RESTARTS,
     STORY,
     TAIL,
@@ -56,6 +57,10 @@ def wrap(query: str, rng: random.Random) -> str:
         front += [rng.choice(WHO), rng.choice(DID)]
         tail = _maybe(AFTER, 0.5, rng) + _maybe(TAIL, 0.2, rng)
         return _framed(front, query, tail, rng)
+    if style < 0.17:
+        verb, particle = rng.choice(PARTED)
+        front += [rng.choice(ASK), verb]
+        return _framed(front, f"{query} {particle}", _maybe(TAIL, 0.6, rng), rng)
     if style < 0.4:
         front += [rng.choice(ASK), rng.choice(VERB), *_maybe(KIND, 0.45, rng)]
     elif style < 0.85:
@@ -124,6 +129,18 @@ def letter(topics: Sequence[str], rng: random.Random) -> str:
             parts += [rng.choice(LINKS), *_maybe(KIND, 0.15, rng), topic]
     tail = _maybe(TAIL, 0.2, rng)
     return " ".join([*parts, *tail]) + rng.choice(("", ".", "", "?"))
+
+
+def repeat_phrase(text: str, rng: random.Random) -> str:
+    """Say two or three neighbouring words of a text again somewhere behind them."""
+    tokens = text.split(" ")
+    size = rng.choice((2, 2, 3))
+    if len(tokens) < size + 4:
+        return text
+    at = rng.randrange(len(tokens) - size - 1)
+    phrase = [token.rstrip(".,;:") for token in tokens[at : at + size]]
+    to = rng.randrange(at + size + 1, len(tokens) + 1)
+    return " ".join([*tokens[:to], *phrase, *tokens[to:]])
 
 
 def stumble(query: str, rng: random.Random, others: Sequence[str]) -> str:

@@ -88,7 +88,8 @@ def _parts() -> set[tuple[str, ...]]:
     found: set[str] = set()
     for name, value in vars(phrases).items():
         if name.isupper():
-            found.update(value)
+            for phrase in value:
+                found.update((phrase,) if isinstance(phrase, str) else phrase)
     assert len(found) > 200
     return {tuple(_words(phrase)) for phrase in found if phrase}
 

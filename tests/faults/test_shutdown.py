@@ -57,6 +57,9 @@ async def refused(port: int) -> None:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
             except ConnectionRefusedError:
                 return
+            except ConnectionResetError:
+                # The listener closed with this connection still in its queue: ask again.
+                continue
             writer.close()
 
 

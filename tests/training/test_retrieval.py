@@ -10,16 +10,19 @@ import pytest
 
 pytest.importorskip("bm25s")
 
+from middleware.training import retrieval as retrieval_module
+from middleware.training.feedback import FOLDER, feedback_pairs, for_validation, reduced
 from middleware.training.pairs import PairSource
-from middleware.training.retrieval import FOLDER, Retrieval
+from middleware.training.retrieval import Retrieval
 from tests.training.test_data import make_corpora
 
 WORDS = ("table", "chair", "window", "garden", "engine", "yellow", "market", "silver")
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A collection in which each claim finds one document, and a test claim that none may read."""
+    monkeypatch.setattr(retrieval_module, "for_validation", lambda text: True)
     folder = tmp_path / FOLDER
     (folder / "qrels").mkdir(parents=True)
     rows = [
@@ -62,3 +65,36 @@ def test_what_acceptance_refuses_is_searched_as_typed(root: Path) -> None:
     scores = retrieval.score(lambda texts: ["bridge planet"] * len(texts))
     assert scores["clean"] == 1.0
     assert scores["typo_won"] == 0.0
+
+
+def test_reduction_takes_the_word_that_gains_most_and_stops() -> None:
+    """Words go while one is worth it and may go; ties and losses end it."""
+    worth = {"a": -3.0, "b": -1.0, "c": 2.0, "d": -9.0, "e": 0.0}
+
+    def gain(text: str) -> float:
+        return sum(worth[word] for word in text.split())
+
+    assert reduced("a b c d e", gain, lambda text: "d" in text) == "c d e"
+    assert reduced("c", gain, lambda text: True) == "c"
+
+
+def test_feedback_leaves_out_what_harms_and_no_claim_for_validation(tmp_path: Path) -> None:
+    """Of claims that find more without a word of grammar the shorter is taught."""
+    folder = tmp_path / FOLDER
+    (folder / "qrels").mkdir(parents=True)
+    texts = ["silver lamp of the garden", "each each each each", "between between between"]
+    rows = [{"_id": str(n), "title": "", "text": text} for n, text in enumerate(texts)]
+    (folder / "corpus.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    claims = [f"lamp each between part {n}" for n in range(40)]
+    asked = [{"_id": f"q{n}", "text": text} for n, text in enumerate(claims)]
+    (folder / "queries.jsonl").write_text("\n".join(map(json.dumps, asked)))
+    judged = "".join(f"q{n}\t0\t1\n" for n in range(len(claims)))
+    for split in ("train", "test"):
+        (folder / "qrels" / f"{split}.tsv").write_text(f"query-id\tcorpus-id\tscore\n{judged}")
+    pairs = feedback_pairs(tmp_path)
+    assert {source for source, _ in pairs} == {t for t in claims if not for_validation(t)}
+    assert 0 < len(pairs) < len(claims)
+    for source, target in pairs:
+        gone = set(source.split()) - set(target.split())
+        assert gone
+        assert gone <= {"each", "between"}
