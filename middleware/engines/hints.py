@@ -12,12 +12,13 @@ import hashlib
 import math
 import os
 import re
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from middleware.errors import ConfigurationError, EngineError
+
+from .nearest import Nearest
 
 __all__ = ["MARK", "WORDS_FILE", "Lexicon", "encoded", "fingerprint", "own_words"]
 
@@ -80,19 +81,13 @@ class Lexicon:
         most: int = 3,
         words_hinted: int = 8,
     ) -> None:
-        # rapidfuzz answers in a millisecond where pure Python takes a hundred.
-        from rapidfuzz.distance import OSA
-        from rapidfuzz.process import extract
-
         self.most, self.words_hinted = most, words_hinted
-        self._distance, self._extract = OSA.distance, extract
         self._rank: dict[str, int] = {}
-        self._by_start: dict[tuple[str, int], list[str]] = defaultdict(list)
-        self._by_length: dict[int, list[str]] = defaultdict(list)
         for word in words:
-            self._add(word, len(self._rank))
+            self._rank.setdefault(word, len(self._rank))
         for word in own:
-            self._add(word, _OWN_RANK)
+            self._rank[word] = min(_OWN_RANK, self._rank.get(word, _OWN_RANK))
+        self._nearest = Nearest(list(self._rank))
 
     @classmethod
     def of(cls, folder: Path, own: Sequence[str] = ()) -> Lexicon | None:
@@ -119,12 +114,6 @@ class Lexicon:
             raise EngineError(f"{path}: expected a lower-case word a line, found {wrong!r}")
         return cls(words, own)
 
-    def _add(self, word: str, rank: int) -> None:
-        if word not in self._rank:
-            self._by_start[word[0], len(word)].append(word)
-            self._by_length[len(word)].append(word)
-        self._rank[word] = min(rank, self._rank.get(word, rank))
-
     def __contains__(self, word: str) -> bool:
         return word in self._rank
 
@@ -135,7 +124,7 @@ class Lexicon:
         return iter(self._rank)
 
     def hinted(self, text: str) -> str:
-        """Return a text with hints behind the words that are not in the list; 1 ms a word."""
+        """Return a text with hints behind the words that are not in the list."""
         pieces = text.split(" ")
         left = self.words_hinted
         for place, piece in enumerate(pieces):
@@ -158,24 +147,12 @@ class Lexicon:
         near = self._within(word, 1)
         if not near and len(word) >= 5:
             near = self._within(word, _DISTANCE)
-        return sorted(near, key=lambda other: self._cost(word, other))[: self.most]
+        return sorted(near, key=lambda other: (self._cost(word, other), other))[: self.most]
 
     def _within(self, word: str, distance: int) -> list[str]:
-        sizes = range(len(word) - distance, len(word) + distance + 1)
         # Nearly all have the same first letter, or the first two swapped or one missing.
-        starts = dict.fromkeys(word[:2])
-        found = self._near(
-            word,
-            [o for s in starts for n in sizes for o in self._by_start.get((s, n), ())],
-            distance,
-        )
-        if not found and distance == 1:
-            found = self._near(word, [o for n in sizes for o in self._by_length.get(n, ())], 1)
-        return found
-
-    def _near(self, word: str, among: list[str], distance: int) -> list[str]:
-        hits = self._extract(word, among, scorer=self._distance, score_cutoff=distance, limit=None)
-        return [hit[0] for hit in hits]
+        found = self._nearest.within(word, distance, dict.fromkeys(word[:2]))
+        return found if found or distance > 1 else self._nearest.within(word, distance)
 
     def _cost(self, word: str, other: str) -> float:
         """Return how unlikely a word is meant: frequency by Zipf's law, and what is unusual."""
