@@ -14,6 +14,7 @@ from .admission import holds_syntax
 from .edit_distance import close_spelling, edit_distance
 from .frames import may_go, without_courtesy
 from .language import is_foreign
+from .leftovers import finished
 from .merge import merged, names, same_words
 from .outcome import Mode, Reason
 from .quotation import count_marks, quotations
@@ -82,7 +83,7 @@ class Acceptance:
         self.languages = frozenset(languages)
         lists = [",".join(sorted(each)) for each in (self.protected, self.known, self.languages)]
         digest = hashlib.sha256("\n".join(lists).encode("utf-8", "surrogatepass")).hexdigest()
-        self.revision = f"c5:{max_growth}:{max_lost}:{max_new}:{digest[:12]}"
+        self.revision = f"c6:{max_growth}:{max_lost}:{max_new}:{digest[:12]}"
 
     def judge(
         self, original: str, rewrite: str, mode: Mode = Mode.REPLACE
@@ -104,7 +105,7 @@ class Acceptance:
         if same_words(original, rewrite):
             return None, None
         if reason is None:
-            return rewrite, None
+            return self._finished(original, rewrite, mode), None
         mended = merged(
             original,
             rewrite,
@@ -115,7 +116,14 @@ class Acceptance:
         )
         if same_words(original, mended) or self.check(original, mended, mode) is not None:
             return None, reason
-        return mended, None
+        return self._finished(original, mended, mode), None
+
+    def _finished(self, original: str, rewrite: str, mode: Mode) -> str:
+        """Return a rewrite that may be sent, without what it left of a request."""
+        if mode is Mode.EXPAND:
+            return rewrite
+        shorter = finished(original, rewrite)
+        return rewrite if self.check(original, shorter, mode) is not None else shorter
 
     def check(self, original: str, rewrite: str, mode: Mode = Mode.REPLACE) -> Reason | None:
         """Return the reason to refuse the whole ``rewrite``, or ``None`` to accept it.

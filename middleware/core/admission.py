@@ -119,7 +119,7 @@ class Admission:
         *,
         min_chars: int = 2,
         max_chars: int = 512,
-        max_words: int = 64,
+        max_words: int = 80,
         languages: Iterable[str] = ("en",),
     ) -> None:
         if not 1 <= min_chars <= max_chars:

@@ -1,0 +1,49 @@
+"""What a rewrite left of a request that it took away: half a frame is none."""
+
+from __future__ import annotations
+
+from .frames import may_go
+from .terms import holds_word, words
+
+__all__ = ["finished"]
+
+# Words of grammar that stand ahead of a query without being of it.
+_LEADING = frozenset("a an the any some about for on of with me to".split())
+
+
+def finished(text: str, rewrite: str) -> str:
+    """Return a rewrite without the rest of a request that it left out for the most part.
+
+    A request goes as a whole: what a rewrite kept of it ahead of the query's own words, or
+    behind them, means nothing once most of it is gone. Not so where the word beside the
+    query's own was kept, as it may belong to them ("how to list files"). The query's words,
+    and whatever the rewrite has that the text has not, stay.
+    """
+    judged = may_go(text)
+    own = [place for place, (_, may) in enumerate(judged) if not may]
+    pieces = rewrite.split()
+    places = [place for place, piece in enumerate(pieces) if holds_word(piece)]
+    kept = [word.casefold() for word in words(rewrite)]
+    if not own or len(kept) != len(places):
+        return rewrite
+    front = _left(kept, [word for word, _ in judged[: own[0]]])
+    back = _left(kept[front:][::-1], [word for word, _ in judged[: own[-1] : -1]])
+    if front + back == len(places):
+        return rewrite
+    gone = {*places[:front], *places[len(places) - back :]}
+    return " ".join(piece for place, piece in enumerate(pieces) if place not in gone)
+
+
+def _left(kept: list[str], request: list[str]) -> int:
+    """Return how many of the first words are what is left of a request that mostly went.
+
+    ``request`` reads towards the query's own words, which come behind its last word.
+    """
+    at = count = 0
+    for word in kept:
+        if word not in request[at:]:
+            break
+        at = request.index(word, at) + 1
+        count += 1
+    touching = count > 0 and at == len(request) and kept[count - 1] not in _LEADING
+    return count if 2 * count < len(request) and not touching else 0

@@ -1,0 +1,74 @@
+"""What is left of a request that a rewrite took away for the most part."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from middleware.core.acceptance import Acceptance
+from middleware.core.frames import may_go
+from middleware.core.leftovers import finished
+from middleware.core.outcome import Mode
+from middleware.core.terms import words
+
+
+@pytest.mark.parametrize(
+    ("text", "rewrite", "rest"),
+    [
+        ("do me a favor and pull up some drill bits", "favor pull drill bits", "drill bits"),
+        ("my son asked about red bikes and i have no clue", "red bikes clue", "red bikes"),
+        ("where can one find what oil lamps cost", "find oil lamps cost", "oil lamps cost"),
+        ("would you have something about oil lamps", "about oil lamps", "oil lamps"),
+    ],
+)
+def test_the_rest_of_a_request_goes(text: str, rewrite: str, rest: str) -> None:
+    """Words ahead of the query and behind it go once most of their request has gone."""
+    assert finished(text, rewrite) == rest
+
+
+@pytest.mark.parametrize(
+    ("text", "rewrite"),
+    [
+        ("how to list files in python", "list files in python"),
+        ("what is the who tour", "who tour"),
+        ("can you search for red lamps", "you search for red lamps"),
+        ("show me the show", "show"),
+        ("what is it", "what"),
+        ("red lamps", "red lamp's shade"),
+        ("red lamps", ""),
+    ],
+)
+def test_what_may_belong_to_the_query_stays(text: str, rewrite: str) -> None:
+    """Nothing goes that touches the query, or of a request that was mostly kept."""
+    assert finished(text, rewrite) == rewrite
+
+
+def test_words_are_only_left_out_where_the_original_is_not_kept() -> None:
+    """In ``expand`` mode the rewrite stands beside the text, and stays as it is."""
+    text, rewrite = "my son asked about red bikes and i have no clue", "red bikes clue"
+    assert Acceptance().judge(text, rewrite, Mode.REPLACE) == ("red bikes", None)
+    assert Acceptance().judge(text, rewrite, Mode.EXPAND) == (rewrite, None)
+
+
+_WORDS = st.sampled_from(
+    "can you me my the a about for of show find lamp red list what who please clue and one".split()
+)
+
+
+@given(st.lists(_WORDS, max_size=10), st.lists(_WORDS, max_size=8))
+def test_only_words_of_the_request_go(text: list[str], rewrite: list[str]) -> None:
+    """The result is the rewrite without words at its ends, each of which may go."""
+    asked, made = " ".join(text), " ".join(rewrite)
+    result = finished(asked, made).split()
+    places = [n for n in range(len(rewrite) + 1) if rewrite[n : n + len(result)] == result]
+    assert places
+    droppable = {word for word, may in may_go(asked) if may}
+    assert any({*rewrite[:n], *rewrite[n + len(result) :]} <= droppable for n in places)
+
+
+@given(st.lists(_WORDS, max_size=8))
+def test_the_text_itself_is_whole(text: list[str]) -> None:
+    """A copy keeps all of its request."""
+    asked = " ".join(text)
+    assert words(finished(asked, asked)) == text
