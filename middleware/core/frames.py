@@ -39,19 +39,20 @@ _VERBS = frozenset(
 _FRONT = frozenset(
     "yeah yes yep hiya pardon alexa computer siri point pointing direct direction directions turn "
     "turned run running come comes coming came hold chance carry collect gather compile whatever "
-    "whichever available lovely happy glad kind results result hits hit bother bothering catalogue "
-    "catalog database archive library collection index shop store suppose showed shown gave given "
-    "pull together bunch few couple several clue idea ideas trouble stuck lost confused heard hear "
-    "hearing seen saw noticed remember forgot forget remind walk talk talks talking talked tells "
-    "told asks asked requested wondered mentions mentioned keeps kept wrote writing preparing prepare studying study researching "
-    "reading working class homework essay project presentation exam assignment job meeting mother "
-    "mom mum father dad parents son daughter brother sister wife husband partner kids kid children "
-    "friends colleague colleagues coworker manager teacher professor doctor neighbour neighbor "
-    "client customer customers student students uncle aunt roommate girlfriend boyfriend grandma "
-    "grandpa team favour favor request require required requesting seeking enquiring enquire "
-    "inquire inquiring hunt hunting track tracking dig digging catch update inform fill figure "
-    "understand understanding studied dear sir madam librarian folks guys hits advice assist "
-    "assistance fancy prefer rather guide lead take brief gotten obtain acquire".split()
+    "whichever available lovely happy glad kind results result hits hit bother bothering "
+    "catalogue catalog database archive library collection index shop store suppose showed shown "
+    "gave given pull together bunch few couple several clue idea ideas trouble stuck lost "
+    "confused heard hear hearing seen saw noticed remember forgot forget remind walk talk talks "
+    "talking talked tells told asks asked requested wondered mentions mentioned keeps kept wrote "
+    "writing preparing prepare studying study researching reading working class homework essay "
+    "project presentation exam assignment job meeting mother mom mum father dad parents son "
+    "daughter brother sister wife husband partner kids kid children friends colleague colleagues "
+    "coworker manager teacher professor doctor neighbour neighbor client customer customers "
+    "student students uncle aunt roommate girlfriend boyfriend grandma grandpa team favour favor "
+    "request require required requesting seeking enquiring enquire inquire inquiring hunt hunting "
+    "track tracking dig digging catch update inform fill figure understand understanding studied "
+    "dear sir madam librarian folks guys hits advice assist assistance fancy prefer rather guide "
+    "lead take brief gotten obtain acquire".split()
 )
 # The same behind the query, where words that touch it stay: "which makes sense", "in advance".
 _BACK = frozenset(
