@@ -1,6 +1,7 @@
 """Querylift as a reverse proxy, set up in Python.
 
-The same without code: ``querylift serve --upstream http://127.0.0.1:9200 --param q``.
+The same without code: ``querylift serve --upstream http://127.0.0.1:9200 --path /search --param q
+--json-pointer /query``.
 Run this with ``python reverse_proxy.py http://127.0.0.1:9200``.
 """
 

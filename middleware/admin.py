@@ -27,6 +27,7 @@ class Admin:
     ``?text=`` the rewrites of one text and with ``?scope=`` those of one scope, and tells how many
     there were; a request with ``Origin`` is refused there, as a web page in the browser of
     somebody who may reach this port could have sent it. No answer holds the text of a query.
+    ``dialects`` gives what ``/readyz`` tells beside the engine's state.
 
     Concurrency: holds no state of a request. It has no access control: who reaches its port is
     obeyed.
@@ -38,7 +39,9 @@ class Admin:
         *,
         metrics: Metrics | None = None,
         degraded: bool = False,
+        dialects: Callable[[], dict[str, Any]] = dict,
     ) -> None:
+        self._dialects = dialects
         self._reformulator = reformulator
         self._metrics = metrics
         self._degraded = degraded
@@ -48,7 +51,7 @@ class Admin:
         method, path = scope["method"], scope["path"]
         if path == "/readyz" and method in _READ:
             status, told = readiness(self._reformulator, degraded=self._degraded)
-            answer = (status, _JSON, json.dumps(told).encode())
+            answer = (status, _JSON, json.dumps({**told, **self._dialects()}).encode())
         elif path == "/metrics" and method in _READ and self._metrics is not None:
             answer = (200, *self._metrics.page())
         elif path == "/memo" and method in _READ:

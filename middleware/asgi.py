@@ -14,6 +14,7 @@ from middleware.control import DEFAULT_CONTROL, Control, Trust, parse_control
 from middleware.core.outcome import Mode, Reason
 from middleware.core.reformulation import Reformulation
 from middleware.dialects.base import SearchRequest, Slot, apply_edits
+from middleware.dialects.undecided import UndecidedDialect
 from middleware.errors import ConfigurationError
 from middleware.instrumentation.headers import (
     CONTROL_HEADER,
@@ -107,6 +108,17 @@ class ReformulationMiddleware:
         self._scope_of = scope_of
         self._clients = Clients() if clients is None else clients
         self._degraded = degraded
+        self._guessed = False
+
+    def search_by(self, rules: Iterable[SearchRule], *, guessed: bool = False) -> None:
+        """Go by other rules from the next request on; ``guessed`` is told on ``/readyz``."""
+        self.rules = _checked(rules)
+        self._guessed = guessed
+
+    def dialects(self) -> dict[str, Any]:
+        """Return what ``/readyz`` tells of the dialects in use: none while they are not known."""
+        names = {rule.dialect.name for rule in self.rules} - {UndecidedDialect.name}
+        return {"dialect": ", ".join(sorted(names)) or None, "dialect_guessed": self._guessed}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection scope; see the class."""
@@ -121,6 +133,7 @@ class ReformulationMiddleware:
         method, path = scope["method"], canonical_path(scope)
         if path == self._ready_path and method in ("GET", "HEAD"):
             status, body = readiness(self.reformulator, degraded=self._degraded)
+            body.update(self.dialects())
             content = json.dumps(body).encode()
             await _answer(send, status, "application/json", content, head=method == "HEAD")
             return
@@ -176,7 +189,7 @@ class ReformulationMiddleware:
                 read = [{"type": "http.request", "body": body, "more_body": False}]
         if not results:  # no text is in it, so that nothing says it is a search and not an order
             results = [Reformulation.untouched("", Reason.EMPTY)]
-        elif request.method != "GET":
+        elif request.method != "GET" and results[0].reason is not Reason.DIALECT_UNKNOWN:
             scope = {**scope, "extensions": {**(scope.get("extensions") or {}), _RETRY_SAFE: True}}
         receive = _replay(read, receive) if read else receive
         await self.app(scope, receive, self._telling(summary(results), send))

@@ -92,7 +92,7 @@ def _add_serve(commands: Any) -> None:
         metavar="PORT",
         help="port of /readyz, /metrics and /memo; 0 any free one, -1 none",
     )
-    serve.add_argument("--dialect", help="the search API, or auto; default: plain")
+    serve.add_argument("--dialect", help="the search API; default: auto, which asks the upstream")
     serve.add_argument("--param", action="append", metavar="NAME", help="URL parameter with text")
     serve.add_argument(
         "--json-pointer", action="append", metavar="POINTER", help="where JSON bodies have it"

@@ -15,10 +15,15 @@ from middleware.errors import ConfigurationError
 from middleware.runtime.clock import SYSTEM_CLOCK, Clock
 from middleware.runtime.forking import forget_at_fork
 
-__all__ = ["ClientOf", "Clients", "by_connection", "by_header"]
+__all__ = ["ClientOf", "Clients", "by_connection", "by_header", "by_person"]
 
 ClientOf = Callable[[Mapping[str, Any]], Hashable]
 """Tells clients apart, by the scope of a request."""
+
+# Browsers send it, no page's script can set it, and programs have no reason to (Fetch Metadata).
+_BROWSERS_OWN = b"sec-fetch-site"
+_FORWARDED = frozenset((b"forwarded", b"x-forwarded-for", b"x-real-ip"))
+_ITS_OWN = frozenset((b"accept-language", b"authorization", b"cookie", b"origin", b"user-agent"))
 
 
 def by_connection(scope: Mapping[str, Any]) -> Hashable:
@@ -36,11 +41,7 @@ def by_header(header: str) -> ClientOf:
     pass for another client, and so find out whether that one searched for a text.
     Errors: :class:`ConfigurationError` for what is no name of a header.
     """
-    if not header.isascii() or not header.replace("-", "").replace("_", "").isalnum():
-        raise ConfigurationError(
-            f"{header!r} is no name of a header; write it like X-Forwarded-For"
-        )
-    wanted = header.lower().encode()
+    wanted = _checked(header)
 
     def client_of(scope: Mapping[str, Any]) -> Hashable:
         found = [value for name, value in scope["headers"] if name == wanted]
@@ -50,14 +51,60 @@ def by_header(header: str) -> ClientOf:
     return client_of
 
 
+def _checked(header: str) -> bytes:
+    if not header.isascii() or not header.replace("-", "").replace("_", "").isalnum():
+        raise ConfigurationError(
+            f"{header!r} is no name of a header; write it like X-Forwarded-For"
+        )
+    return header.lower().encode()
+
+
+def by_person(header: str = "") -> ClientOf:
+    """Return what tells one person who types from all others, or ``None`` of everybody's requests.
+
+    A browser's own requests are one person's, and those with ``header``, by which a proxy in front
+    tells clients apart; those of a program, such as an app that asks for all of its users, are
+    not. People are told apart by all that differs between them: that header, what a proxy says of
+    where requests come from or, where none does, the connection itself, cookies, ``Authorization``,
+    and what the browser says of itself and of its page. Only hashes are kept.
+    Errors: :class:`ConfigurationError` for what is no name of a header.
+    """
+    wanted = _checked(header) if header else b""
+
+    def person(scope: Mapping[str, Any]) -> Hashable:
+        told = False
+        said: list[bytes] = []
+        proxied = False
+        for name, value in scope["headers"]:
+            if name in (wanted, _BROWSERS_OWN):
+                told = True
+            if name == wanted or name in _FORWARDED:
+                proxied = True
+                said += (name, value)
+            elif name in _ITS_OWN:
+                said += (name, value)
+        if not told:
+            return None
+        client = scope.get("client")
+        # A proxy in front may send what one browser asks over any of its connections.
+        peer = client and (client[0] if proxied else tuple(client))
+        return (peer, hash(tuple(said)))
+
+    return person
+
+
 class Clients:
     """Decides about the texts to which an earlier search of the same client matters.
 
     A later page is sent with what its first page was sent with, or as it came. With a
     :class:`TypingAhead`, texts that are still being typed are left alone; without, which is
     the default, no text is looked at for that. With an :class:`Allowance`, a client that asks
-    for too many new texts has the further ones left alone. ``client_of`` tells clients apart;
-    by default those who share an address and have no ``Authorization`` are one.
+    for too many new texts has the further ones left alone.
+
+    ``client_of`` tells clients apart; by default those who share an address and have no
+    ``Authorization`` are one. ``typist_of`` tells apart who types, which one person does; what it
+    answers ``None`` to is nobody's typing. By default it is ``client_of`` where that is given, and
+    :func:`by_person` otherwise.
 
     Concurrency: any thread. Each process has its own: where the first page went
     to another one, the later pages go on as they came.
@@ -69,13 +116,15 @@ class Clients:
         pages: Pages | None = None,
         typing: TypingAhead | None = None,
         allowance: Allowance | None = None,
-        client_of: ClientOf = by_connection,
+        client_of: ClientOf | None = None,
+        typist_of: ClientOf | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.pages = Pages() if pages is None else pages
         self.typing = typing
         self.allowance = allowance
-        self._client_of = client_of
+        self._client_of = client_of or by_connection
+        self._typist_of = typist_of or client_of or by_person()
         self._clock = clock
         forget_at_fork(self)
 
@@ -114,8 +163,11 @@ class Clients:
         """
         if self.typing is None or not slots or slots[0].skip is not None:
             return None
+        typist = self._typist_of(scope)
+        if typist is None:
+            return None
         text = slots[0].text
-        who = (tenant, self._client_of(scope), path)
+        who = (tenant, typist, path)
         return text if self.typing.under_way(who, text, self._clock.now()) else None
 
     def sent(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any, Protocol
 
 from middleware.asgi import (
     DEFAULT_PREFIX,
@@ -23,10 +24,22 @@ from middleware.runtime.reformulator import Reformulator
 from middleware.upstream.client import UpstreamClient
 from middleware.upstream.forwarder import Forwarder, answer
 
-__all__ = ["ReverseProxy"]
+__all__ = ["Beside", "ReverseProxy"]
 
 _CONTROL = CONTROL_HEADER.encode()
 _RETRY_AFTER = 1  # seconds
+
+
+class Beside(Protocol):
+    """What runs beside the requests, on their event loop."""
+
+    def start(self) -> None:
+        """Begin; again is no harm."""
+        ...
+
+    async def stop(self) -> None:
+        """End, and return once nothing is under way."""
+        ...
 
 
 class ReverseProxy:
@@ -39,6 +52,9 @@ class ReverseProxy:
     At most ``max_requests`` requests are under way at a time (``None``: any number). Further
     ones, and those for which the upstream has no room, are answered with 503 and ``Retry-After``
     at once, before anything is rewritten for them.
+
+    What is put into ``beside`` runs from start-up to shutdown, or where the server runs no
+    lifespan from the first request on; it may change the rules with :meth:`search_by`.
 
     Serve it with uvicorn's own ``Date`` and ``Server`` headers off, as the upstream's go through.
     Errors: :class:`~middleware.errors.ConfigurationError` from the constructor.
@@ -79,9 +95,12 @@ class ReverseProxy:
         self._under_way = 0
         self.reformulator = reformulator
         self.metrics = metrics
+        self.beside: Beside | None = None
+        self._begun = False
         self._app: ASGIApp = self._bare
+        self._middleware: ReformulationMiddleware | None = None
         if reformulator is not None:
-            self._app = ReformulationMiddleware(
+            self._app = self._middleware = ReformulationMiddleware(
                 self.forwarder,
                 reformulator,
                 rules=rules,
@@ -99,8 +118,11 @@ class ReverseProxy:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection scope."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
-        elif self._most is not None and self._under_way >= self._most:
+            await self._other(scope, receive, send)
+            return
+        if not self._begun:
+            self._begin()
+        if self._most is not None and self._under_way >= self._most:
             await self._busy(send, "proxy_busy", "too many requests are under way")
         elif self.forwarder.client.saturated:
             await self._busy(send, "upstream_busy", "every connection to the upstream is in use")
@@ -111,10 +133,36 @@ class ReverseProxy:
             finally:
                 self._under_way -= 1
 
+    def search_by(self, rules: Iterable[SearchRule], *, guessed: bool = False) -> None:
+        """Take requests for searches by other rules from now on; they may be ``guessed``."""
+        if self._middleware is not None:
+            self._middleware.search_by(rules, guessed=guessed)
+
+    def dialects(self) -> dict[str, Any]:
+        """Return what ``/readyz`` tells of the dialects in use."""
+        return {} if self._middleware is None else self._middleware.dialects()
+
     @property
     def under_way(self) -> int:
         """How many requests are under way."""
         return self._under_way
+
+    def _begin(self) -> None:
+        self._begun = True
+        if self.beside is not None:
+            self.beside.start()
+
+    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await self._app(scope, receive, send)
+            return
+        self._begin()
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._begun = False
+            if self.beside is not None:
+                await self.beside.stop()
 
     async def _busy(self, send: Send, kind: str, detail: str) -> None:
         if self._failed is not None:
@@ -130,4 +178,6 @@ class ReverseProxy:
 
     async def aclose(self) -> None:
         """Close the upstream's connections; for servers that run no lifespan."""
+        if self.beside is not None:
+            await self.beside.stop()
         await self.forwarder.aclose()

@@ -14,7 +14,7 @@ from typing import Any
 
 from middleware.admin import Admin, Sides
 from middleware.asgi import ASGIApp
-from middleware.clients import Clients, by_connection, by_header
+from middleware.clients import Clients, by_header, by_person
 from middleware.control import trusting
 from middleware.core.allowance import Allowance
 from middleware.core.breaker import Breaker
@@ -25,7 +25,9 @@ from middleware.core.shared_pages import SharedPages
 from middleware.core.typing_ahead import TypingAhead
 from middleware.dialects.base import Dialect
 from middleware.dialects.plain import PlainDialect
+from middleware.dialects.probe import GUESSABLE
 from middleware.dialects.registry import default_paths, load_dialect
+from middleware.dialects.undecided import UndecidedDialect
 from middleware.engines.base import Engine
 from middleware.engines.process import ProcessEngine
 from middleware.engines.registry import load_engine
@@ -37,14 +39,14 @@ from middleware.instrumentation.logs import LogObserver
 from middleware.instrumentation.metrics import Metrics
 from middleware.instrumentation.record import Observer
 from middleware.proxy import ReverseProxy
-from middleware.recognition import recognized_dialect
+from middleware.recognition import LOGGER, Recognition
 from middleware.rules import SearchRule
 from middleware.runtime import snapshot
 from middleware.runtime.clock import SYSTEM_CLOCK
 from middleware.runtime.lanes import Limits
 from middleware.runtime.reformulator import Reformulator
 from middleware.serving import Stop, address_of, bound_socket, serve
-from middleware.settings import AUTO, Settings
+from middleware.settings import Settings
 from middleware.upstream.client import UpstreamClient
 from middleware.upstream.errors import UpstreamError
 from middleware.workers import run_workers
@@ -52,11 +54,14 @@ from middleware.workers import run_workers
 __all__ = ["build_proxy", "build_reformulator", "run_proxy"]
 
 
-def build_proxy(settings: Settings, *, pages: Pages | None = None) -> ReverseProxy:
+def build_proxy(
+    settings: Settings, *, pages: Pages | None = None, quiet: bool = False
+) -> ReverseProxy:
     """Return the reverse proxy that the settings describe; reads no weights yet.
 
     ``pages`` are what first pages were sent with, where several processes have that in common.
-    With the dialect ``auto`` it asks the upstream, and must not be called where an event loop runs.
+    Where no dialect is named, the upstream is asked once the proxy runs, and requests pass as they
+    came until it has told; ``quiet`` leaves to another process to log what it told.
     Errors: :class:`~middleware.errors.QueryliftError` with what is wrong and how to mend it.
     """
     if not settings.upstream:
@@ -64,7 +69,6 @@ def build_proxy(settings: Settings, *, pages: Pages | None = None) -> ReversePro
             "no upstream to forward to; give one with --upstream http://host:port, the setting "
             "'upstream', or QUERYLIFT_UPSTREAM"
         )
-    settings = _recognized(settings)
     client = UpstreamClient(
         settings.upstream,
         connect_timeout=settings.connect_timeout,
@@ -81,16 +85,11 @@ def build_proxy(settings: Settings, *, pages: Pages | None = None) -> ReversePro
         )
     ]
     reformulator, metrics = build_reformulator(settings, observers)
-    dialect: Dialect
-    if settings.dialect == PlainDialect.name:
-        dialect = PlainDialect(settings.param, settings.json_pointer)
-    else:
-        dialect = load_dialect(settings.dialect)
-    paths = settings.path or default_paths(dialect)
-    return ReverseProxy(
+    rules = partial(_rules, settings, PlainDialect(settings.param, settings.json_pointer))
+    named = settings.named_dialect
+    proxy = ReverseProxy(
         client,
         reformulator=reformulator,
-        rules=[SearchRule(path, settings.method, dialect) for path in paths],
         trust_control=settings.trust_control or trusting(settings.control_from),
         expose_query=settings.expose_query,
         server_timing=settings.server_timing,
@@ -103,6 +102,27 @@ def build_proxy(settings: Settings, *, pages: Pages | None = None) -> ReversePro
         forwarded=settings.forwarded,
         max_requests=settings.max_requests,
     )
+    proxy.search_by(rules(named), guessed=named is None)
+    # An app may speak anything, and so may what a package adds: only what tells is asked.
+    if named is None or named in GUESSABLE:
+        proxy.beside = Recognition(
+            settings.upstream,
+            lambda found: proxy.search_by(rules(found), guessed=True),
+            named=named,
+            quiet=quiet,
+        )
+    return proxy
+
+
+def _rules(settings: Settings, plain: PlainDialect, name: str | None) -> list[SearchRule]:
+    """Return the rules of a dialect, or those until one is known."""
+    dialect: Dialect
+    if name is None:
+        dialect = UndecidedDialect()
+    else:
+        dialect = plain if name == plain.name else load_dialect(name)
+    paths = settings.path or default_paths(dialect)
+    return [SearchRule(path, settings.method, dialect) for path in paths]
 
 
 def build_reformulator(
@@ -128,13 +148,6 @@ def build_reformulator(
     return reformulator, metrics
 
 
-def _recognized(settings: Settings) -> Settings:
-    """Return settings with a dialect in place of ``auto``."""
-    if settings.dialect != AUTO or not settings.upstream:
-        return settings
-    return replace(settings, dialect=recognized_dialect(settings.upstream))
-
-
 def _engine(settings: Settings) -> Engine:
     options: dict[str, Any] = {"threads": settings.threads} if settings.threads else {}
     if settings.words:
@@ -152,9 +165,16 @@ def _engine(settings: Settings) -> Engine:
 
 def _clients(settings: Settings, pages: Pages | None) -> Clients:
     typing = TypingAhead(window=settings.typing_ms / 1000) if settings.typing_ms else None
-    client_of = by_header(settings.client_header) if settings.client_header else by_connection
+    client_of = by_header(settings.client_header) if settings.client_header else None
+    typist_of = by_person(settings.client_header)
     allowance = Allowance(settings.client_rate) if settings.client_rate else None
-    return Clients(pages=pages, typing=typing, allowance=allowance, client_of=client_of)
+    return Clients(
+        pages=pages,
+        typing=typing,
+        allowance=allowance,
+        client_of=client_of,
+        typist_of=typist_of,
+    )
 
 
 def run_proxy(settings: Settings) -> int:
@@ -165,13 +185,13 @@ def run_proxy(settings: Settings) -> int:
     for noisy in ("httpx", "httpcore", "urllib3", "filelock", "huggingface_hub"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     logging.getLogger("uvicorn.error").addFilter(_NoTraceback())
-    told = "" if settings.dialect != AUTO else "; it speaks "
-    settings = _recognized(settings)
-    told += settings.dialect if told else ""
+    if settings.log_level != "error":  # what was found is told whatever else is not
+        level = min(logging.getLevelNamesMapping()[settings.log_level.upper()], logging.INFO)
+        logging.getLogger(LOGGER).setLevel(level)
     with ExitStack() as stack:
         bound = stack.enter_context(_sockets(settings))
         if settings.workers == 1:
-            return _serve(settings, bound, told)
+            return _serve(settings, bound)
         pages = SharedPages()
         own = settings
         if not (settings.engine_process or settings.engine_socket):  # one engine each
@@ -184,8 +204,7 @@ def run_proxy(settings: Settings) -> int:
         def work(number: int, ready: Callable[[], None]) -> int:
             with _sockets(own, number, bound) as sockets:
                 mine = replace(own, memo_snapshot=_numbered(own.memo_snapshot, number))
-                said = None if number else told
-                return _serve(mine, sockets, said, pages, ready, own.memo_snapshot)
+                return _serve(mine, sockets, not number, pages, ready, own.memo_snapshot)
 
         return run_workers(settings.workers, work)
 
@@ -197,16 +216,16 @@ def _numbered(file: str, number: int) -> str:
 def _serve(
     settings: Settings,
     bound: list[socket.socket],
-    told: str | None,
+    tells: bool = True,
     pages: Pages | None = None,
     ready: Callable[[], None] = lambda: None,
     warm: str = "",
 ) -> int:
-    """Serve on sockets until interrupted; ``told`` is what is said beside where, if anything is.
+    """Serve on sockets until interrupted; with ``tells``, say where, and what dialect was found.
 
     ``warm`` is a snapshot that the memo has beside its own, which is a worker's.
     """
-    proxy = build_proxy(settings, pages=pages)
+    proxy = build_proxy(settings, pages=pages, quiet=not tells)
     reformulator = proxy.reformulator
     assert reformulator is not None
     file = Path(settings.memo_snapshot) if settings.memo_snapshot else None
@@ -231,12 +250,17 @@ def _serve(
     front, *admin = bound
     app: ASGIApp = proxy
     if admin:
-        inner = Admin(reformulator, metrics=proxy.metrics, degraded=settings.start_degraded)
+        inner = Admin(
+            reformulator,
+            metrics=proxy.metrics,
+            degraded=settings.start_degraded,
+            dialects=proxy.dialects,
+        )
         app = Sides(proxy, inner, admin[0].getsockname()[1])
 
     def announce() -> None:
-        if told is not None:
-            said = f"{told}; admin {address_of(admin[0])}" if admin else told
+        if tells:
+            said = f"; admin {address_of(admin[0])}" if admin else ""
             # Flushed, as whoever started it may wait for this line in a pipe.
             print(f"querylift: {address_of(front)} -> {settings.upstream}{said}", flush=True)
         ready()

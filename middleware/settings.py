@@ -21,8 +21,9 @@ __all__ = ["AUTO", "ENVIRONMENT_PREFIX", "Settings", "describe", "load_settings"
 
 ENVIRONMENT_PREFIX = "QUERYLIFT_"
 AUTO = "auto"
-"""The dialect that stands for asking the upstream."""
+"""The dialect that stands for asking the upstream, which is what happens when none is named."""
 
+_PARAM = ("q",)
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 _LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -48,10 +49,10 @@ class Settings:
         "free one, -1 has none",
     )
     dialect: str = _setting(
-        "plain",
+        AUTO,
         "the search API: `plain`, `elasticsearch`, `opensearch`, `solr`, `meilisearch`, "
         "`typesense`, `algolia`, `groonga`, one that a package adds, or `auto`, which asks the "
-        "upstream at the start",
+        "upstream (where `param` or `json_pointer` say where the text is: `plain`)",
     )
     path: tuple[str, ...] = _setting(
         (),
@@ -60,7 +61,7 @@ class Settings:
     )
     method: tuple[str, ...] = _setting(("GET", "POST"), "methods of requests that are searches")
     param: tuple[str, ...] = _setting(
-        ("q",), "URL parameters and form fields that hold the query's text"
+        _PARAM, "URL parameters and form fields that hold the query's text"
     )
     json_pointer: tuple[str, ...] = _setting(
         (), "JSON pointers (RFC 6901) to the query's text in JSON bodies"
@@ -115,9 +116,10 @@ class Settings:
         "bound, as clients behind one address would share it",
     )
     typing_ms: float = _setting(
-        0.0,
-        "milliseconds within which a client's growing or shrinking text counts as still being "
-        "typed and is left alone; 0 takes each for finished",
+        300.0,
+        "milliseconds within which a growing or shrinking text counts as still being typed and is "
+        "left alone, where requests are a browser's own or `client_header` tells clients apart; "
+        "0 takes each for finished",
     )
     trust_control: bool = _setting(False, "obey `Query-Reformulation-Control` of any client")
     control_from: tuple[str, ...] = _setting(
@@ -165,6 +167,16 @@ class Settings:
         True, "write `…` for numbers, addresses and identifiers in those texts"
     )
     log_sample: float = _setting(1.0, "share of the decisions that `info` writes, 0 to 1")
+
+    @property
+    def named_dialect(self) -> str | None:
+        """The dialect that was named, or ``None`` where the upstream is to be asked.
+
+        Who says where the text is means that place, which is what ``plain`` is for.
+        """
+        if self.dialect != AUTO:
+            return self.dialect
+        return "plain" if self.json_pointer or self.param != _PARAM else None
 
     def __post_init__(self) -> None:
         Mode.parse(self.mode)

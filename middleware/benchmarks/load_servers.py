@@ -138,7 +138,11 @@ def _serve_proxy(upstream: int, options: dict[str, Any], pipe: Any) -> None:
     from middleware.settings import Settings
 
     settings = Settings(
-        upstream=f"http://127.0.0.1:{upstream}", path=("/search",), trust_control=True, **options
+        upstream=f"http://127.0.0.1:{upstream}",
+        dialect="plain",
+        path=("/search",),
+        trust_control=True,
+        **options,
     )
     proxy = build_proxy(settings)
     assert proxy.reformulator is not None

@@ -125,7 +125,8 @@ def running_querylift(upstream: int, *options: str) -> Iterator[tuple[int, int]]
     Errors: :class:`ConfigurationError` where it does not start, with what it said.
     """
     command = [sys.executable, "-m", "middleware.cli", "serve", "--port=0", "--admin-port=-1"]
-    command += ["--upstream", f"http://127.0.0.1:{upstream}", "--path", "/search", *options]
+    command += ["--upstream", f"http://127.0.0.1:{upstream}", "--dialect", "plain"]
+    command += ["--path", "/search", *options]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("QUERYLIFT_")}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:

@@ -89,6 +89,11 @@ class Reason(_Word):
     SIGNED = "signed", Outcome.SKIPPED, "the request is signed, so changing it would break it"
     SHADOW = "shadow", Outcome.SKIPPED, "the rewrite is computed and recorded but not used"
     NOT_READY = "not_ready", Outcome.SKIPPED, "the model is still loading"
+    DIALECT_UNKNOWN = (
+        "dialect_unknown",
+        Outcome.SKIPPED,
+        "the upstream has not told yet which search API it is",
+    )
 
     TIMEOUT = "timeout", Outcome.FALLBACK, "the rewrite was not ready within the budget"
     OVERLOADED = "overloaded", Outcome.FALLBACK, "too many rewrites were waiting already"

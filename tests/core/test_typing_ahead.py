@@ -62,7 +62,24 @@ def test_clients_that_are_remembered_are_bounded() -> None:
     assert not typing.under_way("b", "red l", 0.1)
 
 
-@pytest.mark.parametrize("options", [{"window": 0.0}, {"window": float("nan")}, {"max_entries": 0}])
+def test_what_is_kept_of_them_is_bounded() -> None:
+    """Who was quiet for longer than the window leaves, and a long text is never kept."""
+    typing = TypingAhead(window=1.0, max_chars=10)
+    for number in range(100):
+        typing.under_way(number, "red", number / 10)
+    assert len(typing) == 11
+    assert not typing.under_way("me", "red lamps o", 10.0)
+    assert not typing.under_way("me", "red lamps on", 10.1), "no typing is so long"
+    assert typing.under_way("me", "red lamp", 10.2) is False
+    assert not typing.under_way("me", "red lamps on", 10.3)
+    assert not typing.under_way("me", "red lamps", 10.4), "nor is what comes after it"
+    assert typing.under_way("me", "red lamps ", 10.5)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"window": 0.0}, {"window": float("nan")}, {"max_entries": 0}, {"max_chars": 0}],
+)
 def test_bounds_have_to_make_sense(options: dict[str, Any]) -> None:
     """What is wrong is told at construction."""
     with pytest.raises(ConfigurationError, match=next(iter(options))):

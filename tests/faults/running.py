@@ -116,8 +116,12 @@ def until(holds: Callable[[], Any], limit: float = 20.0) -> Any:
 
 
 @contextmanager
-def serving(upstream: str, *options: str, **variables: str) -> Iterator[Served]:
-    process = started(["--upstream", upstream, *options], **variables)
+def serving(
+    upstream: str, *options: str, dialect: str | None = "plain", **variables: str
+) -> Iterator[Served]:
+    """Run it, by default told that the upstream is an app, so that no probe is sent."""
+    named = [] if dialect is None else ["--dialect", dialect]
+    process = started(["--upstream", upstream, *named, *options], **variables)
     try:
         assert process.stdout is not None
         line = process.stdout.readline()

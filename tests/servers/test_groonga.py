@@ -14,7 +14,6 @@ import httpx
 import pytest
 
 from middleware.demo.docstrings import read_module
-from middleware.recognition import recognized_dialect
 from middleware.serve import build_proxy
 from middleware.serving import bound_socket, served_in_thread
 from middleware.settings import Settings
@@ -80,8 +79,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def proxy(server: str) -> Iterator[httpx.Client]:
-    """Stand in front of it, as ``querylift serve --dialect auto`` would."""
-    settings = Settings(upstream=server, dialect="auto", budget_ms=1000.0, prefix="/-/querylift")
+    """Stand in front of it, as ``querylift serve`` would where nobody says what it is."""
+    settings = Settings(upstream=server, budget_ms=1000.0, prefix="/-/querylift")
     with served_in_thread(build_proxy(settings)) as base, client(base) as asking:
         wait_until_ready(asking)
         yield asking
@@ -115,9 +114,13 @@ def keys(answer: httpx.Response) -> tuple[int, list[str]]:
     return result[0][0][0], [row[0] for row in result[0][2:]]
 
 
-def test_it_is_recognized(server: str) -> None:
+def test_it_is_recognized(proxy: httpx.Client) -> None:
     """By what its status looks like."""
-    assert recognized_dialect(server) == "groonga"
+    for _ in range(600):
+        told = proxy.get("/-/querylift/readyz").json()
+        if told["dialect"] is not None:
+            break
+    assert (told["dialect"], told["dialect_guessed"]) == ("groonga", True)
 
 
 def test_a_request_in_whole_words_finds_what_was_meant(

@@ -31,7 +31,7 @@ def serve(port: int) -> Iterator[tuple[int, subprocess.Popen[str]]]:
     """Run two workers in front of an upstream; gives the port."""
     command = [sys.executable, "-m", "middleware.cli", "serve", "--port=0", "--admin-port=-1"]
     command += [f"--upstream=http://127.0.0.1:{port}", f"--workers={WORKERS}", "--path=/search"]
-    command += ["--budget-ms=9000"]
+    command += ["--budget-ms=9000", "--dialect=plain"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from middleware.asgi import ReformulationMiddleware, Scope
-from middleware.clients import Clients, by_connection, by_header
+from middleware.clients import Clients, by_connection, by_header, by_person
 from middleware.core.allowance import Allowance
 from middleware.core.typing_ahead import TypingAhead
 from middleware.dialects.registry import load_dialect
 from middleware.errors import ConfigurationError
 from middleware.rules import SearchRule
-from middleware.serve import build_proxy
+from middleware.serve import _clients, build_proxy
 from middleware.settings import Settings
 from middleware.testing import ManualClock, ScriptedEngine
 
@@ -23,6 +23,7 @@ from .conftest import Build
 from .driving import JSON, App, body_messages, call, http_scope, said
 
 pytestmark = pytest.mark.anyio
+BROWSER = (b"sec-fetch-site", b"same-origin")
 
 
 def rules(dialect: str) -> list[SearchRule]:
@@ -35,6 +36,7 @@ class Search:
 
     def __init__(self, build: Build, dialect: str = "solr", **options: Any) -> None:
         self.app = App()
+        self.always: tuple[tuple[bytes, bytes], ...] = ()
         clients = options.pop("clients", None)
         self.middleware = ReformulationMiddleware(
             self.app,
@@ -53,7 +55,7 @@ class Search:
     async def post(self, path: str, body: Any) -> str:
         """Send JSON; return what the header says."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        asked = http_scope("POST", path, headers=[JSON])
+        asked = http_scope("POST", path, headers=[JSON, *self.always])
         return said((await call(self.middleware, asked, body_messages(data))).result)
 
 
@@ -201,19 +203,115 @@ async def test_typing_is_left_alone_until_a_text_is_asked_for_twice(
     search = Search(build, clients=clients)
     outcomes = []
     for text in (b"red+lam", b"red+lamp", b"red+lamps", b"red+lamps"):
-        outcomes.append(await search.get(b"q=" + text))
+        outcomes.append(await search.get(b"q=" + text, BROWSER))
         clock.seconds += 0.2
     assert outcomes[1:] == ["skipped;reason=typing"] * 2 + ["rewritten;src=engine"]
     assert engine.calls[-1] == ["red lamps"]
     assert ["red lamp"] not in engine.calls
     clock.seconds += 2.0
-    assert await search.get(b"q=red+lamps+tall") == "rewritten;src=engine"
+    assert await search.get(b"q=red+lamps+tall", BROWSER) == "rewritten;src=engine"
 
 
-async def test_typing_is_off_by_default(build: Build) -> None:
+async def test_typing_is_off_by_default_in_an_app(build: Build) -> None:
     search = Search(build)
-    await search.get(b"q=red+lamp")
-    assert await search.get(b"q=red+lamp+tall") == "rewritten;src=engine"
+    await search.get(b"q=red+lamp", BROWSER)
+    assert await search.get(b"q=red+lamp+tall", BROWSER) == "rewritten;src=engine"
+
+
+def serving(build: Build, clock: ManualClock, **options: Any) -> Search:
+    """Return a search behind what ``querylift serve`` remembers of clients."""
+    clients = _clients(Settings(**options), None)
+    clients._clock = clock
+    return Search(build, clients=clients)
+
+
+async def test_serve_leaves_typing_alone_unless_told_otherwise(
+    build: Build, clock: ManualClock
+) -> None:
+    """Keys of a browser's page, closer than the window; not a search after a pause."""
+    search = serving(build, clock)
+    await search.get(b"q=red+lam", BROWSER)
+    clock.seconds += 0.29
+    assert await search.get(b"q=red+lamp", BROWSER) == "skipped;reason=typing"
+    clock.seconds += 0.31
+    assert await search.get(b"q=red+lamp+tall", BROWSER) == "rewritten;src=engine"
+    search = serving(build, clock, typing_ms=0.0)
+    await search.get(b"q=red+sof", BROWSER)
+    assert await search.get(b"q=red+sofa", BROWSER) == "rewritten;src=engine"
+
+
+Line = tuple[bytes, bytes]
+BEHIND = (BROWSER, (b"x-forwarded-for", b"192.0.2.1"))
+ME = (*BEHIND, (b"cookie", b"session=a"), (b"user-agent", b"A"))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "more"),
+    [
+        # An app that asks for all of its users, with its own address and credentials.
+        ((), (), {}),
+        ([(b"authorization", b"ApiKey a")], [(b"authorization", b"ApiKey a")], {}),
+        ([(b"user-agent", b"es-py"), (b"x-opaque-id", b"1")], [(b"user-agent", b"es-py")], {}),
+        # Browsers that share an address: an office, a proxy that says nothing of whom it serves.
+        ([BROWSER], [BROWSER], {"client": ("127.0.0.1", 50001)}),
+        ([BROWSER, (b"user-agent", b"A")], [BROWSER, (b"user-agent", b"B")], {}),
+        ([BROWSER, (b"cookie", b"s=a")], [BROWSER, (b"cookie", b"s=b")], {}),
+        ([BROWSER, (b"cookie", b"s=a")], [BROWSER], {}),
+        # Those behind a proxy that does.
+        (BEHIND, [BROWSER, (b"x-forwarded-for", b"192.0.2.2")], {}),
+        (BEHIND, [BROWSER, (b"forwarded", b"for=192.0.2.1")], {}),
+        (BEHIND, BEHIND, {"client": ("127.0.0.9", 50000)}),
+        (BEHIND, BEHIND[1:], {}),
+        # Who says to be somebody else, without their cookie.
+        (ME, (*BEHIND, (b"user-agent", b"A")), {}),
+    ],
+)
+async def test_nobody_types_for_somebody_else(
+    build: Build, clock: ManualClock, first: Any, second: Any, more: dict[str, Any]
+) -> None:
+    """What one asked for does not show in what becomes of the other's finished search."""
+    search = serving(build, clock)
+    await search.get(b"q=red+lamp", *first)
+    assert await search.get(b"q=red+lamp+tall", *second, **more) == "rewritten;src=engine"
+
+
+@pytest.mark.parametrize(
+    ("lines", "more"),
+    [
+        ([BROWSER], {}),
+        (BEHIND, {"client": ("127.0.0.1", 50001)}),  # the proxy took another of its connections
+        (ME, {"client": ("127.0.0.1", 50001)}),
+    ],
+)
+async def test_one_person_types(
+    build: Build, clock: ManualClock, lines: Any, more: dict[str, Any]
+) -> None:
+    search = serving(build, clock)
+    await search.get(b"q=red+lamp", *lines)
+    assert await search.get(b"q=red+lamp+tall", *lines, **more) == "skipped;reason=typing"
+    path = "/solr/other/select"
+    assert await search.get(b"q=red+lamp+tall+old", *lines, path=path) == "rewritten;src=engine"
+
+
+async def test_a_header_that_tells_clients_apart_tells_who_types(
+    build: Build, clock: ManualClock
+) -> None:
+    """Also where a program asks for people; requests without it are nobody's."""
+    search = serving(build, clock, client_header="X-User")
+    me, you = (b"x-user", b"me"), (b"x-user", b"you")
+    await search.get(b"q=red+lamp", me)
+    assert await search.get(b"q=red+lamp+tall", you) == "rewritten;src=engine"
+    assert await search.get(b"q=red+lamp+old", me) == "skipped;reason=typing"
+    await search.get(b"q=green+sofa")
+    assert await search.get(b"q=green+sofa+old") == "rewritten;src=engine"
+
+
+def test_of_who_types_only_hashes_are_kept() -> None:
+    lines = (*ME, (b"authorization", b"Bearer secret"))
+    kept = repr(by_person()(http_scope(headers=lines)))
+    assert not any(word in kept for word in ("secret", "session", "192.0.2.1"))
+    with pytest.raises(ConfigurationError, match="no name of a header"):
+        by_person("X Forwarded")
 
 
 async def test_one_keystroke_that_asks_in_two_places_is_one(
@@ -226,6 +324,7 @@ async def test_one_keystroke_that_asks_in_two_places_is_one(
     def both(text: str) -> dict[str, Any]:
         return {"queries": [{"indexUid": uid, "q": text} for uid in ("a", "b")]}
 
+    search.always = (BROWSER,)
     await search.post("/multi-search", both("red lam"))
     assert await search.post("/multi-search", both("red lamp")) == "skipped;reason=typing"
     for path, source in (("/indexes/a/search", "engine"), ("/indexes/b/search", "memo")):

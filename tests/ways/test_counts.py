@@ -15,6 +15,7 @@ from middleware.core.typing_ahead import TypingAhead
 from middleware.dialects.base import Dialect
 from middleware.dialects.plain import PlainDialect
 from middleware.dialects.registry import load_dialect
+from middleware.dialects.undecided import UndecidedDialect
 from middleware.instrumentation.logs import LogObserver
 from middleware.instrumentation.metrics import Metrics
 from middleware.instrumentation.record import Record
@@ -79,7 +80,8 @@ async def test_what_is_still_typed_is_counted(build: Build, clock: ManualClock) 
     clients = Clients(typing=TypingAhead(window=1.0), clock=clock)
     middleware, records = counted(build, PlainDialect(), clients=clients)
     for text in (b"red", b"red+la", b"red+lamp", b"red+lamp"):
-        await call(middleware, http_scope(query=b"q=" + text))
+        browser = [(b"sec-fetch-site", b"same-origin")]
+        await call(middleware, http_scope(query=b"q=" + text, headers=browser))
     assert reasons(records)[1:] == ["skipped;typing"] * 2 + ["rewritten;engine"]
 
 
@@ -120,6 +122,26 @@ async def test_a_request_without_a_text_is_none_to_count(build: Build) -> None:
     middleware, records = counted(build, PlainDialect())
     await call(middleware, http_scope(query=b"page=2"))
     assert records == []
+
+
+async def test_what_nobody_knows_to_be_a_search_is_counted_and_not_read(build: Build) -> None:
+    """Until a dialect is known; then it is searched by, without another middleware."""
+    middleware, records = counted(build, UndecidedDialect(), expose_query=True)
+    assert middleware.dialects() == {"dialect": None, "dialect_guessed": False}
+    for method, body in (("GET", b""), ("POST", b'{"q": "red lamp"}')):
+        scope = http_scope(method, query=b"q=red+lamp", headers=[JSON])
+        client = await call(middleware, scope, body_messages(body[:5], body[5:]))
+        assert client.result[0] == "skipped"
+        assert client.result[1]["reason"] == "dialect_unknown"
+    assert reasons(records) == ["skipped;dialect_unknown"] * 2
+    app = middleware.app
+    assert (app.query, app.bodies[-1]) == (b"q=red+lamp", body)
+    assert [len(m["body"]) for m in app.messages[-2:]] == [5, len(body) - 5], "as it streamed"
+    assert not any("querylift.retry_safe" in s.get("extensions", {}) for s in app.scopes)
+    middleware.search_by([SearchRule("/search", dialect=PlainDialect())], guessed=True)
+    assert middleware.dialects() == {"dialect": "plain", "dialect_guessed": True}
+    client = await call(middleware, http_scope(query=b"q=red+lamp"))
+    assert said(client.result).startswith("rewritten;src=engine")
 
 
 async def test_they_are_in_metrics_and_log(build: Build, caplog: pytest.LogCaptureFixture) -> None:

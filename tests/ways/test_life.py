@@ -125,7 +125,8 @@ async def test_originals_pass_while_the_engine_loads_and_readyz_tells(
     early = await call(app, http_scope(query=b"q=red+lamp"))
     assert said(early.result) == "skipped;reason=not_ready"
     assert early.body == b"red lamp"
-    described = {"engine": "loading", "revision": "7", "breaker": "closed"}
+    engine = {"engine": "loading", "revision": "7", "breaker": "closed"}
+    described = {**engine, "dialect": "plain", "dialect_guessed": False}
     assert await readiness(app) == (503, {"status": "loading", **described})
 
     loading.let.set()

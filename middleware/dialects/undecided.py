@@ -1,0 +1,29 @@
+"""What stands for an upstream's dialect until it is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from middleware.core.outcome import Reason
+
+from .base import Part, SearchRequest, Slot
+
+__all__ = ["UndecidedDialect"]
+
+
+class UndecidedDialect:
+    """Says of each request that nobody knows whether it is a search, and reads none of them.
+
+    The one slot that it gives is empty and stays so; it carries the reason. Concurrency: immutable.
+    """
+
+    name = "undecided"
+    pages = False
+
+    def wants_body(self, request: SearchRequest) -> bool:
+        """Tell no: what is not understood streams through."""
+        return False
+
+    def slots(self, request: SearchRequest) -> Sequence[Slot]:
+        """Return a place of no bytes with the reason."""
+        return (Slot(Part.QUERY_STRING, 0, 0, "", str.encode, skip=Reason.DIALECT_UNKNOWN),)
