@@ -83,7 +83,7 @@ class Acceptance:
         self.languages = frozenset(languages)
         lists = [",".join(sorted(each)) for each in (self.protected, self.known, self.languages)]
         digest = hashlib.sha256("\n".join(lists).encode("utf-8", "surrogatepass")).hexdigest()
-        self.revision = f"c6:{max_growth}:{max_lost}:{max_new}:{digest[:12]}"
+        self.revision = f"c7:{max_growth}:{max_lost}:{max_new}:{digest[:12]}"
 
     def judge(
         self, original: str, rewrite: str, mode: Mode = Mode.REPLACE
@@ -178,7 +178,8 @@ class Acceptance:
         fresh = [word for word in after if word not in set(before)]
         if any(_is_exact(word) for word in fresh):
             return True  # a number, negation or identifier that nobody asked for
-        named = _names(original) if lost else frozenset()
+        # Nobody misspells a word twice in the same way.
+        named = _names(original).union(w for w in lost if before.count(w) > 1) if lost else ()
         for word in list(lost):
             if word in named:
                 continue  # nobody knows how "Okazaki" is spelled but who typed it
@@ -274,15 +275,17 @@ def _is_exact(word: str) -> bool:
 
 
 def _loops(original: str, rewrite: str) -> bool:
-    """Tell whether a rewrite repeats a word or a run of words more than the original does."""
+    """Tell whether a rewrite repeats a word or a run of words more than the original does.
+
+    A run may come as often as its rarest word: what stood between its words may have gone.
+    """
     after = [word.casefold() for word in words(rewrite)]
     if len(set(after)) == len(after):
         return False
-    before = [word.casefold() for word in words(original)]
+    asked = Counter(word.casefold() for word in words(original))
     for size in (1, 2, 3):
-        allowed = Counter(zip(*(before[i:] for i in range(size)), strict=False))
         limit = 2 if size == 1 else 1
         for gram, count in Counter(zip(*(after[i:] for i in range(size)), strict=False)).items():
-            if count > max(limit, allowed[gram]):
+            if count > max(limit, min(asked[word] for word in gram)):
                 return True
     return False

@@ -13,7 +13,15 @@ import re
 from dataclasses import dataclass
 from itertools import pairwise
 
-from .terms import BOILERPLATE, FUNCTION_WORDS, holds_word, is_pronoun_i, is_protected, words
+from .terms import (
+    BOILERPLATE,
+    FUNCTION_WORDS,
+    holds_word,
+    is_headline,
+    is_pronoun_i,
+    is_protected,
+    words,
+)
 
 __all__ = ["may_go", "without_courtesy"]
 
@@ -31,13 +39,14 @@ _VERBS = frozenset(
     "shop shopping sell ask asking wonder wondering browse check identify locate retrieve send "
     "mention make have read learn hello hi hey dear well okay ok alright so oh sorry "
     "listen right now i'm i'd i've i'll im id what's whats where's how's it's its let's "
-    "anyone like many much dig u concerning regarding describing discussing google cheers "
-    "interested".split()
+    "anyone like many much dig u concerning regarding pertaining describing discussing google "
+    "cheers interested".split()
 )
 # Words of conversation that are part of a request only ahead of the query's first own word:
 # what people do when they ask, where they look, and on whose behalf.
 _FRONT = frozenset(
-    "yeah yes yep hiya pardon alexa computer siri point pointing direct direction directions turn "
+    "yeah yes yep hiya exist exists existing "
+    "pardon alexa computer siri point pointing direct direction directions turn "
     "turned run running come comes coming came hold chance carry collect gather compile whatever "
     "whichever available lovely happy glad kind results result hits hit bother bothering "
     "catalogue catalog database archive library collection index shop store suppose showed shown "
@@ -50,7 +59,7 @@ _FRONT = frozenset(
     "coworker manager teacher professor doctor neighbour neighbor client customer customers "
     "student students uncle aunt roommate girlfriend boyfriend grandma grandpa team favour favor "
     "request require required requesting seeking enquiring enquire inquire inquiring hunt hunting "
-    "track tracking dig digging catch update inform fill figure understand understanding studied "
+    "track tracking dig digging catch inform fill figure understand understanding studied "
     "dear sir madam librarian folks guys hits advice assist assistance fancy prefer rather guide "
     "lead take brief gotten obtain acquire".split()
 )
@@ -147,7 +156,7 @@ class _Judged:
 
 def _judge(found: list[str], polite: list[bool], shouting: bool) -> _Judged:
     low = [word.casefold() for word in found]
-    headline = 2 * sum(word[0].isupper() for word in found) > len(found)
+    headline = is_headline(found)
     own: list[bool] = []  # words of the query itself
     for index, word in enumerate(found):
         before = low[index - 1] if index else ""

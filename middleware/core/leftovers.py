@@ -1,14 +1,19 @@
-"""What a rewrite left of a request that it took away: half a frame is none."""
+"""What a rewrite left of what it took away: half a request is none, nor is half a grammar."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 from .frames import may_go
-from .terms import holds_word, words
+from .terms import GRAMMAR, holds_word, is_sentence, words
 
 __all__ = ["finished"]
 
 # Words of grammar that stand ahead of a query without being of it.
 _LEADING = frozenset("a an the any some about for on of with me to".split())
+# Words between a verb and its object: "make the lamp" is no request for a lamp.
+_DETERMINERS = frozenset("a an the any some my our your his her their its this these".split())
 
 
 def finished(text: str, rewrite: str) -> str:
@@ -16,8 +21,9 @@ def finished(text: str, rewrite: str) -> str:
 
     A request goes as a whole: what a rewrite kept of it ahead of the query's own words, or
     behind them, means nothing once most of it is gone. Not so where the word beside the
-    query's own was kept, as it may belong to them ("how to list files"). The query's words,
-    and whatever the rewrite has that the text has not, stay.
+    query's own was kept, as it may belong to them ("how to list files"). Of a sentence the
+    words of grammar go if any does: a rewrite is keywords or it is not. The query's words, and
+    whatever the rewrite has that the text has not, stay.
     """
     judged = may_go(text)
     own = [place for place, (_, may) in enumerate(judged) if not may]
@@ -31,7 +37,19 @@ def finished(text: str, rewrite: str) -> str:
     if front + back == len(places):
         return rewrite
     gone = {*places[:front], *places[len(places) - back :]}
+    grammar = _grammar(judged, kept) if is_sentence(text.split()) else ()
+    for place, word in zip(places, kept, strict=True):
+        if word in grammar and pieces[place].islower():  # "A" and "US" are names here
+            gone.add(place)
     return " ".join(piece for place, piece in enumerate(pieces) if place not in gone)
+
+
+def _grammar(judged: Sequence[tuple[str, bool]], kept: Sequence[str]) -> set[str]:
+    """Return the words of grammar, where some went, but for those that are the query's own."""
+    asked = Counter(word for word, may in judged if may and word in GRAMMAR)
+    if not asked - Counter(kept):
+        return set()
+    return set(asked).difference(word for word, may in judged if not may)
 
 
 def _left(kept: list[str], request: list[str]) -> int:
@@ -45,5 +63,6 @@ def _left(kept: list[str], request: list[str]) -> int:
             break
         at = request.index(word, at) + 1
         count += 1
-    touching = count > 0 and at == len(request) and kept[count - 1] not in _LEADING
+    between = request[at:]
+    touching = count > 0 and _DETERMINERS.issuperset(between) and kept[count - 1] not in _LEADING
     return count if 2 * count < len(request) and not touching else 0

@@ -15,6 +15,7 @@ from .quotation import quoted_pieces
 from .terms import (
     has_digit,
     holds_word,
+    is_headline,
     is_pronoun_i,
     is_protected,
     is_unit,
@@ -75,6 +76,7 @@ def merged(
             own[i].isalpha()
             and fresh[j].isalpha()
             and before[i] not in known
+            and before.count(before[i]) == 1  # nobody misspells a word twice in the same way
             and not is_unit(own[i])
             and not is_protected(own[i])
             and not is_protected(fresh[j])
@@ -119,12 +121,11 @@ def _terms(text: str) -> list[str]:
 def names(text: str) -> list[bool]:
     """Tell of each word of a text whether its capitals make it a name ("by Will Smith", "US").
 
-    They say nothing where most words have them, nor at the start of a sentence.
+    They say nothing in a headline, nor at the start of a sentence.
     """
     found = words(text)
     many = len(found) > 1
-    capitals = 0 if text.islower() else sum(word[0].isupper() for word in found)
-    if not capitals or (many and 2 * capitals > len(found)):
+    if text.islower() or (many and is_headline(found)):
         return [False] * len(found)
     result = []
     starts = True

@@ -7,17 +7,21 @@ use the kinds defined here. All functions are pure and take microseconds.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 __all__ = [
     "BOILERPLATE",
     "FUNCTION_WORDS",
+    "GRAMMAR",
     "holds_word",
+    "is_headline",
     "is_identifier",
     "is_name",
     "is_negation",
     "is_number",
     "is_pronoun_i",
     "is_protected",
+    "is_sentence",
     "is_unit",
     "protected_terms",
     "tokens",
@@ -108,6 +112,16 @@ FUNCTION_WORDS = frozenset(
 )
 """English words that carry grammar rather than meaning."""
 
+GRAMMAR = frozenset(
+    "what what's whats which who who's whos whom whose when where where's why how how's is are was "
+    "were do does did can could should would will has have had am a an the this that these those "
+    "there here it its it's i i'm im me my mine we us our you your he him his she her they "
+    "them their be been being of to for in on at by with from into onto about as and or if so than "
+    "then such also some any doing shall may might must get gets got lets let just really very "
+    "please exactly actually".split()
+)
+"""Those of which keywords do without: other function words ("under", "each") say more."""
+
 BOILERPLATE = frozenset(
     "please pls plz thanks thank thankyou hi hello hey dear kindly ok okay well um uh er hmm erm "
     "ah oh like actually basically really maybe perhaps probably somehow something someone anyone "
@@ -118,7 +132,8 @@ BOILERPLATE = frozenset(
     "asking question questions recommend recommended recommendation recommendations suggest "
     "suggestion suggestions suggested list lists listed provide explain describe discuss discusses "
     "discussed document documents article articles paper papers information info details detail "
-    "material concerning regarding related relating relate interested interest see seeing seen say "
+    "material pertaining concerning regarding "
+    "related relating relate interested interest see seeing seen say "
     "says said mean means meant go going gonna wanna gotta make makes making come came available "
     "possible sure curious today now bring pull fetch display buy buying purchase order ordering "
     "shop shopping sell "
@@ -164,6 +179,20 @@ def is_pronoun_i(word: str) -> bool:
 def word_parts(token: str) -> list[str]:
     """Return the runs of letters and digits of a token, case-folded."""
     return [part.casefold() for part in _WORD.findall(token)]
+
+
+def is_sentence(pieces: Sequence[str]) -> bool:
+    """Tell whether a text's pieces are so many, with grammar among them, that they are said."""
+    grammar = sum(piece.strip(_TRIM).casefold() in GRAMMAR for piece in pieces)
+    return len(pieces) >= 6 and grammar >= 1
+
+
+def is_headline(found: Sequence[str]) -> bool:
+    """Tell whether words have capitals as a headline has, so that these name nothing.
+
+    Most have one, and the first does: in "use IBM Cloudant Query" they are meant.
+    """
+    return 2 * sum(word[0].isupper() for word in found) > len(found) and found[0][0].isupper()
 
 
 def is_identifier(token: str) -> bool:

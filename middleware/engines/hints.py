@@ -12,13 +12,14 @@ import hashlib
 import math
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from middleware.errors import ConfigurationError, EngineError
 
-from .nearest import Nearest
+from .nearest import Nearest, distance
 
 __all__ = ["MARK", "WORDS_FILE", "Lexicon", "encoded", "fingerprint", "own_words"]
 
@@ -124,18 +125,45 @@ class Lexicon:
         return iter(self._rank)
 
     def hinted(self, text: str) -> str:
-        """Return a text with hints behind the words that are not in the list."""
+        """Return a text with hints behind the words that are not in the list.
+
+        A word that is written twice in the same way is a name or a term, and gets none.
+        """
         pieces = text.split(" ")
         left = self.words_hinted
+        times = Counter(piece.strip(_TRIM).lower() for piece in pieces)
         for place, piece in enumerate(pieces):
             word = piece.strip(_TRIM)
-            if left and _PLAIN.fullmatch(word) and word.lower() not in self._rank:
+            if not left or times[word.lower()] > 1:
+                continue
+            if _PLAIN.fullmatch(word) and word.lower() not in self._rank:
                 found = self.like(word.lower())
                 if found:
                     left -= 1
                     if word[0].isupper():
                         found = [each.capitalize() for each in found]
                     pieces[place] = f" {MARK} ".join([piece, *found])
+        return " ".join(pieces)
+
+    def restored(self, text: str, answer: str) -> str:
+        """Return an answer with a text's own words where it miscopied or respelled right ones.
+
+        A correction puts a listed word in the place of one that is not listed; any other word
+        like one of the text that the answer lacks is a slip of the model.
+        """
+        there = {word.lower(): word for word in (piece.strip(_TRIM) for piece in text.split())}
+        pieces = answer.split(" ")
+        kept = {piece.strip(_TRIM).lower() for piece in pieces}
+        lost = [word for word in there if word not in kept and _PLAIN.fullmatch(word)]
+        for place, piece in enumerate(pieces):
+            word = piece.strip(_TRIM)
+            low = word.lower()
+            if low in there or not _PLAIN.fullmatch(word):
+                continue
+            near = [other for other in lost if distance(low, other) <= 1 + (len(low) > 4)]
+            meant = min(near, key=lambda other: distance(low, other), default=None)
+            if meant is not None and (low not in self._rank or meant in self._rank):
+                pieces[place] = piece.replace(word, there[meant], 1)
         return " ".join(pieces)
 
     def like(self, word: str) -> list[str]:

@@ -10,11 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-__all__ = ["Nearest"]
+__all__ = ["Nearest", "distance"]
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _HALF = 13
 _LOW = (1 << _HALF) - 1
+
+
+def distance(word: str, other: str) -> int:
+    """Return the optimal-string-alignment distance of two words."""
+    from rapidfuzz.distance import OSA
+
+    return OSA.distance(word, other)
 
 
 class Nearest:

@@ -48,7 +48,7 @@ class TransformersEngine:
         *,
         prefix: str = "",
         max_input_tokens: int = 128,
-        max_new_tokens: int = 64,
+        max_new_tokens: int = 128,
         threads: int | None = None,
         words: str | os.PathLike[str] | None = None,
     ) -> None:
@@ -133,6 +133,8 @@ class TransformersEngine:
         if rows:
             for index, answer in zip(rows, self._decode(inputs, rows, cancelled), strict=True):
                 answers[index] = answer
+                if self._lexicon is not None and isinstance(answer, str):
+                    answers[index] = self._lexicon.restored(texts[index], answer)
         return answers
 
     def _encode(self, text: str) -> list[int]:

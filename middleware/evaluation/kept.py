@@ -43,7 +43,8 @@ def _terms(clean: str) -> list[str]:
     raws = [raw for raw in clean.split() if _trimmed(raw)]
     tokens = [_trimmed(raw) for raw in raws]
     capitals = sum(token[0].isupper() for token in tokens)
-    headline = 2 * capitals > len(tokens)  # capitals say nothing where most words have one
+    # Capitals say nothing where most words have one, the first among them.
+    headline = 2 * capitals > len(tokens) and tokens[0][0].isupper()
     for index, token in enumerate(tokens):
         starts = index == 0 or raws[index - 1].rstrip("\"'”’)").endswith((".", "!", "?", ":"))
         named = token[0].isupper() and not starts and not headline and not _I.fullmatch(token)

@@ -6,6 +6,7 @@ number, negation and identifier stays, in order, in its own case.
 
 from __future__ import annotations
 
+from middleware.core.terms import GRAMMAR, is_sentence
 from middleware.training.protection import NEGATIONS, core, is_protected
 
 _QUESTION_STARTS_TEXT = (
@@ -13,14 +14,7 @@ _QUESTION_STARTS_TEXT = (
     "is are was were do does did can could should would will has have had am"
 )
 QUESTION_STARTS = frozenset(_QUESTION_STARTS_TEXT.split())
-_FUNCTION_WORDS_TEXT = (
-    "a an the this that these those there here it its it's i i'm im me my mine we us "
-    "our you your he him his she her they them their be been being of to for in on at "
-    "by with from into onto about as and or if so than then such also some any do doing "
-    "shall may might must get gets got let lets just really very please exactly "
-    "actually"
-)
-FUNCTION_WORDS = QUESTION_STARTS | frozenset(_FUNCTION_WORDS_TEXT.split())
+FUNCTION_WORDS = GRAMMAR
 # Fronts of two words that go together; the second alone would be kept.
 _PAIRS = frozenset({("how", "many"), ("how", "much"), ("how", "come"), ("what", "kind"),
                     ("what", "kinds"), ("what", "type"), ("what", "types")})  # fmt: skip
@@ -61,13 +55,6 @@ def keywords(text: str) -> str:
     return " ".join(kept) if kept else text.strip().rstrip("?").strip()
 
 
-def is_sentence(text: str) -> bool:
-    """Tell whether a text is long and grammatical enough to be read as a sentence."""
-    tokens = text.split()
-    grammar = sum(core(token).lower() in FUNCTION_WORDS for token in tokens)
-    return len(tokens) >= 8 and grammar >= 2
-
-
 def clean(text: str) -> str:
     """Give a query its clean form: questions and sentences become keywords, the rest stays."""
-    return keywords(text) if is_question(text) or is_sentence(text) else text
+    return keywords(text) if is_question(text) or is_sentence(text.split()) else text

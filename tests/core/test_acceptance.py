@@ -211,3 +211,28 @@ def test_courtesy_is_taken_from_both_sides() -> None:
     assert ACCEPTANCE.check("isn't good morning lamp", "isn't good morning lamp") is None
     assert ACCEPTANCE.check("lamp if you don't mind", "lamp") is None
     assert ACCEPTANCE.check("why don't lamps work", "lamps work") is Reason.REJECTED_LOST_TERM
+
+
+def test_what_stood_between_repeated_words_may_go() -> None:
+    """Two runs that grammar kept apart are no loop once it is gone; a third one is."""
+    text = "people with prior use of lamps live longer than people with prior use of stoves"
+    kept = "people prior use lamps live longer people prior use stoves"
+    assert Acceptance().judge(text, kept) == (kept, None)
+    assert Acceptance().check(text, f"{kept} people prior use") is Reason.REJECTED_LOOP
+
+
+def test_a_word_written_twice_in_one_way_is_spelled_as_meant() -> None:
+    """A term that the model takes for a slip is kept where it stands twice."""
+    text = "pressure of an ogive forebode at the forebode"
+    assert (
+        Acceptance().judge("ogive forebody lamp forebody", "ogive forebode lamp forebode")[0]
+        is None
+    )
+    assert Acceptance().judge(text, text.replace("forebode", "forebody"))[0] is None
+    assert Acceptance().judge("ogive forebody lamp", "ogive forebode lamp")[0] is not None
+
+
+def test_capitals_behind_a_small_first_word_are_names() -> None:
+    """Only a headline has capitals that say nothing."""
+    assert Acceptance().judge("use IBM Cloudant Query", "use IBM Cloudlet Query")[0] is None
+    assert Acceptance().judge("Use Ibm Cloudnat Query", "Use Ibm Cloudant Query")[0] is not None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +21,11 @@ from middleware.core.terms import words
         ("do me a favor and pull up some drill bits", "favor pull drill bits", "drill bits"),
         ("my son asked about red bikes and i have no clue", "red bikes clue", "red bikes"),
         ("where can one find what oil lamps cost", "find oil lamps cost", "oil lamps cost"),
+        (
+            "has a lamp been made for the use of sailors",
+            "lamp been made for the use of sailors",
+            "lamp made use sailors",
+        ),
         ("would you have something about oil lamps", "about oil lamps", "oil lamps"),
     ],
 )
@@ -30,9 +37,13 @@ def test_the_rest_of_a_request_goes(text: str, rewrite: str, rest: str) -> None:
 @pytest.mark.parametrize(
     ("text", "rewrite"),
     [
-        ("how to list files in python", "list files in python"),
+        ("how to list files python", "list files python"),
         ("what is the who tour", "who tour"),
-        ("can you search for red lamps", "you search for red lamps"),
+        ("how to make a lamp", "make lamp"),
+        ("i want to buy my lamp", "buy lamp"),
+        ("from paris to rome", "paris to rome"),
+        ("the isoform A of the red lamp is in use", "isoform A red lamp use"),
+        ("can you search my lamps", "you search my lamps"),
         ("show me the show", "show"),
         ("what is it", "what"),
         ("red lamps", "red lamp's shade"),
@@ -57,14 +68,14 @@ _WORDS = st.sampled_from(
 
 
 @given(st.lists(_WORDS, max_size=10), st.lists(_WORDS, max_size=8))
-def test_only_words_of_the_request_go(text: list[str], rewrite: list[str]) -> None:
-    """The result is the rewrite without words at its ends, each of which may go."""
+def test_only_words_that_may_go_do(text: list[str], rewrite: list[str]) -> None:
+    """The result is the rewrite, in its order, without words that the text could do without."""
     asked, made = " ".join(text), " ".join(rewrite)
+    rest = iter(rewrite)
     result = finished(asked, made).split()
-    places = [n for n in range(len(rewrite) + 1) if rewrite[n : n + len(result)] == result]
-    assert places
-    droppable = {word for word, may in may_go(asked) if may}
-    assert any({*rewrite[:n], *rewrite[n + len(result) :]} <= droppable for n in places)
+    assert all(word in rest for word in result)
+    gone = Counter(rewrite) - Counter(result)
+    assert gone.keys() <= {word for word, may in may_go(asked) if may}
 
 
 @given(st.lists(_WORDS, max_size=8))

@@ -25,7 +25,7 @@ MENDED = [  # text, rewrite that goes too far, what is sent
      'hamlet prince', '"all the world is a stage" hamlet prince'),
     ("could you find the lower surface presures of a flat wing in supersonic flow",
      "lower surface pressures of a flat surface pressures of a flat surface pressures of a flat",
-     "lower surface pressures of a flat wing supersonic flow"),
+     "lower surface pressures flat wing supersonic flow"),
     ("who wrote the sequel to The Great Gatsby", "sequel Great Gatsby writer",
      "sequel The Great Gatsby"),
     ("Fz/PCP-dependent Pk localizes to the membrane", "Fz/P-dependent Pk localizes membrane",

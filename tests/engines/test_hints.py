@@ -76,7 +76,7 @@ def test_no_hints(text: str) -> None:
 def test_bounds() -> None:
     """At most so many hints a word and hinted words a text."""
     lexicon = Lexicon(["wate", "wated", "waten", "water", "wates"], most=2, words_hinted=1)
-    assert lexicon.hinted("watez watez").count(MARK) == 2
+    assert lexicon.hinted("watez waterz").count(MARK) == 2
 
 
 @given(st.text(alphabet="abcdefghiorst WA'.,-1é", max_size=60))
@@ -132,3 +132,27 @@ def test_words_that_are_none_are_told(tmp_path: Path) -> None:
         own_words(tmp_path / "empty.txt")
     with pytest.raises(EngineError, match="takes no hints"):
         Lexicon.of(tmp_path, ["sonos"])
+
+
+def test_a_word_written_twice_in_one_way_gets_no_hint() -> None:
+    """Nobody misspells a word twice in the same way: it is a term."""
+    lexicon = Lexicon(["flat", "screen"])
+    assert lexicon.hinted("flta creen") == "flta | flat creen | screen"
+    assert lexicon.hinted("flta creen, Flta") == "flta creen, | screen Flta"
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "restored"),
+    [
+        ("red screeen", "red screen", "red screen"),  # a correction
+        ("flat screen", "fat screeen", "flat screen"),  # the list knows better, and no such word
+        ("couette screen", "couettte screen", "couette screen"),  # a slip
+        ("Flat screen", "falt screen", "Flat screen"),
+        ("flat screen", "garden screen", "garden screen"),  # like none: for others to judge
+        ("flat screen", "screen", "screen"),
+        ("flat screen", "", ""),
+    ],
+)
+def test_slips_of_the_model_are_put_back(text: str, answer: str, restored: str) -> None:
+    """What is no correction by the list is the text's own word."""
+    assert Lexicon(["flat", "fat", "screen", "garden", "red"]).restored(text, answer) == restored

@@ -27,6 +27,7 @@ __all__ = ["T5Engine"]
 
 _WEIGHTS = ("int8", "bf16", "fp32")
 _MOST_BEAMS = 5
+_MAX_NEW = 64
 _log = logging.getLogger("middleware.engines")
 
 
@@ -34,7 +35,8 @@ class T5Engine:
     """Any T5 (v1.0, v1.1, Flan, LaMini, mT5) of a folder or of the hub.
 
     ``prefix`` is put before each text. A text of more than ``max_input_tokens`` is refused;
-    ``max_new_tokens`` bounds an answer, one without an end by then is ``None``. ``threads``
+    ``max_new_tokens`` (64, or for a small model ``max_input_tokens``, unless given) bounds an
+    answer, one without an end by then is ``None``. ``threads``
     defaults to the CPU quota, and to one for a model so small that more do not help.
     ``weights`` is ``int8`` (with a check against float32), ``bf16`` or ``fp32``;
     ``drafting`` changes the time and never the answer. With ``beams`` of 2 to 5, beam search
@@ -56,7 +58,7 @@ class T5Engine:
         *,
         prefix: str = "",
         max_input_tokens: int = 128,
-        max_new_tokens: int = 64,
+        max_new_tokens: int | None = None,
         threads: int | None = None,
         words: str | os.PathLike[str] | None = None,
         weights: str = "int8",
@@ -67,7 +69,7 @@ class T5Engine:
     ) -> None:
         for option, value in (
             ("max_input_tokens", max_input_tokens),
-            ("max_new_tokens", max_new_tokens),
+            ("max_new_tokens", 1 if max_new_tokens is None else max_new_tokens),
             ("threads", 1 if threads is None else threads),
             ("beams", beams),
         ):
@@ -85,7 +87,9 @@ class T5Engine:
         self._shape = Architecture.of(self._checkpoint.config)
         self._prefix = prefix
         self._max_input = max_input_tokens
-        self._max_new = max_new_tokens
+        # A long answer costs a small model little time and little memory for its caches.
+        usual = max_input_tokens if self._shape.parameters < SMALL else _MAX_NEW
+        self._max_new = usual if max_new_tokens is None else max_new_tokens
         self._threads = threads
         self._weights = weights
         self._beams = beams
@@ -100,7 +104,7 @@ class T5Engine:
         self.last_stats: Stats | None = None
         """What the last :meth:`generate` did."""
         self.revision = ":".join(
-            map(str, (self._checkpoint.revision, weights, beams, max_input_tokens, max_new_tokens,
+            map(str, (self._checkpoint.revision, weights, beams, max_input_tokens, self._max_new,
                       prefix, fingerprint(self._own)))
         )  # fmt: skip
 
@@ -145,7 +149,7 @@ class T5Engine:
             with torch.inference_mode():
                 outputs = self._decode(inputs, lambda row: cancelled(places[row]), stats)
             for place, output in zip(places, outputs, strict=True):
-                answers[place] = self._answer(output)
+                answers[place] = self._answer(texts[place], output)
         return answers
 
     def _encode(self, text: str) -> list[int] | None:
@@ -178,12 +182,14 @@ class T5Engine:
             start=shape.start, end=shape.end, history=self._history, stats=stats,
         )  # fmt: skip
 
-    def _answer(self, output: list[int] | None) -> Answer:
+    def _answer(self, asked: str, output: list[int] | None) -> Answer:
         assert self._tokenizer is not None
         if output is None:
             return None
         text = self._tokenizer.decode(output)
-        return Refusal(Reason.REJECTED_UNKNOWN_TOKEN) if text is None else text
+        if text is None:
+            return Refusal(Reason.REJECTED_UNKNOWN_TOKEN)
+        return text if self._lexicon is None else self._lexicon.restored(asked, text)
 
     def _default_threads(self) -> int:
         # A small model's threads would wait for each other longer than they work.
