@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from middleware.errors import ConfigurationError
 from middleware.runtime.clock import SYSTEM_CLOCK, Clock
 from middleware.runtime.forking import forget_at_fork
 
-__all__ = ["ClientOf", "Clients", "by_connection", "by_header", "by_person"]
+__all__ = ["ClientOf", "Clients", "by_connection", "by_header", "by_person", "by_tenant"]
 
 ClientOf = Callable[[Mapping[str, Any]], Hashable]
 """Tells clients apart, by the scope of a request."""
@@ -49,6 +50,22 @@ def by_header(header: str) -> ClientOf:
         return (*found, hash(tuple(said))) if found else by_connection(scope)
 
     return client_of
+
+
+def by_tenant(header: str) -> Callable[[Mapping[str, Any]], str]:
+    """Return what tells from a header, set by a proxy in front, who may share rewrites.
+
+    Requests with equal values share, and those without one share among themselves. Values are
+    hashed, so that no length of theirs is kept. Errors: :class:`ConfigurationError` for what
+    is no name of a header.
+    """
+    wanted = _checked(header)
+
+    def tenant_of(scope: Mapping[str, Any]) -> str:
+        found = [value for name, value in scope["headers"] if name == wanted]
+        return hashlib.sha256(b"\n".join(found)).hexdigest()[:32] if found else ""
+
+    return tenant_of
 
 
 def _checked(header: str) -> bytes:

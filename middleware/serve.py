@@ -14,7 +14,7 @@ from typing import Any
 
 from middleware.admin import Admin, Sides
 from middleware.asgi import ASGIApp
-from middleware.clients import Clients, by_header, by_person
+from middleware.clients import Clients, by_header, by_person, by_tenant
 from middleware.control import trusting
 from middleware.core.allowance import Allowance
 from middleware.core.breaker import Breaker
@@ -95,6 +95,7 @@ def build_proxy(
         server_timing=settings.server_timing,
         max_body=settings.max_body_kib * 1024,
         prefix=settings.prefix or None,
+        scope_of=by_tenant(settings.tenant_header) if settings.tenant_header else None,
         metrics=metrics,
         clients=_clients(settings, pages),
         degraded=settings.start_degraded,

@@ -110,6 +110,11 @@ class Settings:
         "header by which a proxy in front tells clients apart, such as `X-Forwarded-For`; "
         "without one, their address and `Authorization` do",
     )
+    tenant_header: str = _setting(
+        "",
+        "header, set by a proxy in front and never passed on from clients, that names who shares "
+        "rewrites with whom, such as a tenant or an access class; without one, all requests share",
+    )
     client_rate: float = _setting(
         0.0,
         "new texts a second that one client may have rewritten, with twenty at once; 0 sets no "

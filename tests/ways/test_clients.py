@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from middleware.asgi import ReformulationMiddleware, Scope
-from middleware.clients import Clients, by_connection, by_header, by_person
+from middleware.clients import Clients, by_connection, by_header, by_person, by_tenant
 from middleware.core.allowance import Allowance
 from middleware.core.typing_ahead import TypingAhead
 from middleware.dialects.registry import load_dialect
@@ -304,6 +304,19 @@ async def test_a_header_that_tells_clients_apart_tells_who_types(
     assert await search.get(b"q=red+lamp+old", me) == "skipped;reason=typing"
     await search.get(b"q=green+sofa")
     assert await search.get(b"q=green+sofa+old") == "rewritten;src=engine"
+
+
+def test_a_header_tells_tenants_apart() -> None:
+    """Equal values share, none is a tenant of its own, and no value is kept as it is."""
+    tenant_of = by_tenant("X-Tenant")
+    scopes = [http_scope(headers=lines) for lines in ([], [(b"x-tenant", b"a" * 9000)])]
+    others = http_scope(headers=[(b"x-tenant", b"a"), (b"x-tenant", b"b")])
+    none, long = map(tenant_of, scopes)
+    assert none == ""
+    assert len(long) == 32
+    assert len({none, long, tenant_of(others), tenant_of(others)}) == 3
+    with pytest.raises(ConfigurationError, match="no name of a header"):
+        by_tenant("a:b")
 
 
 def test_of_who_types_only_hashes_are_kept() -> None:
