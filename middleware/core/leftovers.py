@@ -21,9 +21,9 @@ def finished(text: str, rewrite: str) -> str:
 
     A request goes as a whole: what a rewrite kept of it ahead of the query's own words, or
     behind them, means nothing once most of it is gone. Not so where the word beside the
-    query's own was kept, as it may belong to them ("how to list files"). Of a sentence the
-    words of grammar go if any does: a rewrite is keywords or it is not. The query's words, and
-    whatever the rewrite has that the text has not, stay.
+    query's own was kept, as it may belong to them ("how to list files"). Of a query that
+    is a sentence the words of grammar go if anything does: a rewrite is keywords or it is not.
+    The query's words, and whatever the rewrite has that the text has not, stay.
     """
     judged = may_go(text)
     own = [place for place, (_, may) in enumerate(judged) if not may]
@@ -37,19 +37,25 @@ def finished(text: str, rewrite: str) -> str:
     if front + back == len(places):
         return rewrite
     gone = {*places[:front], *places[len(places) - back :]}
-    grammar = _grammar(judged, kept) if is_sentence(text.split()) else ()
+    grammar = _grammar(judged, kept, own[0], own[-1] + 1)
     for place, word in zip(places, kept, strict=True):
         if word in grammar and pieces[place].islower():  # "A" and "US" are names here
             gone.add(place)
     return " ".join(piece for place, piece in enumerate(pieces) if place not in gone)
 
 
-def _grammar(judged: Sequence[tuple[str, bool]], kept: Sequence[str]) -> set[str]:
-    """Return the words of grammar, where some went, but for those that are the query's own."""
-    asked = Counter(word for word, may in judged if may and word in GRAMMAR)
-    if not asked - Counter(kept):
+def _grammar(
+    judged: Sequence[tuple[str, bool]], kept: Sequence[str], start: int, end: int
+) -> set[str]:
+    """Return the words of grammar of a query that is a sentence, where anything was left out.
+
+    It reaches from ``start`` to ``end``; words that are the query's own somewhere are none.
+    """
+    left_out = Counter(word for word, may in judged if may) - Counter(kept)
+    if not left_out or not is_sentence([word for word, _ in judged[start:end]]):
         return set()
-    return set(asked).difference(word for word, may in judged if not may)
+    own = {word for word, may in judged if not may}
+    return {word for word, _ in judged if word in GRAMMAR and word not in own}
 
 
 def _left(kept: list[str], request: list[str]) -> int:
