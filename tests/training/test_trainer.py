@@ -1,4 +1,4 @@
-"""The trainer on a tiny model: learning, resuming, growing, exporting."""
+"""The trainer on a tiny model: learning, resuming, exporting."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from transformers import AutoTokenizer, T5ForConditionalGeneration
 from middleware.engines.hints import WORDS_FILE, Lexicon
 from middleware.training import trainer as trainer_module
 from middleware.training.export import export_model
-from middleware.training.growth import grow
 from middleware.training.lexicon import write_words
 from middleware.training.model import Shape, build_model, letter_features
 from middleware.training.muon import orthogonalize
@@ -163,29 +162,6 @@ def test_pieces_start_near_what_they_spell() -> None:
     vectors = torch.nn.functional.normalize(model.shared.weight.detach()[:6], dim=1)
     assert float(vectors[3] @ vectors[4]) > float(vectors[3] @ vectors[5]) + 0.2
     assert dict(letter_features("▁ab")).keys() == {"^", "^a", "^.b", "a", "ab", "b"}
-
-
-def test_growth_preserves_the_function() -> None:
-    """A grown model gives the same logits within 1e-4, and has the parameters to go on."""
-    small = build_model(SHAPE, 5).eval()
-    larger = replace(SHAPE, heads=3, feed_forward=80, encoder_layers=3, decoder_layers=2)
-    grown = grow(small, SHAPE, larger, seed=2).eval()
-    generator = torch.Generator().manual_seed(0)
-    ids = torch.randint(3, 400, (4, 9), generator=generator)
-    with torch.no_grad():
-        before = small(input_ids=ids, decoder_input_ids=ids[:, :6]).logits
-        after = grown(input_ids=ids, decoder_input_ids=ids[:, :6]).logits
-    assert torch.allclose(before, after, atol=1e-4)
-    assert grown.num_parameters() > small.num_parameters()
-
-
-def test_growth_refuses_to_shrink() -> None:
-    """Growing into fewer layers or another width is refused."""
-    small = build_model(SHAPE, 5)
-    with pytest.raises(ValueError, match="cannot grow"):
-        grow(small, SHAPE, replace(SHAPE, encoder_layers=1), seed=1)
-    with pytest.raises(ValueError, match="cannot grow"):
-        grow(small, SHAPE, replace(SHAPE, width=64), seed=1)
 
 
 def test_orthogonalize_pushes_singular_values_to_one() -> None:
