@@ -74,6 +74,9 @@ _CLOSING = frozenset("today now right somewhere asap anywhere cheers".split())
 # Pronouns and particles that are titles by themselves ("it movie", "the who", "up").
 _TITLES = frozenset("it us up her him them you out".split())
 _PARTICLES = frozenset("up off out down on".split())
+# What people do to have a thing, not with it: "how do i find a lamp" asks for a lamp.
+_SOUGHT = frozenset("find get buy know locate tell look go learn obtain order purchase".split())
+_ANYBODY = frozenset("i you we one they people".split())
 # What a single letter names, and what "a" and "I" behind it are therefore part of.
 _LETTERED = frozenset(
     "vitamin hepatitis type grade class influenza plan series level factor group section part war "
@@ -170,6 +173,7 @@ def _judge(found: list[str], polite: list[bool], shouting: bool) -> _Judged:
                 or (index > 0 and _titled(found, index) and not headline)
                 or (low[index] in {"a", "i"} and before in _LETTERED)
                 or (low[index] in _PARTICLES and index > 0 and own[-1] and _glued(low, index))
+                or _instructed(low, index)
                 # "pull up bar", but "can you pull up"
                 or (index < 2 and _phrasal(low))
             )
@@ -218,6 +222,14 @@ def _says_something(word: str, behind: bool) -> bool:
     if word in FUNCTION_WORDS or word in BOILERPLATE:
         return False
     return word not in (_BACK if behind else _FRONT)
+
+
+def _instructed(low: list[str], index: int) -> bool:
+    """Tell whether a word is what somebody wants to know how to do ("how to list files")."""
+    if index < 2 or low[index] in _SOUGHT or low[index] in FUNCTION_WORDS:
+        return False
+    asked = low[index - 2 : index] == ["how", "to"]
+    return asked or (low[index - 3 : index - 2] == ["how"] and low[index - 1] in _ANYBODY)
 
 
 def _phrasal(low: list[str]) -> bool:

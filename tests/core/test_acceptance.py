@@ -236,3 +236,18 @@ def test_capitals_behind_a_small_first_word_are_names() -> None:
     """Only a headline has capitals that say nothing."""
     assert Acceptance().judge("use IBM Cloudant Query", "use IBM Cloudlet Query")[0] is None
     assert Acceptance().judge("Use Ibm Cloudnat Query", "Use Ibm Cloudant Query")[0] is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "rewrite", "verb"),
+    [
+        ("how to list files in python", "files python", "list"),
+        ("how do i show hidden folders", "hidden folders", "show"),
+        ("how can one make lamps", "lamps", "make"),
+    ],
+)
+def test_what_somebody_wants_to_know_how_to_do_stays(text: str, rewrite: str, verb: str) -> None:
+    """The verb of an instruction is the query's own, though requests have it too."""
+    sent = Acceptance().judge(text, rewrite)[0]
+    assert sent is None or verb in sent.split()
+    assert Acceptance().judge("how do i find oil lamps", "oil lamps") == ("oil lamps", None)
