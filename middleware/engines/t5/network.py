@@ -31,6 +31,7 @@ class _Part(nn.Module):
     ) -> None:
         super().__init__()
         self.shape = shape
+        self.epsilon = torch.full((), shape.epsilon)
         self.linears = nn.ModuleDict({name.replace(".", "_"): linears[name] for name in names})
 
     def linear(self, name: str) -> Linear:
@@ -40,7 +41,8 @@ class _Part(nn.Module):
 
     def factor(self, x: Tensor) -> Tensor:
         """What RMSNorm multiplies each row by; its scale is folded into the next matrix."""
-        return torch.rsqrt((x * x).mean(-1, keepdim=True) + self.shape.epsilon)
+        squares = (x * x).sum(-1, keepdim=True)
+        return torch.add(self.epsilon, squares, alpha=1 / self.shape.width).rsqrt()
 
     def rows(self, attended: Tensor, batch: int, count: int) -> Tensor:
         """Bring the first ``count`` places of ``attended [B*H, P, D]`` into rows."""
@@ -124,6 +126,7 @@ class Decoder(_Part):
         self,
         tokens: Tensor,
         slots: Tensor,
+        pick: Tensor,
         bias: Tensor,
         cache: Tensor,
         cross: Tensor,
@@ -131,33 +134,32 @@ class Decoder(_Part):
     ) -> tuple[Tensor, Tensor]:
         """Run ``tokens [B, T]``; the cache is written in place.
 
-        ``slots [2*B*H*T]`` are the rows of ``cache [layers, 2*B*H*C, D]`` for the new keys,
-        then values; ``bias [B*H, BLOCK, C]`` holds positions and what may not be seen;
-        ``cross [layers, 2, B*H, S, D]`` and ``mask [B*H, 1, S]`` are the encoder's. Returns
-        the best next token after each row and its score (not a logit with int8), or with
-        ``logits`` all logits and the best of each row.
+        ``slots [B*T*2]`` are the rows of ``cache [layers, C*2*B, H*D]`` for each token's new
+        key and value; ``pick [B*BLOCK]`` the rows that fill a block of each sequence, its own
+        first; ``bias [B*H, BLOCK, P]`` holds positions and what may not be seen, ``P`` being
+        the places in use; ``cross [layers, 2, B*H, S, D]`` and ``mask [B*H, 1, S]`` are the
+        encoder's. Returns the best next token after each row and its score (not a logit with
+        int8), or with ``logits`` all logits and the best of each row.
         """
         shape = self.shape
         batch, count = tokens.shape
-        heads = batch * shape.heads
+        heads, places = batch * shape.heads, bias.shape[-1]
         x = self.embedding[tokens.reshape(-1)].float()
         mask = mask.expand(-1, BLOCK, -1)
         for index in range(shape.decoder_layers):
             name = f"decoder.{index}"
             qkv = self.linear(f"{name}.qkv").normed(x, self.factor(x))
-            split = qkv.view(batch, count, 3, shape.heads, shape.kv).permute(2, 0, 3, 1, 4)
-            q = self._block(split[0].reshape(heads, count, shape.kv))
             store = cache[index]
-            store.index_copy_(0, slots, split[1:].reshape(2 * heads * count, shape.kv))
-            k, v = store.view(2, heads, -1, shape.kv).unbind(0)
+            store.index_copy_(0, slots, qkv[:, shape.inner :].reshape(-1, shape.inner))
+            kept = store[: places * 2 * batch].view(places, 2, heads, shape.kv)
+            k, v = kept.permute(1, 2, 0, 3).unbind(0)
+            q = self._block(qkv[:, : shape.inner], pick, heads)
             seen = self.rows(_attend(q, k, v, bias), batch, count)
             x = self.linear(f"{name}.o").add(seen, x)
 
             q = self.linear(f"{name}.cross_q").normed(x, self.factor(x))
-            q = q.view(batch, count, shape.heads, shape.kv).transpose(1, 2)
             k, v = cross[index].unbind(0)
-            q = self._block(q.reshape(heads, count, shape.kv))
-            seen = self.rows(_attend(q, k, v, mask), batch, count)
+            seen = self.rows(_attend(self._block(q, pick, heads), k, v, mask), batch, count)
             x = self.linear(f"{name}.cross_o").add(seen, x)
             x = self.feed_forward(x, name)
         head = self.linear("head")
@@ -168,9 +170,10 @@ class Decoder(_Part):
         score, best = head.direction(x).max(-1)
         return best, score
 
-    def _block(self, q: Tensor) -> Tensor:
+    def _block(self, q: Tensor, pick: Tensor, heads: int) -> Tensor:
         """Fill up to :data:`BLOCK` tokens: products of one size round alike, others do not."""
-        return nn.functional.pad(q, (0, 0, 0, BLOCK - q.shape[1]))
+        split = q.index_select(0, pick).view(-1, BLOCK, self.shape.heads, self.shape.kv)
+        return split.transpose(1, 2).reshape(heads, BLOCK, self.shape.kv)
 
 
 _ENCODER = ("qkv", "o", "wi", "wo")

@@ -6,6 +6,7 @@ say) takes torch's place by offering the same two.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -86,6 +87,9 @@ class TorchSteps:
         bias = tensors["decoder.bias"].float()[buckets].permute(2, 0, 1)
         unseen = torch.ones(self._places, self._places, dtype=torch.bool).triu(1)
         self._decoder_bias = bias.masked_fill(unseen, float("-inf")).contiguous()
+        self._slots = torch.arange(2 * self._places)
+        picks = torch.arange(BLOCK).expand(BLOCK, -1)
+        self._picks = picks.where(picks <= torch.arange(BLOCK)[:, None], 0)
         self._buffer = torch.zeros(0)
         encoder, decoder = Encoder(shape, *self._parts), Decoder(shape, *self._parts)
         examples = [self._encoder_example(*sizes) for sizes in ((1, 5), (1, 9), (2, 7))]
@@ -110,31 +114,32 @@ class TorchSteps:
         return self._encode(tokens, bias.repeat(batch, 1, 1) + mask), mask
 
     def cache(self, batch: int) -> Tensor:
-        """Return the cache ``[layers, 2*B*H*C, D]``; what it holds is stale, but finite."""
+        """Return the cache ``[layers, C*2*B, H*D]``; what it holds is stale, but finite."""
         shape = self.shape
-        rows = 2 * batch * shape.heads * self._places
-        size = shape.decoder_layers * rows * shape.kv
+        rows = self._places * 2 * batch
+        size = shape.decoder_layers * rows * shape.inner
         if self._buffer.numel() < size:
             self._buffer = torch.zeros(size)
-        return self._buffer[:size].view(shape.decoder_layers, rows, shape.kv)
+        return self._buffer[:size].view(shape.decoder_layers, rows, shape.inner)
 
     def forget(self) -> None:
         """Drop the cache, as it holds numbers that are not finite."""
         self._buffer = torch.zeros(0)
 
-    def places(self, batch: int, count: int, positions: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Return the slots and the bias of a step; see :class:`~.network.Decoder`."""
-        heads, places = self.shape.heads, self._places
+    def places(self, count: int, positions: Sequence[int]) -> tuple[Tensor, ...]:
+        """Return a step's ``slots``, ``pick`` and ``bias``; see :class:`~.network.Decoder`."""
+        used, batch = min(_rounded(max(positions) + count), self._places), len(positions)
         if batch == 1:
             first = positions[0]
-            starts = torch.arange(0, 2 * heads * places, places)[:, None]
-            slots = starts + torch.arange(first, first + count)
-            return slots.view(-1), self._decoder_bias[:, first : first + BLOCK]
-        where = torch.tensor(positions)[:, None] + torch.arange(BLOCK)
-        starts = torch.arange(0, 2 * batch * heads * places, places).view(2, batch, heads, 1)
-        slots = starts + where[None, :, None, :count]
-        bias = self._decoder_bias[:, where].transpose(0, 1)
-        return slots.view(-1), bias.reshape(batch * heads, BLOCK, places)
+            slots = self._slots[2 * first : 2 * (first + count)]
+            bias = self._decoder_bias[:, first : first + BLOCK, :used]
+            return slots, self._picks[count - 1], bias
+        heads, where = self.shape.heads, torch.tensor(positions)[:, None] + torch.arange(BLOCK)
+        rows = torch.arange(batch)[:, None, None]
+        slots = (2 * where[:, :count, None] + torch.arange(2)) * batch + rows
+        pick = self._picks[count - 1] + torch.arange(0, batch * count, count)[:, None]
+        bias = self._decoder_bias[:, :, :used][:, where].transpose(0, 1)
+        return slots.view(-1), pick.view(-1), bias.reshape(batch * heads, BLOCK, used)
 
     def best(self, *arguments: Tensor) -> tuple[Tensor, Tensor]:
         """Run a step; see :class:`~.network.Decoder`."""
@@ -159,10 +164,10 @@ class TorchSteps:
 
     def _example(self, batch: int, count: int) -> tuple[Tensor, ...]:
         shape, heads = self.shape, batch * self.shape.heads
-        slots, bias = self.places(batch, count, [1] * batch)
         cross = torch.zeros(shape.decoder_layers, 2, heads, 5, shape.kv)
         tokens = torch.full((batch, count), shape.end)
-        return tokens, slots, bias, self.cache(batch).clone(), cross, torch.zeros(heads, 1, 5)
+        cache, mask = self.cache(batch).clone(), torch.zeros(heads, 1, 5)
+        return tokens, *self.places(count, [1] * batch), cache, cross, mask
 
 
 class TorchSession:
@@ -179,7 +184,7 @@ class TorchSession:
     ) -> tuple[list[list[int]], bool]:
         """Run a step; see :class:`Session`."""
         best, score = self._steps.best(*self._arguments(tokens, positions))
-        finite = bool(score.isfinite().all())
+        finite = all(map(math.isfinite, score.tolist()))
         if not finite:
             self._steps.forget()
         found: list[list[int]] = best.view(self._batch, -1).tolist()
@@ -192,23 +197,22 @@ class TorchSession:
 
     def keep(self, rows: Sequence[int]) -> None:
         """Select rows; see :class:`Session`."""
-        shape, index = self._steps.shape, torch.tensor(rows)
-        size, heads = self._batch, shape.heads
+        size, index = self._batch, torch.tensor(rows)
 
         def select(tensor: Tensor, axis: int) -> Tensor:
-            """Select along ``axis``, which holds sequences and their heads."""
+            """Select along ``axis``, which holds sequences and what there is of each."""
             before, after = tensor.shape[:axis], tensor.shape[axis + 1 :]
             parts = tensor.view(*before, size, -1, *after).index_select(axis, index)
             return parts.flatten(axis, axis + 1)
 
-        places = self._cache.shape[1] // (2 * size * heads)
-        cache = self._cache.view(-1, 2, size * heads, places, shape.kv)
-        self._cache = select(cache, 2).flatten(1, 3)
+        layers, _, inner = self._cache.shape
+        cache = self._cache.view(layers, -1, size, inner).index_select(2, index)
+        self._cache = cache.flatten(1, 2)
         self._cross, self._mask = select(self._cross, 2), select(self._mask, 0)
         self._batch = len(rows)
 
     def _arguments(
         self, tokens: Sequence[Sequence[int]], positions: Sequence[int]
     ) -> tuple[Tensor, ...]:
-        slots, bias = self._steps.places(self._batch, len(tokens[0]), positions)
-        return torch.tensor(tokens), slots, bias, self._cache, self._cross, self._mask
+        places = self._steps.places(len(tokens[0]), positions)
+        return torch.tensor(tokens), *places, self._cache, self._cross, self._mask
