@@ -25,7 +25,7 @@ from middleware.core.outcome import Source
 from .load_bars import misses
 from .load_client import Client, Sent, arrivals, texts
 from .load_servers import INSIDE, running_proxy
-from .machine import machine_facts
+from .machine import machine_facts, run_quickly
 from .upstream import running_upstream
 
 __all__ = ["add_arguments", "ideal_lru_hits", "run"]
@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
             ) as port,
         ):
             load = _Load(port, upstream, options, options.seconds or seconds)
-            figures = {"scenario": name, **asyncio.run(load.measured(scenario)), **facts}
+            figures = {"scenario": name, **run_quickly(load.measured(scenario)), **facts}
         missed += [f"{name}: {words}" for words in misses(figures)]
         if options.json:
             print(json.dumps(figures), flush=True)

@@ -21,7 +21,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from .machine import machine_facts
+from .machine import machine_facts, run_quickly
 
 __all__ = ["add_arguments", "loop_delays", "run"]
 
@@ -179,7 +179,7 @@ def _behind_uvicorn(rounds: int, seconds: float) -> dict[str, float]:
         apps = [("bare", bare), ("hit", wrapped)]
         for _ in range(rounds):
             for name, port in apps:
-                rates[name].append(asyncio.run(_load(port, seconds)))
+                rates[name].append(run_quickly(_load(port, seconds)))
             apps.reverse()  # neither has always the other's heat to suffer
     # Rounds next to each other saw the same machine, so that their ratio is the quieter figure.
     shares = [hit / bare for bare, hit in zip(rates["bare"], rates["hit"], strict=True)]

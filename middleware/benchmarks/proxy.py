@@ -20,7 +20,7 @@ from rich.table import Table
 
 from middleware.errors import ConfigurationError
 
-from .machine import machine_facts, resident_bytes
+from .machine import machine_facts, resident_bytes, run_quickly
 from .overhead import QUERY
 from .proxy_client import Sample, closed_loop, first_answer, quantile, streamed
 from .proxy_servers import PEERS, children, require_peers, running_peer, running_querylift
@@ -79,13 +79,13 @@ def run(options: argparse.Namespace) -> int:
         for name in names:
             if name in PEERS:
                 ports[name] = stack.enter_context(running_peer(name, upstream))
-        asyncio.run(_ready(ports))
+        run_quickly(_ready(ports))
         contests = [(name, many) for many in _CONNECTIONS for name in names]
         report["rows"] = _rows(ports, contests, options.rounds, options.seconds)
         report["ratios"] = _ratios(report["rows"])
         report["bars"] = BARS
         if _SELF in names:
-            report["stream"] = asyncio.run(_streams(ports, pid))
+            report["stream"] = run_quickly(_streams(ports, pid))
     if options.workers is not None:
         report["workers"] = _workers(options.workers, options.rounds, options.seconds)
     report |= machine_facts("querylift", "uvicorn", "httptools", "h11", "aiohttp", *PEERS)
@@ -130,7 +130,7 @@ def _rows(
         # None has always the same neighbour's heat to suffer.
         for name, many in contests if turn % 2 else reversed(contests):
             wanted = _HIT if name.startswith(_SELF) else b""
-            sample = asyncio.run(closed_loop(ports[name], _TARGET, many, seconds, wanted=wanted))
+            sample = run_quickly(closed_loop(ports[name], _TARGET, many, seconds, wanted=wanted))
             if sample.odd:
                 raise ConfigurationError(f"{name} gave {sample.odd} answers that are not right")
             samples[name, many].append(sample)
@@ -208,7 +208,7 @@ def _workers(workers: int, rounds: int, seconds: float) -> dict[str, Any]:
     ):
         ports = {f"{_SELF} x1": one, f"{_SELF} x{workers}": several}
         for port in ports.values():
-            asyncio.run(_filled(port, workers))
+            run_quickly(_filled(port, workers))
         contests = [(name, many) for many in _CONNECTIONS for name in ports]
         rows = _rows(ports, contests, rounds, seconds)
     rates = {(row["name"], row["connections"]): row["rps"] for row in rows}

@@ -11,6 +11,8 @@ from typing import Any
 
 from middleware.errors import ConfigurationError
 
+from .machine import run_quickly
+
 __all__ = ["STREAM_PATH", "STREAM_SIZE", "running", "running_upstream"]
 
 STREAM_PATH = "/stream"
@@ -79,7 +81,7 @@ def _serve_upstream(pipe: Any) -> None:
         await server.serve_forever()
 
     with suppress(KeyboardInterrupt):
-        asyncio.run(serve())
+        run_quickly(serve())
 
 
 @contextmanager

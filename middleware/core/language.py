@@ -38,8 +38,10 @@ _FUNCTION_WORDS = {
     "ro": "și pentru cu în este nu cum unde ce din la sau fără",
     "id": "dan di yang untuk dengan tidak cara apa dari ini itu adalah",
 }
-_BY_LANGUAGE = {code: frozenset(text.split()) for code, text in _FUNCTION_WORDS.items()}
-_ALL = frozenset().union(*_BY_LANGUAGE.values())
+_LANGUAGES_OF: dict[str, list[str]] = {}
+for _code, _text in _FUNCTION_WORDS.items():
+    for _word in set(_text.split()):
+        _LANGUAGES_OF.setdefault(_word, []).append(_code)
 # Words that an English query may well hold (their Zipf frequency in English text is 3.3 or
 # more, by wordfreq 3.1): each counts for half, and one alone is no evidence.
 _AMBIGUOUS = frozenset(
@@ -112,17 +114,20 @@ def is_foreign(text: str, languages: frozenset[str] = frozenset({"en"})) -> bool
     parts = word_parts(text)
     if not parts or "en" not in languages:
         return False
+    found: dict[str, set[str]] = {}
+    for part in parts:
+        for code in _LANGUAGES_OF.get(part, ()):
+            found.setdefault(code, set()).add(part)
+    if not found and text.isascii():  # the usual case: nothing speaks for another language
+        return False
     english = sum(part in FUNCTION_WORDS for part in parts)
     accented = sum(not part.isascii() for part in parts)
     if accented and languages == {"en"}:
         rare = sum(not _RARE_LETTERS.isdisjoint(part) for part in parts)
         if rare >= 2 and 2 * rare >= len(parts) and not english:
             return True
-    if _ALL.isdisjoint(parts):  # the usual case: nothing speaks for another language
-        return False
     best = 0.0
-    for code, known in _BY_LANGUAGE.items():
-        hits = known.intersection(parts)
+    for code, hits in found.items():
         doubtful = hits & _AMBIGUOUS
         score = len(hits) - 0.5 * len(doubtful)
         if code in languages:

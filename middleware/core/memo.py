@@ -125,13 +125,13 @@ class Memo:
         """
         with self._lock:
             self._now = max(self._now, now)
-            try:
-                # Words of the vocabulary are texts, so that the key finds its bare tuple.
-                rewrite, reason, _, _ = self._cache[key]
-            except KeyError:
+            # Words of the vocabulary are texts, so that the key finds its bare tuple.
+            kept = self._cache.get(key)
+            if kept is None:
                 self._misses += count
                 return None
             self._hits += count
+        rewrite, reason, _, _ = kept
         return Verdict(rewrite, _REASONS[reason])
 
     def put(self, key: MemoKey, verdict: Verdict, now: float, *, left: float | None = None) -> None:

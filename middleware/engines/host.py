@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, Listener
 from typing import Any
@@ -26,7 +26,7 @@ from middleware.core.outcome import Mode, Reason
 from middleware.core.reformulation import Verdict
 from middleware.engines.base import Engine, Loadable, Refusal
 from middleware.engines.judging import Judged, judged
-from middleware.engines.process import NICENESS
+from middleware.engines.process import give_way
 from middleware.errors import EngineError
 
 __all__ = ["LINGER", "as_json", "from_json", "identity", "locked", "main", "receive", "send"]
@@ -216,11 +216,10 @@ def main() -> None:
     Standard input is the parent's own pipe: a pickle of address, maker, linger and acceptance.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with suppress(OSError):
-        os.nice(NICENESS)
     address, make, linger, acceptance = pickle.load(sys.stdin.buffer)
     if os.fork():
         os._exit(0)  # so that nobody has to wait for the end of the process
+    give_way()
     told = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints is no message
     try:

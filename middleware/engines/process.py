@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from middleware.core.acceptance import Acceptance
@@ -21,13 +22,12 @@ from middleware.engines.base import Answer, Engine, Loadable
 from middleware.engines.judging import Judged, judged, sendable
 from middleware.errors import ConfigurationError, EngineError
 
-__all__ = ["ASK_EVERY", "NICENESS", "ProcessEngine"]
+__all__ = ["ASK_EVERY", "ProcessEngine", "give_way"]
 
 _MOST_TEXTS = 256
 ASK_EVERY = 0.004
 """Seconds between looks at whether texts are still wanted."""
-NICENESS = 5
-"""How much an engine's process yields to others, as ``nice`` counts."""
+_NICENESS = 10  # as nice counts
 _log = logging.getLogger("middleware.engines")
 
 
@@ -165,15 +165,26 @@ class ProcessEngine:
         return EngineError(f"engine {self.name}: its process ended (exit code {code})")
 
 
+def give_way() -> None:
+    """Let other processes go first where processors are short: requests first, rewrites second.
+
+    Linux shares out processors among sessions before it does among a session's processes (sched(7),
+    the autogroup feature), so that this one begins a session of its own, and that yields too.
+    """
+    with suppress(AttributeError, OSError):
+        os.nice(_NICENESS)
+    with suppress(AttributeError, OSError):
+        os.setsid()
+        Path("/proc/self/autogroup").write_text(str(_NICENESS), "ascii")
+
+
 def _serve(
     make: Callable[[], Engine], pipe: Connection, unwanted: Any, acceptance: Acceptance | None
 ) -> None:
     """Make the engine and answer until the pipe is closed: what the child does."""
     import signal
 
-    # Where processors are short, requests come first and rewrites second.
-    with suppress(AttributeError, OSError):
-        os.nice(NICENESS)
+    give_way()
     # A terminal's interrupt reaches all its processes; this one ends with the pipe.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

@@ -58,6 +58,7 @@ class Metrics:
         )
 
         name = "querylift_errors_total"
+        self._children: dict[tuple[Any, ...], tuple[Any, Any]] = {}  # a look-up each is most of it
         self._errors = prometheus.Counter(
             name, METRICS[name], ("kind", "phase"), registry=self._registry
         )
@@ -65,9 +66,15 @@ class Metrics:
     def __call__(self, record: Record) -> None:
         """Count one record."""
         result = record.reformulation
-        labels = (result.outcome, result.reason or "", result.source or "", record.mode)
-        self._decisions.labels(*(str(label) for label in labels)).inc()
-        self._seconds.labels(str(result.outcome)).observe(result.timings.total)
+        key = (result.outcome, result.reason, result.source, record.mode)
+        children = self._children.get(key)
+        if children is None:
+            labels = ("" if label is None else str(label) for label in key)
+            children = self._decisions.labels(*labels), self._seconds.labels(str(result.outcome))
+            self._children[key] = children
+        count, seconds = children
+        count.inc()
+        seconds.observe(result.timings.total)
 
     def failed(self, kind: str, phase: str) -> None:
         """Count an answer of the proxy's own, such as ``upstream_timeout`` in phase ``read``."""

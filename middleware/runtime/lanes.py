@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from middleware.core.breaker import Breaker, BreakerState
 from middleware.core.cost_model import CostModel
 from middleware.core.deadline import Deadline
+from middleware.core.memo import MemoKey
 from middleware.core.outcome import Reason
 from middleware.errors import ConfigurationError
 
@@ -28,6 +29,9 @@ NOTHING = Landing()
 
 _MAX_ATTEMPTS = 3
 """How often a late flight that has to give way is begun."""
+
+_CROWDED = 0.005
+"""Seconds for which a full live lane is taken to stay full."""
 
 _SOUNDING = 1.0
 """Seconds without an engine call until one is made only to learn how quick the engine is."""
@@ -70,6 +74,7 @@ class Lanes:
         self.late: deque[Flight] = deque()
         self.running: list[Flight] = []
         self.outbox: deque[tuple[Wake, Landing]] = deque()
+        self._crowded_until = float("-inf")
         self._since = 0.0
         self._hung = False
         self._idle_since = 0.0
@@ -97,6 +102,19 @@ class Lanes:
             flight.sounding = idle and now - self._idle_since >= _SOUNDING
             self.put_late(flight)
         return reason
+
+    def crowded(self, key: MemoKey, now: float) -> bool:
+        """Tell whether a new text would be turned away as too many wait, and run for nobody either.
+
+        It is a glance without the lock, so that turning a text away costs next to nothing where
+        most are turned away; now and then it says no, for all that :meth:`submit` looks after.
+        """
+        return (
+            now < self._crowded_until
+            and len(self.live) >= self._limits.live
+            and len(self.late) >= self._limits.late
+            and self._flights.get(key) is None
+        )
 
     def sort_out(self, now: float) -> None:
         """Take what nobody waits for any more out of the live lane."""
@@ -138,6 +156,7 @@ class Lanes:
         self, flight: Flight, now: float, deadline: Deadline | None = None
     ) -> Reason | None:
         if len(self.live) >= self._limits.live:
+            self._crowded_until = now + _CROWDED
             return Reason.OVERLOADED
         seconds = self._expected([*self.live, flight], now)
         late = now + seconds > (deadline or flight.deadline()).at

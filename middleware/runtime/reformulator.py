@@ -290,7 +290,9 @@ class Reformulator:
             ask = Ask(text, key, chosen, started, deadline, cached, stored)
             if verdict is not None:
                 return self._done(ask, conclude(text, verdict, chosen, Source.MEMO))
-            reason = self.admission.check(key.text)
+            crowded = chosen is not Mode.SHADOW and self._lanes.crowded(key, started)
+            # Looking at it any further is most of what it costs to turn a text away.
+            reason = Reason.OVERLOADED if crowded else self.admission.check(key.text)
             if reason is None and not self.ready:
                 self.start()
                 reason = None if self.ready else Reason.NOT_READY

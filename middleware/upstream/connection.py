@@ -13,6 +13,7 @@ import re
 import ssl
 from collections.abc import AsyncIterable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import httptools
 
@@ -155,8 +156,8 @@ class Connection(asyncio.Protocol):
     # What the event loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # By its use and not by its class: other event loops' transports have classes of their own.
+        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         self.received = True

@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +41,17 @@ def test_what_it_raises_is_an_engine_error_and_it_goes_on(engine: ProcessEngine)
     with pytest.raises(EngineError, match="ValueError: not this one"):
         engine.generate(["raise"], never)
     assert engine.generate(["a"], never) == ["lifted a"]
+
+
+@pytest.mark.skipif(not hasattr(os, "getsid"), reason="needs sessions")
+def test_it_lets_others_go_first(engine: ProcessEngine) -> None:
+    pid = engine.pid
+    assert pid is not None
+    assert os.getpriority(os.PRIO_PROCESS, pid) >= os.getpriority(os.PRIO_PROCESS, 0) + 10
+    assert os.getsid(pid) == pid
+    share = Path(f"/proc/{pid}/autogroup")
+    if share.exists() and (told := share.read_text("ascii")).strip():
+        assert told.split()[-1] == "10"
 
 
 def test_a_killed_process_fails_one_call_and_is_started_again(engine: ProcessEngine) -> None:

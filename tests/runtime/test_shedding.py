@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from middleware.core.admission import Admission
 from middleware.core.cost_model import text_cost
 from middleware.core.outcome import Outcome, Reason
 from middleware.core.reformulation import Reformulation
@@ -73,6 +74,34 @@ async def test_two_hundred_at_once_before_anything_is_known_of_the_engine(
     assert len(burst.found) == 200
     assert max(burst.at.values()) <= 0.1 + 1e-9
     assert set(burst.reasons) == {Reason.OVERLOADED, Reason.TIMEOUT}
+
+
+async def test_what_is_turned_away_in_a_crowd_is_not_even_looked_at(
+    build: Build, clock: ManualClock, slow: ScriptedEngine
+) -> None:
+    looked_at: list[str] = []
+
+    class Looking(Admission):
+        def check(self, text: str) -> Reason | None:
+            looked_at.append(text)
+            return super().check(text)
+
+    reformulator = build(budget=0.1, admission=Looking())
+    texts = distinct(200)
+    burst = Burst(reformulator, clock, texts)
+    await clock.settle()
+    assert LIMITS.live + LIMITS.late < len(looked_at) < 100
+    assert (await reformulator.reformulate("title:lamp")).reason is Reason.OVERLOADED
+
+    # Who asks for what is under way waits with the others, as a text costs the engine once.
+    waiting = next(text for text in texts if text not in burst.found)
+    asked = asyncio.create_task(reformulator.reformulate(waiting))
+    await clock.settle()
+    assert not asked.done()
+    await pass_time(clock, reformulator, 0.12)
+    assert asked.done()
+    assert asked.result().reason is Reason.TIMEOUT
+    assert (await reformulator.reformulate("title:lamp")).reason is Reason.SYNTAX
 
 
 async def test_two_hundred_at_once_where_the_engine_is_known(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import socket
 import struct
+import weakref
 from typing import Any
 
 import pytest
@@ -168,6 +170,46 @@ async def test_an_outer_cancel_is_not_swallowed() -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
         assert forwarder.client.active_connections == 0
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.05])
+async def test_a_request_goes_with_its_last_user(seconds: float) -> None:
+    """Nothing of it waits for the garbage collector, also where it was watched."""
+
+    async def answer_late(
+        request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        await asyncio.sleep(seconds)  # in the upstream, which is real
+        await reply()(request, reader, writer)
+
+    async with upstream(answer_late) as raw:
+        forwarder = Forwarder(raw.url)
+        messages = asyncio.Queue[dict[str, Any]]()
+        sent: list[Any] = []
+
+        class Marked(dict[str, Any]):
+            """A scope that can be watched for its end."""
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        async def served() -> weakref.ref[Marked]:
+            scope = Marked(
+                type="http", method="GET", raw_path=b"/", path="/", query_string=b"", headers=[]
+            )
+            messages.put_nowait({"type": "http.request"})
+            await asyncio.create_task(forwarder(scope, messages.get, send))
+            return weakref.ref(scope)
+
+        await served()  # opens the connection
+        gc.disable()
+        try:
+            kept = await served()
+            await until(lambda: kept() is None)
+        finally:
+            gc.enable()
+        await forwarder.aclose()
+    assert sent[-1]["more_body"] is False
 
 
 async def test_leaving_leaves_no_cancellation_behind() -> None:
