@@ -26,7 +26,7 @@ _HEAD_LIMIT = 15.0  # seconds for a request's head
 # Objects made, and looks through the young and the middling ones, until the garbage collector looks
 # through more of them. Requests leave no cycles behind, and looking through all that a memo of
 # 50,000 rewrites and its like hold takes tens of milliseconds, in which no request goes on.
-_COLLECTIONS = (2_000, 5, 1_000)
+_COLLECTIONS = (10_000, 3, 1_000)
 
 
 class _Server(uvicorn.Server):

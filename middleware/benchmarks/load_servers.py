@@ -29,6 +29,8 @@ __all__ = ["INSIDE", "running_proxy"]
 INSIDE = "/-/bench"
 """Where the proxy's process answers what it is asked; each answer starts a new count."""
 
+_LOOK_EVERY = 0.005  # seconds between looks at how late the event loop is
+
 
 class _Watched:
     """An engine with a count of its calls; passes everything else on."""
@@ -97,8 +99,8 @@ class _Window:
     async def _watch(self) -> None:
         while True:
             started = time.perf_counter()
-            await asyncio.sleep(0.001)
-            self._delays.append(time.perf_counter() - started - 0.001)
+            await asyncio.sleep(_LOOK_EVERY)
+            self._delays.append(time.perf_counter() - started - _LOOK_EVERY)
 
     def _told(self) -> dict[str, Any]:
         stats = self._proxy.reformulator.stats()

@@ -25,7 +25,7 @@ from middleware.errors import ConfigurationError, EngineError
 __all__ = ["ASK_EVERY", "ProcessEngine", "give_way"]
 
 _MOST_TEXTS = 256
-ASK_EVERY = 0.004
+ASK_EVERY = 0.01
 """Seconds between looks at whether texts are still wanted."""
 _NICENESS = 10  # as nice counts
 _log = logging.getLogger("middleware.engines")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -33,6 +33,7 @@ from .guarded import keep, recall, tell
 from .lanes import NOTHING, Lanes, Limits
 from .single_flight import Flight, Landing, SingleFlight, Wake
 from .stats import Stats
+from .waking import Landed, Waking, resolve
 from .worker import Worker
 
 __all__ = ["Reformulator"]
@@ -100,6 +101,7 @@ class Reformulator:
         self._pid = os.getpid()
         self._desk = threading.Condition()
         self._flights = SingleFlight()
+        self._waking = Waking()
         self._lanes = Lanes(self._flights, self._limits, self._breaker)
         self._worker = Worker(
             self.engine,
@@ -214,18 +216,14 @@ class Reformulator:
         if isinstance(ask, Reformulation):
             return ask
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Landing | None] = loop.create_future()
-
-        def wake(landing: Landing) -> None:
-            with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
-                loop.call_soon_threadsafe(_resolve, future, landing)
-
+        future: Landed = loop.create_future()
+        wake = partial(self._waking.of(loop).ring, future)
         entered = self._enter(ask, wake)
         if isinstance(entered, Reformulation):
             return self._done(ask, entered)
         flight, source = entered
         try:
-            timer = self._clock.call_at(ask.deadline.at, lambda: _resolve(future, None))
+            timer = self._clock.call_at(ask.deadline.at, partial(resolve, future, None))
             try:
                 landing = await future
             finally:
@@ -394,8 +392,3 @@ class Reformulator:
             self.memo.renew_lock()
             self._breaker.release()  # the probe was lent to a call of the parent's
             self._set_up()
-
-
-def _resolve(future: asyncio.Future[Landing | None], landing: Landing | None) -> None:
-    if not future.done():
-        future.set_result(landing)
