@@ -91,7 +91,7 @@ class Settings:
         "share the engine's process too; none unless given",
     )
     threads: int = _setting(0, "threads of the engine; 0 takes the CPU quota")
-    queue: int = _setting(32, "rewrites that may wait for the engine")
+    queue: int = _setting(24, "rewrites that may wait for the engine")
     breaker_rest: float = _setting(
         5.0,
         "seconds that an engine which failed, hangs or became slow is left alone before it is "
@@ -146,7 +146,7 @@ class Settings:
     total_timeout: float = _setting(
         0.0, "seconds for the upstream's whole answer; 0 sets no limit, for downloads"
     )
-    connections: int = _setting(100, "requests that are sent to the upstream at a time")
+    connections: int = _setting(256, "requests that are sent to the upstream at a time")
     waiting: int = _setting(
         1000, "further ones that may wait for their turn; the others get 503 with `Retry-After`"
     )

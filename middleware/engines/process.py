@@ -27,7 +27,7 @@ __all__ = ["ASK_EVERY", "ProcessEngine", "give_way"]
 _MOST_TEXTS = 256
 ASK_EVERY = 0.01
 """Seconds between looks at whether texts are still wanted."""
-_NICENESS = 10  # as nice counts
+_NICENESS, _SESSION_NICENESS = 10, 19  # as nice counts
 _log = logging.getLogger("middleware.engines")
 
 
@@ -175,7 +175,7 @@ def give_way() -> None:
         os.nice(_NICENESS)
     with suppress(AttributeError, OSError):
         os.setsid()
-        Path("/proc/self/autogroup").write_text(str(_NICENESS), "ascii")
+        Path("/proc/self/autogroup").write_text(str(_SESSION_NICENESS), "ascii")
 
 
 def _serve(

@@ -31,7 +31,10 @@ _MAX_ATTEMPTS = 3
 """How often a late flight that has to give way is begun."""
 
 _CROWDED = 0.005
-"""Seconds for which a full live lane is taken to stay full."""
+"""Seconds for which what one text was turned away for is taken to hold for others."""
+
+_RESERVE = 0.25
+"""The part of an expected wait by which it may be longer."""
 
 _SOUNDING = 1.0
 """Seconds without an engine call until one is made only to learn how quick the engine is."""
@@ -41,7 +44,7 @@ _SOUNDING = 1.0
 class Limits:
     """Bounds of the worker: texts waiting live and late, and texts in one engine call."""
 
-    live: int = 32
+    live: int = 24
     late: int = 16
     batch: int = 8
     late_batch: int = 4
@@ -57,7 +60,8 @@ class Limits:
 class Lanes:
     """Flights waiting and running, and what their work is expected to cost.
 
-    ``outbox`` collects whom to wake with what, once the lock is released.
+    ``outbox`` collects whom to wake with what, once the lock is released. ``lateness`` is the time
+    (seconds) that an answer is expected to take from the engine to who waits.
 
     Invariants: ``len(live) <= limits.live`` and ``len(late) <= limits.late`` (but room for
     one sounding where that is 0); a flight that was submitted is in one lane, running, or
@@ -74,7 +78,9 @@ class Lanes:
         self.late: deque[Flight] = deque()
         self.running: list[Flight] = []
         self.outbox: deque[tuple[Wake, Landing]] = deque()
-        self._crowded_until = float("-inf")
+        self.lateness = 0.0
+        # Why a text was turned away last, what time it had, and how long that is remembered.
+        self._turned: tuple[Reason | None, float, float] = (None, 0.0, 0.0)
         self._since = 0.0
         self._hung = False
         self._idle_since = 0.0
@@ -103,18 +109,18 @@ class Lanes:
             self.put_late(flight)
         return reason
 
-    def crowded(self, key: MemoKey, now: float) -> bool:
-        """Tell whether a new text would be turned away as too many wait, and run for nobody either.
+    def crowded(self, key: MemoKey, budget: float, now: float) -> Reason | None:
+        """Return why a new text would be turned away, and not run for nobody either.
 
         It is a glance without the lock, so that turning a text away costs next to nothing where
-        most are turned away; now and then it says no, for all that :meth:`submit` looks after.
+        most are turned away; now and then it says nothing, for all that :meth:`submit` looks after.
         """
-        return (
-            now < self._crowded_until
-            and len(self.live) >= self._limits.live
-            and len(self.late) >= self._limits.late
-            and self._flights.get(key) is None
-        )
+        reason, most, until = self._turned
+        if now >= until or budget > most or len(self.late) < self._limits.late or not self.live:
+            return None
+        if reason is Reason.OVERLOADED and len(self.live) < self._limits.live:
+            return None
+        return reason if self._flights.get(key) is None else None
 
     def sort_out(self, now: float) -> None:
         """Take what nobody waits for any more out of the live lane."""
@@ -147,28 +153,33 @@ class Lanes:
             return reason
         if flight in self.live:
             queued = list(self.live)
-            seconds = self._expected(queued[: queued.index(flight) + 1], now)
+            seconds = sum(self._expected(queued[: queued.index(flight) + 1], now))
         else:
             seconds = self._remaining(now)
-        return Reason.PREDICTED_LATE if now + seconds > deadline.at else None
+        late = now + seconds + self.lateness > deadline.at
+        return Reason.PREDICTED_LATE if late else None
 
     def _turn_away(
         self, flight: Flight, now: float, deadline: Deadline | None = None
     ) -> Reason | None:
+        until = (deadline or flight.deadline()).at
         if len(self.live) >= self._limits.live:
-            self._crowded_until = now + _CROWDED
+            self._turned = Reason.OVERLOADED, math.inf, now + _CROWDED
             return Reason.OVERLOADED
-        seconds = self._expected([*self.live, flight], now)
-        late = now + seconds > (deadline or flight.deadline()).at
-        return Reason.PREDICTED_LATE if late else None
+        wait, run = self._expected([*self.live, flight], now)
+        if now + (1 + _RESERVE) * wait + run + self.lateness <= until:
+            return None
+        self._turned = Reason.PREDICTED_LATE, until - now + _CROWDED, now + _CROWDED
+        return Reason.PREDICTED_LATE
 
-    def _expected(self, queued: list[Flight], now: float) -> float:
-        """Return the seconds until these flights, the first of the live lane, have run."""
+    def _expected(self, queued: list[Flight], now: float) -> tuple[float, float]:
+        """Return the seconds until the last of these, the first in the lane, runs, and of its run."""
         batches = math.ceil(len(queued) / self._limits.batch)
-        work = batches * self.cost.predict(round(sum(f.tokens for f in queued) / batches))
-        if any(f.awaited(now) for f in self.running):
-            return self._remaining(now) + work
-        return self._overdue(now) + work  # late ones give way, unless the engine hangs
+        run = self.cost.predict(round(sum(f.tokens for f in queued) / batches))
+        awaited = any(f.awaited(now) for f in self.running)
+        # Late ones give way, unless the engine hangs.
+        before = self._remaining(now) if awaited else self._overdue(now)
+        return before + (batches - 1) * run, run
 
     def _remaining(self, now: float) -> float:
         """Return what the engine call under way is expected to take still."""

@@ -101,7 +101,7 @@ class Reformulator:
         self._pid = os.getpid()
         self._desk = threading.Condition()
         self._flights = SingleFlight()
-        self._waking = Waking()
+        self._waking = Waking(self._clock)
         self._lanes = Lanes(self._flights, self._limits, self._breaker)
         self._worker = Worker(
             self.engine,
@@ -288,9 +288,9 @@ class Reformulator:
             ask = Ask(text, key, chosen, started, deadline, cached, stored)
             if verdict is not None:
                 return self._done(ask, conclude(text, verdict, chosen, Source.MEMO))
-            crowded = chosen is not Mode.SHADOW and self._lanes.crowded(key, started)
             # Looking at it any further is most of what it costs to turn a text away.
-            reason = Reason.OVERLOADED if crowded else self.admission.check(key.text)
+            crowded = None if chosen is Mode.SHADOW else self._lanes.crowded(key, seconds, started)
+            reason = crowded or self.admission.check(key.text)
             if reason is None and not self.ready:
                 self.start()
                 reason = None if self.ready else Reason.NOT_READY
@@ -314,6 +314,7 @@ class Reformulator:
                 self._worker.start()
                 now = self._clock.now()
                 self._lanes.sort_out(now)
+                self._lanes.lateness = self._waking.lateness(now)
                 flight = self._flights.get(ask.key)
                 source = Source.ENGINE if flight is None else Source.SHARED
                 if flight is None:

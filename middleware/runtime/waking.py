@@ -1,16 +1,21 @@
-"""Waking coroutines from the worker's thread, many with one call to their event loop."""
+"""Waking coroutines from the worker's thread, and how late their event loop is to wake."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from weakref import WeakKeyDictionary
 
+from .clock import Clock
 from .single_flight import Landing
 
 __all__ = ["Landed", "Waking", "resolve"]
+
+_TOLD_FOR = 0.25
+"""Seconds for which what was seen of a loop's lateness is taken to hold."""
 
 Landed = asyncio.Future[Landing | None]
 """What a coroutine waits on; ``None`` is that its deadline came first."""
@@ -26,12 +31,15 @@ class Waking:
     """Hands landings over to the event loops whose coroutines wait for them.
 
     To call an event loop from another thread costs a system call and a turn of the loop: what
-    lands in one engine call goes over together.
+    lands in one engine call goes over together. How long a loop takes to come to it is how late
+    it is with all that it does.
 
     Concurrency: any thread.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lateness, self._seen = 0.0, float("-inf")
         self._lock = threading.Lock()
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _Bell] = WeakKeyDictionary()
 
@@ -40,8 +48,17 @@ class Waking:
         bell = self._loops.get(loop)
         if bell is None:
             with self._lock:
-                bell = self._loops.setdefault(loop, _Bell())
+                bell = self._loops.setdefault(loop, _Bell(self._clock.now, self._came))
         return bell
+
+    def lateness(self, now: float) -> float:
+        """Return the seconds by which event loops are late, 0 where nothing tells of late."""
+        return self._lateness if now - self._seen < _TOLD_FOR else 0.0
+
+    def _came(self, seconds: float, now: float) -> None:
+        """Take note that a loop came to its landings after so many seconds."""
+        self._lateness = (self.lateness(now) + seconds) / 2
+        self._seen = now
 
 
 class _Bell:
@@ -51,21 +68,25 @@ class _Bell:
     put in before the flag is looked at, and the flag is taken down before they are taken out.
     """
 
-    __slots__ = ("_landed", "_rung")
+    __slots__ = ("_came", "_landed", "_now", "_rung", "_rung_at")
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float], came: Callable[[float, float], None]) -> None:
         self._landed: deque[tuple[Landed, Landing]] = deque()
         self._rung = False
+        self._rung_at = 0.0
+        self._now, self._came = now, came
 
     def ring(self, future: Landed, landing: Landing) -> None:
         """Have a future resolved on its loop's thread before long."""
         self._landed.append((future, landing))
         if not self._rung:
-            self._rung = True
+            self._rung, self._rung_at = True, self._now()
             with suppress(RuntimeError):  # the loop was closed meanwhile
                 future.get_loop().call_soon_threadsafe(self._answer)
 
     def _answer(self) -> None:
+        now = self._now()
+        self._came(now - self._rung_at, now)
         self._rung = False
         while True:
             try:

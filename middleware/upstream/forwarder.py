@@ -47,7 +47,7 @@ _WRONG_LENGTH = "the body is not as long as Content-Length says"
 _POLL_INTERVAL = 0.05
 # How long an exchange lasts until it is worth a task of its own to see the client leave: most are
 # over by then, and the task is a fifth of what forwarding costs.
-_WATCH_AFTER = 0.02
+_WATCH_AFTER = 0.1
 
 _log = SparingLog(logging.getLogger("middleware.upstream"))
 
