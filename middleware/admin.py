@@ -13,6 +13,7 @@ from middleware.core.reformulation import normalize
 from middleware.instrumentation.metrics import Metrics
 from middleware.readiness import readiness
 from middleware.runtime.reformulator import Reformulator
+from middleware.upstream.errors import error_body
 
 __all__ = ["Admin", "Sides"]
 
@@ -61,7 +62,7 @@ class Admin:
         elif path == "/memo" and method == "DELETE":
             answer = self._purge(scope)
         else:
-            answer = (404, _JSON, b'{"error": "not_found"}')
+            answer = _error(404, "not_found", f"there is no {method} {path} here")
         status, kind, content = answer
         headers = [
             (b"content-type", kind.encode("latin-1")),
@@ -74,10 +75,10 @@ class Admin:
 
     def _purge(self, scope: Scope) -> tuple[int, str, bytes]:
         if any(name == b"origin" for name, _ in scope["headers"]):
-            return 403, _JSON, b'{"error": "from_a_web_page"}'
+            return _error(403, "from_a_web_page", "a page in a browser must not purge the memo")
         asked = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         if not asked.keys() <= {"text", "scope"}:  # a slip must not forget all
-            return 400, _JSON, b'{"error": "only text and scope can be told"}'
+            return _error(400, "unknown_parameter", "only text and scope can be told")
         texts = {normalize(text) for text in asked.get("text", ())}
         scopes = set(asked.get("scope", ()))
         matches: Callable[[MemoKey], bool] = lambda key: (  # noqa: E731
@@ -85,6 +86,10 @@ class Admin:
         )
         told: dict[str, Any] = {"purged": self._reformulator.memo.purge(matches)}
         return 200, _JSON, json.dumps(told).encode()
+
+
+def _error(status: int, kind: str, detail: str) -> tuple[int, str, bytes]:
+    return status, _JSON, error_body(status, kind, detail)
 
 
 class Sides:

@@ -180,30 +180,34 @@ class ReformulationMiddleware:
                 return  # the client left before its request was whole: nothing goes on
             if body is not None:
                 request = replace(request, body=body)
-        results, edited = await self._rewritten(rule, request, control, scope)
+        results, edited, found = await self._rewritten(rule, request, control, scope)
         if edited is not None:
             query_string, body = edited
             scope = {**scope, "query_string": query_string}
             if request.body is not None and body != request.body:
                 scope["headers"] = _with_length(scope["headers"], len(body))
                 read = [{"type": "http.request", "body": body, "more_body": False}]
-        if not results:  # no text is in it, so that nothing says it is a search and not an order
+        if not results:
             results = [Reformulation.untouched("", Reason.EMPTY)]
-        elif request.method != "GET" and results[0].reason is not Reason.DIALECT_UNKNOWN:
+        # Where no text was found, nothing says that it is a search and not an order.
+        if found and request.method != "GET" and results[0].reason is not Reason.DIALECT_UNKNOWN:
             scope = {**scope, "extensions": {**(scope.get("extensions") or {}), _RETRY_SAFE: True}}
         receive = _replay(read, receive) if read else receive
         await self.app(scope, receive, self._telling(summary(results), send))
 
     async def _rewritten(
         self, rule: SearchRule, request: SearchRequest, control: Control, scope: Scope
-    ) -> tuple[list[Reformulation], tuple[bytes, bytes] | None]:
+    ) -> tuple[list[Reformulation], tuple[bytes, bytes] | None, bool]:
         """Return what became of each text, and query string and body with the rewrites in place.
 
-        There is no second where none changed, or where what the user supplied raised.
+        There is no second where none changed, or where what the user supplied raised. The third
+        tells whether the dialect found a text.
         """
+        found = False
         results: list[Reformulation] | None = None
         try:
             slots = rule.dialect.slots(request)
+            found = bool(slots)
             tenant = self._scope_of(scope) if self._scope_of is not None and slots else ""
             results = await self._reformulate(slots, control, scope, tenant, request.path)
             edits = [
@@ -214,13 +218,13 @@ class ReformulationMiddleware:
             edited = apply_edits(request, edits) if edits else None
             if rule.pages:
                 self._clients.sent(slots, results, scope, tenant, request.path)
-            return results, edited
+            return results, edited, found
         except Exception:
             _log.exception("the texts of a request could not be rewritten")
             failed = Reformulation.untouched("", Reason.ENGINE_ERROR)
             if results is None:  # else each text is counted already
                 self.reformulator.record(failed, control.mode or self.reformulator.mode)
-            return [failed], None
+            return [failed], None, found
 
     async def _read(self, receive: Receive) -> tuple[list[Message], bytes | None]:
         """Read messages until the body is whole, too large, or the client has left.

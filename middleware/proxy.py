@@ -9,6 +9,7 @@ from middleware.asgi import (
     DEFAULT_PREFIX,
     MAX_BODY,
     ASGIApp,
+    Message,
     Receive,
     ReformulationMiddleware,
     Scope,
@@ -19,6 +20,7 @@ from middleware.control import Trust
 from middleware.errors import ConfigurationError
 from middleware.instrumentation.headers import CONTROL_HEADER
 from middleware.instrumentation.metrics import Metrics
+from middleware.patience import SlowClientError, has_body, patient
 from middleware.rules import SearchRule
 from middleware.runtime.reformulator import Reformulator
 from middleware.upstream.client import UpstreamClient
@@ -51,7 +53,9 @@ class ReverseProxy:
 
     At most ``max_requests`` requests are under way at a time (``None``: any number). Further
     ones, and those for which the upstream has no room, are answered with 503 and ``Retry-After``
-    at once, before anything is rewritten for them.
+    at once, before anything is rewritten for them. A client that takes more than ``body_timeout``
+    seconds for the next part of its request's body (``None``: any time) is answered with 408, and
+    its connection closed.
 
     What is put into ``beside`` runs from start-up to shutdown, or where the server runs no
     lifespan from the first request on; it may change the rules with :meth:`search_by`.
@@ -79,9 +83,13 @@ class ReverseProxy:
         forwarded: bool = False,
         via: str | None = None,
         max_requests: int | None = None,
+        body_timeout: float | None = None,
     ) -> None:
         if max_requests is not None and max_requests < 1:
             raise ConfigurationError(f"max_requests ({max_requests}) must be at least 1")
+        if body_timeout is not None and not body_timeout > 0:
+            raise ConfigurationError(f"body_timeout ({body_timeout}) must be above 0")
+        self._patience = body_timeout
         self._failed = None if metrics is None else metrics.failed
         self.forwarder = Forwarder(
             upstream,
@@ -129,7 +137,10 @@ class ReverseProxy:
         else:
             self._under_way += 1
             try:
-                await self._app(scope, receive, send)
+                if self._patience is None or not has_body(scope):
+                    await self._app(scope, receive, send)
+                else:
+                    await self._uploaded(scope, patient(receive, self._patience), send)
             finally:
                 self._under_way -= 1
 
@@ -163,6 +174,25 @@ class ReverseProxy:
             self._begun = False
             if self.beside is not None:
                 await self.beside.stop()
+
+    async def _uploaded(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request with a body, whose client may be too slow with it."""
+        started = False
+
+        async def noting(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        except SlowClientError:
+            if self._failed is not None:
+                self._failed("client_timeout", "")
+            if started:  # an answer that the rest of the request cannot follow
+                raise
+            detail = "the request's body took too long to arrive"
+            await answer(send, 408, "client_timeout", detail, close=True)
 
     async def _busy(self, send: Send, kind: str, detail: str) -> None:
         if self._failed is not None:

@@ -102,6 +102,7 @@ def build_proxy(
         preserve_host=settings.preserve_host,
         forwarded=settings.forwarded,
         max_requests=settings.max_requests,
+        body_timeout=settings.body_timeout,
     )
     proxy.search_by(rules(named), guessed=named is None)
     # An app may speak anything, and so may what a package adds: only what tells is asked.

@@ -162,6 +162,9 @@ class Settings:
     head_timeout: float = _setting(
         15.0, "seconds that a client may take for the head of a request, or be silent before it"
     )
+    body_timeout: float = _setting(
+        30.0, "seconds that a client may take for the next part of a request's body"
+    )
     shutdown_grace: float = _setting(
         30.0,
         "seconds that requests under way have at the end; a second signal ends them at once",
@@ -197,6 +200,7 @@ class Settings:
         for name in (
             "queue", "memo_entries", "memo_mib", "memo_ttl", "connect_timeout", "read_timeout",
             "connections", "wait_timeout", "max_requests", "head_timeout",
+            "body_timeout",
         ):  # fmt: skip
             _require(getattr(self, name) > 0, name, "above 0")
         _require(self.total_timeout >= 0, "total_timeout", "at least 0")

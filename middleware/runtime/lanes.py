@@ -173,7 +173,7 @@ class Lanes:
         return Reason.PREDICTED_LATE
 
     def _expected(self, queued: list[Flight], now: float) -> tuple[float, float]:
-        """Return the seconds until the last of these, the first in the lane, runs, and of its run."""
+        """Return the seconds until the last of these, the first in the lane, runs, and its run."""
         batches = math.ceil(len(queued) / self._limits.batch)
         run = self.cost.predict(round(sum(f.tokens for f in queued) / batches))
         awaited = any(f.awaited(now) for f in self.running)

@@ -344,8 +344,12 @@ async def answer(
     *,
     phase: str = "",
     retry_after: int | None = None,
+    close: bool = False,
 ) -> None:
-    """Send an error of the proxy's own: a word, a sentence, and for a timeout its phase."""
+    """Send an error of the proxy's own: a word, a sentence, and for a timeout its phase.
+
+    ``close`` has the server end the connection after it, as more of the request may come.
+    """
     body = error_body(status, error, detail, phase=phase)
     headers: HeaderLines = [
         (b"content-type", b"application/json"),
@@ -353,5 +357,7 @@ async def answer(
     ]
     if retry_after is not None:
         headers = [*headers, (b"retry-after", b"%d" % retry_after)]
+    if close:
+        headers = [*headers, (b"connection", b"close")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -82,7 +82,7 @@ class _Leaving(random.Random):
 
 
 GOOD = {
-    "scenario": "overload5", "budget_ms": 100.0, "errors": 0, "added_p999_ms": 110.0,
+    "scenario": "overload2", "budget_ms": 100.0, "errors": 0, "added_p999_ms": 110.0,
     "in_time_share": 0.8, "loop_delay_p99_ms": 5.0, "other_p99_added_ms": 5.0,
 }  # fmt: skip
 
