@@ -14,12 +14,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from middleware.core.breaker import Breaker, BreakerState
-from middleware.core.cost_model import CostModel
 from middleware.core.deadline import Deadline
 from middleware.core.memo import MemoKey
 from middleware.core.outcome import Reason
 from middleware.errors import ConfigurationError
 
+from .forecast import Forecast
 from .single_flight import Flight, Landing, SingleFlight, Wake
 
 __all__ = ["NOTHING", "Lanes", "Limits"]
@@ -32,9 +32,6 @@ _MAX_ATTEMPTS = 3
 
 _CROWDED = 0.005
 """Seconds for which what one text was turned away for is taken to hold for others."""
-
-_RESERVE = 0.25
-"""The part of an expected wait by which it may be longer."""
 
 _SOUNDING = 1.0
 """Seconds without an engine call until one is made only to learn how quick the engine is."""
@@ -60,8 +57,8 @@ class Limits:
 class Lanes:
     """Flights waiting and running, and what their work is expected to cost.
 
-    ``outbox`` collects whom to wake with what, once the lock is released. ``lateness`` is the time
-    (seconds) that an answer is expected to take from the engine to who waits.
+    ``outbox`` collects whom to wake with what, once the lock is released; ``forecast`` is what
+    callers are turned away by.
 
     Invariants: ``len(live) <= limits.live`` and ``len(late) <= limits.late`` (but room for
     one sounding where that is 0); a flight that was submitted is in one lane, running, or
@@ -73,17 +70,19 @@ class Lanes:
         self._flights = flights
         self._limits = limits
         self.breaker = breaker
-        self.cost = CostModel()
+        self.forecast = Forecast(limits.batch)
         self.live: deque[Flight] = deque()
         self.late: deque[Flight] = deque()
-        self.running: list[Flight] = []
         self.outbox: deque[tuple[Wake, Landing]] = deque()
-        self.lateness = 0.0
         # Why a text was turned away last, what time it had, and how long that is remembered.
         self._turned: tuple[Reason | None, float, float] = (None, 0.0, 0.0)
-        self._since = 0.0
         self._hung = False
         self._idle_since = 0.0
+
+    @property
+    def running(self) -> list[Flight]:
+        """The flights of the engine call under way."""
+        return self.forecast.running
 
     def submit(self, flight: Flight, now: float) -> Reason | None:
         """Take an opened flight, or return why its first caller should not wait for it.
@@ -153,11 +152,10 @@ class Lanes:
             return reason
         if flight in self.live:
             queued = list(self.live)
-            seconds = sum(self._expected(queued[: queued.index(flight) + 1], now))
+            seconds = self.forecast.place(queued[: queued.index(flight) + 1], now)
         else:
-            seconds = self._remaining(now)
-        late = now + seconds + self.lateness > deadline.at
-        return Reason.PREDICTED_LATE if late else None
+            seconds = self.forecast.under_way(now)
+        return Reason.PREDICTED_LATE if now + seconds > deadline.at else None
 
     def _turn_away(
         self, flight: Flight, now: float, deadline: Deadline | None = None
@@ -166,35 +164,10 @@ class Lanes:
         if len(self.live) >= self._limits.live:
             self._turned = Reason.OVERLOADED, math.inf, now + _CROWDED
             return Reason.OVERLOADED
-        wait, run = self._expected([*self.live, flight], now)
-        if now + (1 + _RESERVE) * wait + run + self.lateness <= until:
+        if now + self.forecast.answer([*self.live, flight], now) <= until:
             return None
         self._turned = Reason.PREDICTED_LATE, until - now + _CROWDED, now + _CROWDED
         return Reason.PREDICTED_LATE
-
-    def _expected(self, queued: list[Flight], now: float) -> tuple[float, float]:
-        """Return the seconds until the last of these, the first in the lane, runs, and its run."""
-        batches = math.ceil(len(queued) / self._limits.batch)
-        run = self.cost.predict(round(sum(f.tokens for f in queued) / batches))
-        awaited = any(f.awaited(now) for f in self.running)
-        # Late ones give way, unless the engine hangs.
-        before = self._remaining(now) if awaited else self._overdue(now)
-        return before + (batches - 1) * run, run
-
-    def _remaining(self, now: float) -> float:
-        """Return what the engine call under way is expected to take still."""
-        expected = self.cost.predict(sum(f.tokens for f in self.running))
-        return max(0.0, self._since + expected - now) + self._overdue(now)
-
-    def _overdue(self, now: float) -> float:
-        """Return how far the call under way is past what was expected, 0 within it.
-
-        What has taken so much longer may take as long again: a hanging engine turns all away.
-        """
-        if not self.running:
-            return 0.0
-        expected = self.cost.predict(sum(f.tokens for f in self.running))
-        return max(0.0, now - self._since - expected)
 
     def put_late(self, flight: Flight, *, first: bool = False) -> None:
         """Put a flight into the late lane; the oldest makes room, as it is least asked for."""
@@ -226,7 +199,7 @@ class Lanes:
         self.sort_out(now)
         for flight in list(self.live):
             deadline = flight.deadline()
-            if now + self.cost.predict(flight.tokens) > deadline.at:
+            if now + self.forecast.cost.predict(flight.tokens) > deadline.at:
                 # Too late for all who wait: they go now rather than at the deadline.
                 self.live.remove(flight)
                 landing = Landing(reason=Reason.PREDICTED_LATE, queue=now - flight.opened)
@@ -240,18 +213,18 @@ class Lanes:
         while self.live and len(batch) < self._limits.batch:
             tokens += self.live[0].tokens
             until = min(until, self.live[0].deadline().at)
-            if now + self.cost.predict(tokens) > until:
+            if now + self.forecast.cost.predict(tokens) > until:
                 break
             batch.append(self.live.popleft())
         return batch
 
     def began(self, batch: list[Flight], now: float) -> None:
         """Take note of what the engine runs from ``now`` on."""
-        self.running, self._since, self._hung = batch, now, False
+        self.forecast.running, self.forecast.since, self._hung = batch, now, False
 
     def ended(self, now: float) -> None:
         """Take note that the engine runs nothing; what neither ended nor waits again is dropped."""
-        batch, self.running, self._idle_since = self.running, [], now
+        batch, self.forecast.running, self._idle_since = self.running, [], now
         self.drop(f for f in batch if not (f.closed or f in self.live or f in self.late))
 
     def clear(self) -> None:
@@ -279,7 +252,9 @@ class Lanes:
         """Open the breaker where the engine call under way has not come back for too long."""
         if not self.running or self._hung:
             return
-        if now - self._since > self.breaker.pace.hangs_after(sum(f.tokens for f in self.running)):
+        if now - self.forecast.since > self.breaker.pace.hangs_after(
+            sum(f.tokens for f in self.running)
+        ):
             self._hung = True
             self.breaker.trip(now)
             for flight in self.running:
@@ -300,8 +275,8 @@ class Lanes:
         """
         tokens = sum(flight.tokens for flight in batch)
         # A call cut short only tells something where it took longer than expected.
-        if complete or elapsed > self.cost.predict(tokens):
-            self.cost.observe(tokens, elapsed)
+        if complete or elapsed > self.forecast.cost.predict(tokens):
+            self.forecast.cost.observe(tokens, elapsed)
         pace = self.breaker.pace
         slow = pace.observe(tokens, elapsed) if complete else elapsed > pace.slow_after(tokens)
         self._record(any(flight.probe for flight in batch), now, failed=slow)

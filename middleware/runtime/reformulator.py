@@ -314,7 +314,7 @@ class Reformulator:
                 self._worker.start()
                 now = self._clock.now()
                 self._lanes.sort_out(now)
-                self._lanes.lateness = self._waking.lateness(now)
+                self._lanes.forecast.lateness = self._waking.lateness(now)
                 flight = self._flights.get(ask.key)
                 source = Source.ENGINE if flight is None else Source.SHARED
                 if flight is None:

@@ -24,7 +24,7 @@ class Desk:
 
     def learn(self, tokens: int, seconds: float) -> None:
         for _ in range(20):
-            self.lanes.cost.observe(tokens, seconds)
+            self.lanes.forecast.cost.observe(tokens, seconds)
 
     def ask(
         self, text: str, seconds: float, *, tokens: int = 5, fill: bool = True, now: float = NOW
@@ -86,7 +86,7 @@ def test_a_late_fill_under_way_gives_way_and_costs_nothing(
 def test_those_who_wait_go_first_in_calls_of_several(budget: float, reason: Reason | None) -> None:
     desk = Desk(batch=2)
     desk.learn(5, 0.3)  # the same for one text and for two: nothing else was seen
-    desk.lanes.cost = FlatCost(0.3)
+    desk.lanes.forecast.cost = FlatCost(0.3)
     for text in "ab":
         assert desk.ask(text, 1.0)[1] is None
     assert desk.ask("c", budget)[1] is reason
@@ -115,7 +115,7 @@ def test_an_overdue_call_is_expected_to_take_as_long_again() -> None:
 def test_how_late_the_event_loop_is_comes_on_top() -> None:
     desk = Desk()
     desk.learn(5, 0.05)
-    desk.lanes.lateness = 0.06
+    desk.lanes.forecast.lateness = 0.06
     assert desk.ask("a", 0.10)[1] is Reason.PREDICTED_LATE
     assert desk.ask("b", 0.12)[1] is None
 
@@ -173,9 +173,9 @@ def test_a_call_cut_short_tells_nothing_of_the_cost_unless_it_was_slow() -> None
     desk.ask("a", 1.0)
     batch = desk.run(NOW)
     desk.lanes.answered(batch, 0.01, NOW + 0.01, complete=False)
-    assert desk.lanes.cost.predict(5) == pytest.approx(0.3)
+    assert desk.lanes.forecast.cost.predict(5) == pytest.approx(0.3)
     desk.lanes.answered(batch, 3.0, NOW + 3, complete=False)
-    assert desk.lanes.cost.predict(5) > 0.5
+    assert desk.lanes.forecast.cost.predict(5) > 0.5
 
 
 def test_one_who_comes_while_a_text_gives_way_finds_a_full_lane() -> None:
