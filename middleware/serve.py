@@ -300,14 +300,31 @@ def _sockets(
             yield [front]
             return
         above = first[1].getsockname()[1] + number if len(first) > 1 else settings.admin_port
+        port_of_front = front.getsockname()[1]
         while True:
             admin = opened.enter_context(
                 bound_socket(settings.admin_host, above, option="--admin-port", shared=shared)
             )
             # Two addresses may have a free port in common; it is the port that tells them apart.
-            if admin.getsockname()[1] != front.getsockname()[1]:
+            ports = range(found := admin.getsockname()[1], found + settings.workers - number)
+            if port_of_front not in ports and (above or _free(settings, ports[1:])):
                 break
+            if above:
+                raise ConfigurationError(
+                    f"port {port_of_front} is one of the admin ports, {ports[0]} to {ports[-1]}; "
+                    "give another --port or --admin-port"
+                )
         yield [front, admin]
+
+
+def _free(settings: Settings, ports: Iterable[int]) -> bool:
+    """Tell whether the ports that further workers' admin endpoints get are free."""
+    try:
+        for port in ports:
+            bound_socket(settings.admin_host, port, shared=True).close()
+    except ConfigurationError:
+        return False
+    return True
 
 
 class _NoTraceback(logging.Filter):

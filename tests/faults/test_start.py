@@ -38,6 +38,22 @@ def damaged(folder: Path) -> Path:
             "check the name and the network",
         ),
         (["--upstream", "http://127.0.0.1:1", "--engine", "none"], {}, "known: "),
+        (
+            [
+                "--upstream",
+                "http://127.0.0.1:1",
+                "--dialect",
+                "plain",
+                "--workers",
+                "2",
+                "--port",
+                "19301",
+                "--admin-port",
+                "19300",
+            ],
+            {},
+            "19300 to 19301",
+        ),
     ],
 )
 def test_what_is_wrong_is_told(options: list[str], variables: dict[str, str], said: str) -> None:
