@@ -51,7 +51,7 @@ def test_it_lets_others_go_first(engine: ProcessEngine) -> None:
     assert os.getsid(pid) == pid
     share = Path(f"/proc/{pid}/autogroup")
     if share.exists() and (told := share.read_text("ascii")).strip():
-        assert told.split()[-1] == "10"
+        assert told.split()[-1] == "19"
 
 
 def test_a_killed_process_fails_one_call_and_is_started_again(engine: ProcessEngine) -> None:
