@@ -33,7 +33,13 @@ _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*", re.UNICODE)
 
 _NEGATIONS = frozenset(
     "no not never none without nor neither cannot except excluding excludes exclude minus "
-    "sans non w/o nobody nothing nowhere free-of".split()
+    "sans non w/o nobody nothing nowhere free-of "
+    "dont doesnt didnt isnt wasnt arent werent cant couldnt wouldnt shouldnt hasnt havent hadnt "
+    "aint mustnt neednt".split()
+)
+# Before "but", these leave everything but what follows.
+_ALL_BUT = frozenset(
+    "all any anybody anyone anything anywhere everybody everyone everything everywhere".split()
 )
 _NEGATION_PATTERN = re.compile(r"(?:.+n['’]t|non-.+|un-.+|.+-free|.+-less)", re.IGNORECASE)
 
@@ -190,9 +196,13 @@ def is_sentence(pieces: Sequence[str]) -> bool:
 def is_headline(found: Sequence[str]) -> bool:
     """Tell whether words have capitals as a headline has, so that these name nothing.
 
-    Most have one, and the first does: in "use IBM Cloudant Query" they are meant.
+    Most have one, and the first does: in "use IBM Cloudant Query" they are meant. So they are in
+    "Dua Lipa tour", as whoever writes headlines has one for each word of content.
     """
-    return 2 * sum(word[0].isupper() for word in found) > len(found) and found[0][0].isupper()
+    if 2 * sum(word[0].isupper() for word in found) <= len(found) or not found[0][0].isupper():
+        return False
+    little = FUNCTION_WORDS | BOILERPLATE
+    return not any(word[0].islower() and word not in little for word in found)
 
 
 def is_identifier(token: str) -> bool:
@@ -243,11 +253,16 @@ def is_protected(token: str) -> bool:
 def protected_terms(text: str) -> list[str]:
     """Return the tokens that no rewrite may lose or alter, case-folded, in order.
 
-    They are the numbers (with the unit that follows), negations and identifiers.
+    They are the numbers (with the unit that follows), negations ("anything but" is one) and
+    identifiers.
     """
     kept: list[str] = []
     previous_number = False
+    before = ""
     for token in tokens(text):
+        if token.casefold() == "but" and before in _ALL_BUT:
+            kept += [before, "but"]
+        before = token.casefold()
         number = is_number(token) or has_digit(token)
         if (
             number

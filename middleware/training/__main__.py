@@ -10,6 +10,7 @@ from middleware.engines.hints import WORDS_FILE
 from middleware.training.data import load
 from middleware.training.export import export_model
 from middleware.training.feedback import feedback_pairs
+from middleware.training.frequencies import read_usage
 from middleware.training.lexicon import further_words, write_words
 from middleware.training.model import Shape
 from middleware.training.pairs import PairSource
@@ -26,6 +27,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, required=True, help="folder of the raw data")
     parser.add_argument("--out", type=Path, required=True, help="checkpoints, log and model")
     parser.add_argument("--words", type=Path, nargs="*", default=[], help="lists of right words")
+    parser.add_argument("--usage", type=Path, help="en_lexeme_prob.json.gz of spacy-lookups-data")
     parser.add_argument("--minutes", type=float, default=settings.minutes)
     parser.add_argument("--steps", type=int, help="stop after steps instead of minutes")
     parser.add_argument("--seed", type=int, default=settings.seed)
@@ -68,7 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     keep_memory()
     given.out.mkdir(parents=True, exist_ok=True)
     further = {word for path in given.words for word in further_words(path)}
-    corpora = load(given.data, further)
+    usage = None if given.usage is None else read_usage(given.usage)
+    corpora = load(given.data, further, usage)
     corpora.feedback = feedback_pairs(given.data)
     source, held = PairSource(corpora), PairSource(corpora, held=True)
     pieces = given.out / "spiece.model"

@@ -10,13 +10,14 @@ import json
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from middleware.engines.hints import Lexicon
+from middleware.training.frequencies import Usage
 from middleware.training.lexicon import build_words, count_words
 from middleware.training.protection import core
 from middleware.training.typos import distance
@@ -192,7 +193,9 @@ def _load_documentation(corpora: Corpora) -> None:
                     _add(corpora, "passages", passage)
 
 
-def _load_words(root: Path, corpora: Corpora, further: Iterable[str]) -> None:
+def _load_words(
+    root: Path, corpora: Corpora, further: Iterable[str], usage: Mapping[str, Usage] | None
+) -> None:
     from wordfreq import top_n_list, zipf_frequency
 
     frequent = [w for w in top_n_list("en", 30_000) if w.isascii() and w.isalpha() and len(w) > 2]
@@ -221,16 +224,19 @@ def _load_words(root: Path, corpora: Corpora, further: Iterable[str]) -> None:
         for wrong in group
         if zipf_frequency(wrong, "en") + 2 < zipf_frequency(right, "en")
     }
-    words = build_words(corpora.counts, lists, further)
+    words = build_words(corpora.counts, lists, further, usage)
     corpora.lexicon = Lexicon(words)
     corpora.known = frozenset((known - wrongs) | set(words))
     corpora.misspellings = {right: sorted(group) for right, group in sorted(lists.items())}
 
 
-def load(root: Path, further: Iterable[str] = ()) -> Corpora:
+def load(
+    root: Path, further: Iterable[str] = (), usage: Mapping[str, Usage] | None = None
+) -> Corpora:
     """Read all allowed sources under ``root``; takes a few seconds and 300 MB at most.
 
-    ``further`` are words that are spelled right however rare they are.
+    ``further`` are words that are spelled right however rare they are, ``usage`` tells which
+    others are in use (:mod:`.frequencies`).
     """
     corpora = Corpora()
     _load_queries(root, corpora)
@@ -238,5 +244,5 @@ def load(root: Path, further: Iterable[str] = ()) -> Corpora:
     _load_documents(root, corpora)
     _load_disfluent(root, corpora)
     _load_documentation(corpora)
-    _load_words(root, corpora, further)
+    _load_words(root, corpora, further, usage)
     return corpora

@@ -8,6 +8,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 
+from middleware.training.frequencies import Usage, words_in_use
+
 _WORD = re.compile(r"[A-Za-z]+")
 _LOWER = re.compile(r"[a-z]{2,31}")
 _LEAST = 3  # documents that must have a word before it counts as one
@@ -38,11 +40,13 @@ def build_words(
     documents: Counter[str],
     wrong: Mapping[str, Collection[str]],
     further: Iterable[str] = (),
+    usage: Mapping[str, Usage] | None = None,
 ) -> list[str]:
     """Return all words by falling frequency, then by the alphabet.
 
     General English comes first; words of the training documents join where three of them
-    have one, and ``further`` words, which are rare, come last. ``wrong`` maps a right word to
+    have one, and those that ``usage`` tells to be in use; ``further`` words, which are rare, come
+    last. ``wrong`` maps a right word to
     misspellings that people made of it, which are left out where the right word is a hundred
     times as frequent.
     """
@@ -54,6 +58,9 @@ def build_words(
     for word in further:
         shares.setdefault(word, 0.0)
     listed = {each: right for right, group in wrong.items() for each in group}
+    if usage is not None:
+        found = [word for word in words_in_use(usage, shares) if word not in listed]
+        shares |= {word: usage[word].share for word in found}
     kept = (w for w in shares if len(w) > 1 and not _misspells(w, listed, shares))
     return sorted(kept, key=lambda word: (-shares[word], word))
 
