@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic
 from types import ModuleType
 
 import httpx
@@ -35,10 +36,9 @@ def client(base: str) -> httpx.Client:
 
 def wait_until_ready(asking: httpx.Client) -> None:
     """Each answer of the readiness page takes a moment in which the model loads."""
-    for _ in range(20_000):
-        if asking.get("/-/querylift/readyz").status_code == 200:
-            return
-    pytest.fail("the model was never loaded")
+    until = monotonic() + 60
+    while asking.get("/-/querylift/readyz").status_code != 200:
+        assert monotonic() < until, "the model was never loaded"
 
 
 def rewritten(asking: httpx.Client, target: str) -> httpx.Response:
