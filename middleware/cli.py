@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -111,7 +112,31 @@ def _add_serve(commands: Any) -> None:
     )
     serve.add_argument("--memo-snapshot", metavar="FILE", help="keep rewrites in it between runs")
     serve.add_argument("--log-level", help="debug, info, warning or error")
+    _add_further_settings(serve)
     serve.set_defaults(run=_serve)
+
+
+def _add_further_settings(serve: argparse.ArgumentParser) -> None:
+    """Add an option for each setting that has none yet."""
+    from middleware.settings import Settings, describe
+
+    known = {action.dest for action in serve._actions}
+    defaults = {field.name: field.default for field in fields(Settings)}
+    further = serve.add_argument_group("further settings")
+    for name, shown, description in describe():
+        if name in known:
+            continue
+        default, option = defaults[name], f"--{name.replace('_', '-')}"
+        told = f"{description} (default {shown})" if shown else description
+        told = told.replace("%", "%%")
+        if isinstance(default, bool):
+            further.add_argument(
+                option, action=argparse.BooleanOptionalAction, default=None, help=told
+            )
+        elif isinstance(default, tuple):
+            further.add_argument(option, action="append", metavar="VALUE", help=told)
+        else:
+            further.add_argument(option, type=type(default), metavar="VALUE", help=told)
 
 
 def _add_warm(commands: Any) -> None:

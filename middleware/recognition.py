@@ -44,7 +44,8 @@ class Recognition:
     ``use`` is called with a dialect's name once there is one to use, and again where a later look
     finds another. With ``named``, the dialect that was chosen, it is not called, and where the
     upstream tells another one a warning says so. What is found is logged once; ``quiet`` leaves
-    that to another process that asks the same. ``ask`` replaces what sends probes.
+    that to another process that asks the same. ``verify`` is that of :class:`UpstreamClient`, and
+    ``ask`` replaces what sends probes.
 
     Probes are GETs without credentials, each on a connection apart from the searches', of 5 s
     and 64 KiB at most; redirects are not followed. :class:`Inquiry` says when they are sent.
@@ -60,10 +61,12 @@ class Recognition:
         *,
         named: str | None = None,
         quiet: bool = False,
+        verify: bool | str = True,
         ask: Ask | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._upstream = Upstream.parse(upstream)
+        self._verify = verify
         self._use = use
         self._named = named
         self._level = logging.DEBUG if quiet else logging.INFO
@@ -105,7 +108,7 @@ class Recognition:
         if self._ask is not None:
             told, why = await _round(self._ask)
         else:
-            async with asking(self._upstream) as ask:
+            async with asking(self._upstream, self._verify) as ask:
                 told, why = await _round(ask)
         if why and not self._failed and self._named is None and self._inquiry.dialect is None:
             self._failed = True
@@ -153,10 +156,11 @@ class Recognition:
 
 
 @contextlib.asynccontextmanager
-async def asking(upstream: Upstream | str) -> AsyncIterator[Ask]:
+async def asking(upstream: Upstream | str, verify: bool | str = True) -> AsyncIterator[Ask]:
     """Give what sends probes to an upstream, on a connection that is closed at the end."""
     async with UpstreamClient(
         upstream,
+        verify=verify,
         connect_timeout=_CONNECT,
         read_timeout=_READ,
         write_timeout=_READ,

@@ -71,6 +71,7 @@ def build_proxy(
         )
     client = UpstreamClient(
         settings.upstream,
+        verify=settings.upstream_ca or True,
         connect_timeout=settings.connect_timeout,
         read_timeout=settings.read_timeout,
         write_timeout=settings.read_timeout,
@@ -112,6 +113,7 @@ def build_proxy(
             lambda found: proxy.search_by(rules(found), guessed=True),
             named=named,
             quiet=quiet,
+            verify=settings.upstream_ca or True,
         )
     return proxy
 

@@ -17,6 +17,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from middleware.errors import ConfigurationError
+from middleware.http_protocol import BoundedProtocol
 
 __all__ = ["Stop", "address_of", "bound_socket", "serve", "served_in_thread"]
 
@@ -49,6 +50,7 @@ class _Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                http=BoundedProtocol,
                 log_level="warning",
                 access_log=False,
                 ws="none",

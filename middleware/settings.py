@@ -141,6 +141,11 @@ class Settings:
     max_body_kib: int = _setting(256, "kibibytes of a body in which a query is looked for")
     preserve_host: bool = _setting(False, "send the client's `Host` upstream")
     forwarded: bool = _setting(False, "append this hop to `Forwarded` and `X-Forwarded-*`")
+    upstream_ca: str = _setting(
+        "",
+        "PEM file of the certificates that vouch for an https upstream, such as that of a search "
+        "server which made its own; without one, the public ones do",
+    )
     connect_timeout: float = _setting(5.0, "seconds to connect to the upstream")
     read_timeout: float = _setting(30.0, "seconds between bytes of the upstream's answer")
     total_timeout: float = _setting(

@@ -46,7 +46,9 @@ _URL = re.compile(r"(?<!\S)(?:https?|ftp|file)://\S+", re.IGNORECASE)
 # hold what is no text. (Held to by a test; it is a third of what admission costs.)
 _PLAIN = re.compile("(?!from |import |select )[a-z0-9][a-z0-9 ]*")
 _is_identifier = lru_cache(maxsize=8192)(is_identifier)  # words come again and again
-_NO_TEXT = re.compile("[\u2047\ufffd]")  # how unknown pieces and undecodable bytes are shown
+# How unknown pieces and undecodable bytes are shown; bullets, arrows, signs and pictures, which a
+# model that knows only text makes words of.
+_NO_TEXT = re.compile("[\u2047\ufffd\u2022\u2190-\u21ff\u2300-\u2bff\U0001f000-\U0001faff]")
 
 
 def holds_syntax(text: str) -> bool:
@@ -68,7 +70,7 @@ def holds_syntax(text: str) -> bool:
 
 
 def _unencodable(text: str) -> bool:
-    """Tell whether a text holds code points that are no text: surrogates, controls, private use."""
+    """Tell whether a text holds what is no text: surrogates, controls, private use, pictures."""
     if text.isascii():
         return not text.isprintable()
     if _NO_TEXT.search(text):
@@ -133,7 +135,7 @@ class Admission:
         self.max_chars = max_chars
         self.max_words = max_words
         self.languages = frozenset(languages)
-        self.revision = f"a3:{min_chars}:{max_chars}:{max_words}:{','.join(sorted(self.languages))}"
+        self.revision = f"a4:{min_chars}:{max_chars}:{max_words}:{','.join(sorted(self.languages))}"
 
     def check(self, text: str) -> Reason | None:
         """Return the reason to leave a normalized text alone, or ``None`` to admit it."""

@@ -108,7 +108,7 @@ def _body(body: bytes, search: JsonValue) -> Iterator[Slot]:
     later = is_later(search.get("page").value) or is_later(search.get("offset").value)
     plain = json_slot(query, later=later)
     if plain is not None:
-        if search.get("optionalWords").value is None:
+        if all(name != "optionalWords" for name, _ in search.members):
             plain = replace(plain, expansion=respelled(plain, _optional(plain.spell)))
         yield plain
 

@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, Listener
 from typing import Any
@@ -230,11 +230,13 @@ def main() -> None:
         listener = Listener(address, "AF_UNIX", backlog=64)
         os.umask(mask)
     except Exception as error:
-        told.write(json.dumps({"error": str(error), "kind": type(error).__name__}))
+        with suppress(OSError):  # who started it may be gone
+            told.write(json.dumps({"error": str(error), "kind": type(error).__name__}))
         return
     finally:
-        told.write("\n")
-        told.close()
+        with suppress(OSError):
+            told.write("\n")
+            told.close()
     # Whoever waits for the end of the messages of who started it need not wait for this one.
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 1)

@@ -28,6 +28,7 @@ _OUTER = {
     "recognition",
     "serve",
     "serving",
+    "http_protocol",
     "admin",
     "warm",
 }
