@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -23,13 +22,13 @@ from .collection import Collection, load_collection, read_documents
 from .compare import compare
 from .experiment import Cell, experiment
 from .measures import GAINS
-from .page import as_page
+from .outputs import Outputs
 from .pipeline import Pipeline
-from .record import as_record, read_record, write_runs
-from .retrieval import Bm25, Retriever
+from .record import read_record
+from .retrieval import Bm25
 from .systems import ENGINE_SYSTEMS, ORIGINAL, SYSTEMS, Decide, baselines
 from .terminal import changes_table, print_report
-from .upstream import DIALECTS, Upstream
+from .upstream import DIALECTS, Upstream, location
 from .variants import VARIANTS
 
 __all__ = ["add_arguments", "run"]
@@ -123,9 +122,11 @@ def _evaluate(args: argparse.Namespace) -> None:
     systems = _chosen("systems", args.systems, SYSTEMS)
     if args.limit is not None and args.limit < 1:
         raise ConfigurationError(f"--limit ({args.limit}) must be at least 1")
-    for path in (args.json, args.html):
-        if path is not None and not path.parent.is_dir():
-            raise ConfigurationError(f"{path}: there is no folder {path.parent}")
+    if args.seed < 0:
+        raise ConfigurationError(f"--seed ({args.seed}) must be at least 0")
+    outputs = Outputs(args.json, args.html, args.runs)
+    outputs.check()
+    upstream = _upstream(args)
     where = [_pair("where", each, "=") for each in args.where]
     collections = [
         load_collection(folder, split=args.split, where=where, limit=args.limit)
@@ -138,7 +139,7 @@ def _evaluate(args: argparse.Namespace) -> None:
         for collection in collections:
             cells += experiment(
                 collection,
-                _retriever(args, collection),
+                upstream or _bm25(args, collection),
                 decides,
                 variants,
                 seed=args.seed,
@@ -147,13 +148,7 @@ def _evaluate(args: argparse.Namespace) -> None:
             )
     settings = _settings(args, engine)
     print_report(cells, _console())
-    if args.json:
-        record = as_record(cells, settings)
-        args.json.write_text(json.dumps(record, ensure_ascii=False) + "\n", encoding="utf-8")
-    if args.html:
-        args.html.write_text(as_page(cells, settings), encoding="utf-8")
-    if args.runs:
-        write_runs(cells, args.runs)
+    outputs.write(cells, settings)
 
 
 def _chosen(option: str, text: str, known: Sequence[str]) -> list[str]:
@@ -169,16 +164,22 @@ def _chosen(option: str, text: str, known: Sequence[str]) -> list[str]:
 def _pair(option: str, text: str, between: str) -> tuple[str, str]:
     key, sign, value = text.partition(between)
     if not sign or not key.strip():
-        raise ConfigurationError(f"--{option} {text!r} is not of the form NAME{between}VALUE")
+        # A header is not repeated: it may be a key.
+        told = "" if option == "header" else f" {text!r}"
+        raise ConfigurationError(f"--{option}{told} is not of the form NAME{between}VALUE")
     return key.strip(), value.strip()
 
 
-def _retriever(args: argparse.Namespace, collection: Collection) -> Retriever:
-    if args.upstream:
-        headers = [_pair("header", each, ":") for each in args.header]
-        return Upstream(
-            args.upstream, dialect=args.dialect, body=args.body, ids=args.ids, headers=headers
-        )
+def _upstream(args: argparse.Namespace) -> Upstream | None:
+    if not args.upstream:
+        return None
+    headers = [_pair("header", each, ":") for each in args.header]
+    return Upstream(
+        args.upstream, dialect=args.dialect, body=args.body, ids=args.ids, headers=headers
+    )
+
+
+def _bm25(args: argparse.Namespace, collection: Collection) -> Bm25:
     return Bm25(read_documents(collection.folder), k1=args.k1, b=args.b, stem=args.stem)
 
 
@@ -216,7 +217,7 @@ def _settings(args: argparse.Namespace, engine: Engine | None) -> dict[str, Any]
         "seed": args.seed,
         "gain": args.gain,
         "split": args.split,
-        **({"upstream": args.upstream} if args.upstream else embedded),
+        **({"upstream": location(args.upstream)} if args.upstream else embedded),
         **({} if args.budget is None else {"budget_ms": args.budget}),
     }
 

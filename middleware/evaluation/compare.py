@@ -48,7 +48,7 @@ def compare(
     Errors: :class:`ConfigurationError` where they have none, or were not measured alike.
     """
     for setting in ("gain", "seed", "stem", "k1", "b", "upstream"):
-        values = [record.get("settings", {}).get(setting) for record in (before, after)]
+        values = [_setting(record, setting) for record in (before, after)]
         if values[0] != values[1]:
             raise ConfigurationError(
                 f"compare: the results differ in {setting} ({values[0]} and {values[1]}), "
@@ -76,6 +76,15 @@ def compare(
     if not changes:
         raise ConfigurationError("compare: the results have no system and variant in common")
     return changes
+
+
+def _setting(record: Mapping[str, Any], name: str) -> Any:
+    settings = record.get("settings")
+    value = settings.get(name) if isinstance(settings, Mapping) else None
+    if name == "upstream" and isinstance(value, str):
+        # Results of before keys were left out have the URL's query, which stays untold.
+        return value.partition("?")[0]
+    return value
 
 
 def _by_cell(record: Mapping[str, Any]) -> dict[_Key, dict[str, Mapping[str, Any]]]:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
+import string
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Any
+from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlsplit
 
 from middleware.errors import ConfigurationError, QueryliftError
 
 from .retrieval import DEPTH, Hits
 
-__all__ = ["DIALECTS", "Upstream", "UpstreamError"]
+__all__ = ["DIALECTS", "Upstream", "UpstreamError", "location"]
 
 _PLACE = "{query}"
 
@@ -78,9 +82,8 @@ class Upstream:
         headers: Sequence[tuple[str, str]] = (),
         timeout: float = 30.0,
     ) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigurationError(f"upstream: {url!r} is no http or https URL")
+        self._location = location(url)
+        _check_headers(headers)
         if dialect not in _APIS:
             raise ConfigurationError(
                 f"upstream: dialect {dialect!r} is none of {', '.join(DIALECTS)}"
@@ -91,9 +94,9 @@ class Upstream:
         self._template = None if body is None else json.loads(body)
         self._make_body = api.body if body is None and _PLACE not in url else None
         if self._make_body is None and self._template is None and _PLACE not in url:
-            joint = "&" if parts.query else "?"
+            joint = "&" if "?" in url else "?"
             url = f"{url}{joint}{api.parameter}={_PLACE}&{api.size}={DEPTH}"
-        self._url = url
+        self._url = quote(url, safe=string.punctuation)
         self._paths = [path.split(".") for path in ([ids] if ids else api.ids)]
         self._headers = dict(headers)
         self._timeout = timeout
@@ -112,14 +115,30 @@ class Upstream:
             )
             data = json.dumps(content).encode()
             headers["content-type"] = "application/json"
-        request = urllib.request.Request(url, data, headers)
-        try:
-            with self._opener.open(request, timeout=self._timeout) as response:
-                answer = json.load(response)
-        except (OSError, ValueError) as error:
-            raise UpstreamError(f"upstream: {url} did not answer with JSON: {error}") from error
+        answer = self._answer(urllib.request.Request(url, data, headers))
         ids = self._ids(answer)
         return [(found, 1.0 / rank) for rank, found in enumerate(ids[:DEPTH], 1)]
+
+    def _answer(self, request: urllib.request.Request) -> Any:
+        """Return what a request is answered with; no message repeats more than the location."""
+        told = f"upstream: {self._location}"
+        try:
+            with self._opener.open(request, timeout=self._timeout) as response:
+                content = response.read()
+        except HTTPError as error:
+            with error:
+                raise UpstreamError(f"{told} answered with status {error.code}") from None
+        except (OSError, HTTPException) as error:
+            reason = error.reason if isinstance(error, URLError) else error
+            if isinstance(reason, TimeoutError):
+                raise UpstreamError(f"{told} did not answer within {self._timeout:g} s") from None
+            raise UpstreamError(
+                f"{told} is unreachable: {getattr(reason, 'strerror', None) or reason}"
+            ) from None
+        try:
+            return json.loads(content)
+        except (ValueError, RecursionError):
+            raise UpstreamError(f"{told} did not answer with JSON") from None
 
     def _ids(self, answer: Any) -> list[str]:
         for path in self._paths:
@@ -130,6 +149,38 @@ class Upstream:
             shown = ", ".join(".".join(path) for path in self._paths)
             raise UpstreamError(f"upstream: the answer has no document ids at {shown}")
         return []
+
+
+def location(url: str) -> str:
+    """Return a URL's scheme, host, port and path: a query may hold a key that nobody should see.
+
+    Errors: :class:`ConfigurationError` for what is no such URL or has a user and password in
+    it; neither repeats the URL.
+    """
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+        # The port is only read where it is asked for, and a password may look like a wrong one.
+        usable = usable and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigurationError("upstream: that is no http or https URL (http://host:port/path)")
+    if "@" in parts.netloc:
+        raise ConfigurationError(
+            "upstream: the URL has a user and password in it, which would end up in results; "
+            "send them with --header 'Authorization: Basic …'"
+        )
+    return f"{parts.scheme}://{parts.netloc}{parts.path}"
+
+
+def _check_headers(headers: Sequence[tuple[str, str]]) -> None:
+    """Refuse what the client would refuse later, in messages that show the value."""
+    for name, value in headers:
+        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+            raise ConfigurationError(f"upstream: {name!r} is no name of a header")
+        if not re.fullmatch(r"[\t\x20-\x7e\x80-\xff]*", value):
+            raise ConfigurationError(f"upstream: the header {name} has a sign that none may have")
 
 
 def _holds_place(body: str) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from middleware.evaluation.command import add_arguments, run
+from middleware.evaluation.upstream import Upstream
 
 
 def _run(*words: str | Path) -> int:
@@ -59,8 +60,11 @@ def test_the_bundled_model_runs(shop: Path, tmp_path: Path, budget: tuple[str, .
         (("--variants", ","), "name at least one"),
         (("--where", "set"), "NAME=VALUE"),
         (("--limit", "0"), "at least 1"),
+        (("--seed", "-1"), "--seed (-1) must be at least 0"),
+        (("--json", "."), "is a folder"),
         (("--json", "no/such/folder/a.json"), "there is no folder"),
         (("--systems", "original", "--upstream", "ftp://x"), "no http or https URL"),
+        (("--upstream", "http://h", "--header", "K9"), "--header is not of the form"),
         (("--compare", "a", "b"), "cannot be read"),
     ],
 )
@@ -72,3 +76,16 @@ def test_what_is_wrong_is_said(
     given = words if "--collection" in words or not words else ("--collection", shop, *words)
     assert _run(*given) == 1
     assert message in capsys.readouterr().err
+
+
+def test_an_upstreams_key_is_in_no_result(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The URL's query is left out of the files, which are made to be shown."""
+    monkeypatch.setattr(Upstream, "search", lambda self, query: [("d1", 1.0)])
+    result, page = tmp_path / "a.json", tmp_path / "a.html"
+    options = ("--systems", "original", "--variants", "clean", "--json", result, "--html", page)
+    url = "http://h:1/s?q={query}&apikey=K9"
+    assert _run("--collection", shop, "--upstream", url, *options) == 0
+    assert json.loads(result.read_text())["settings"]["upstream"] == "http://h:1/s"
+    assert "K9" not in result.read_text() + page.read_text()

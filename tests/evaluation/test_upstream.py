@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from middleware.errors import ConfigurationError
-from middleware.evaluation.upstream import DIALECTS, Upstream, UpstreamError
+from middleware.evaluation.upstream import DIALECTS, Upstream, UpstreamError, location
 
 
 class _Api(BaseHTTPRequestHandler):
@@ -42,10 +43,11 @@ class _Api(BaseHTTPRequestHandler):
             "/typesense": {"hits": [{"document": {"id": i}} for i in ids]},
             "/algolia": {"hits": [{"objectID": i} for i in ids]},
             "/plain": {"results": [{"id": i} for i in ids]},
+            "/text": "no JSON at all",
             "/deep": {"data": {"found": [{"key": 7}]}},
         }
         known = shapes.get(path)
-        content = json.dumps(known).encode()
+        content = b"<p>" if path == "/text" else json.dumps(known).encode()
         self.send_response(200 if known else 500)
         self.send_header("content-length", str(len(content)))
         self.end_headers()
@@ -94,10 +96,42 @@ def test_a_failing_upstream_stops_the_measurement(
 ) -> None:
     """A query that got no answer must not count as one without hits."""
     origin, _ = api
-    with pytest.raises(UpstreamError, match="500"):
-        Upstream(f"{origin}/unknown").search("x")
+    with pytest.raises(UpstreamError, match=r"/unknown answered with status 500$"):
+        Upstream(f"{origin}/unknown?q={{query}}&apikey=K9").search("x")
+    with pytest.raises(UpstreamError, match=r"/text did not answer with JSON$"):
+        Upstream(f"{origin}/text?q={{query}}&apikey=K9").search("x")
     with pytest.raises(UpstreamError, match=r"no document ids at hits\.\*\.id"):
         Upstream(f"{origin}/deep").search("x")
+
+
+def test_an_upstream_that_is_not_there_is_unreachable() -> None:
+    """The place is told, and no more of the URL."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: it refuses
+        port = taken.getsockname()[1]
+        upstream = Upstream(f"http://127.0.0.1:{port}/s?q={{query}}&apikey=K9")
+        with pytest.raises(UpstreamError, match="unreachable") as told:
+            upstream.search("x")
+    assert f"http://127.0.0.1:{port}/s is" in str(told.value)
+    assert "K9" not in str(told.value)
+
+
+def test_a_location_has_no_secrets() -> None:
+    """Neither a key of the query nor a fragment is left."""
+    assert location("http://h:8/a/{query}?key=K9#K9") == "http://h:8/a/{query}"
+
+
+@pytest.mark.parametrize(
+    "url", ["http://bob:pw@host/", "bob:pw@host", "http://bob:pw/9@host/", "http://[bob:pw@host"]
+)
+def test_credentials_in_the_url_are_refused_and_not_repeated(url: str) -> None:
+    """They would end up in results; a header does not."""
+    with pytest.raises(ConfigurationError) as told:
+        Upstream(url)
+    assert "bob" not in str(told.value)
+    assert "pw" not in str(told.value)
+    if url == "http://bob:pw@host/":
+        assert "--header" in str(told.value)
 
 
 @pytest.mark.parametrize(
@@ -105,6 +139,8 @@ def test_a_failing_upstream_stops_the_measurement(
     [
         ({"url": "localhost:9200"}, "no http or https URL"),
         ({"url": "http://h", "dialect": "sql"}, "none of"),
+        ({"url": "http://h", "headers": [("a b", "K9")]}, "no name of a header"),
+        ({"url": "http://h", "headers": [("a", "K9\n")]}, "the header a has a sign"),
         ({"url": "http://h", "body": '{"q": "fixed"}'}, "{query}"),
         ({"url": "http://h", "body": "{query}"}, "{query}"),
     ],
