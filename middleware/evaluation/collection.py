@@ -1,24 +1,27 @@
 """Collections in BEIR layout: documents, queries and relevance judgments in one folder.
 
 ``corpus.jsonl`` holds ``{"_id", "title", "text"}``, ``queries.jsonl`` holds ``{"_id", "text"}``
-and maybe ``metadata``, ``qrels/<split>.tsv`` holds query, document and grade behind a header
-line. Layout: Thakur et al. 2021, https://arxiv.org/abs/2104.08663.
+and maybe ``metadata``, ``qrels/<split>.tsv`` holds query, document and grade behind the
+header line ``query-id<TAB>corpus-id<TAB>score``. Layout: Thakur et al. 2021, https://arxiv.org/abs/2104.08663.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from middleware.errors import ConfigurationError
 
+from .judgments import Qrels, read_qrels, unknown
+from .lines import numbered
+
 __all__ = ["Collection", "Document", "Qrels", "Query", "load_collection", "read_documents"]
 
-Qrels = dict[str, dict[str, int]]
-"""Grades by query id and document id; 0 and below are not relevant."""
+_CORPUS, _QUERIES = "corpus.jsonl", "queries.jsonl"
+_LAYOUT = f"expected are {_CORPUS}, {_QUERIES}, qrels/test.tsv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +60,28 @@ def load_collection(
     split: str = "test",
     where: Sequence[tuple[str, str]] = (),
     limit: int | None = None,
+    documents: bool = True,
+    warn: Callable[[str], None] = lambda message: None,
 ) -> Collection:
     """Read the judged queries of a folder, in the order of ``queries.jsonl``.
 
     ``where`` keeps the queries whose metadata has these values; ``limit`` takes that many
-    from the front. Errors: :class:`ConfigurationError` that names the file and line.
+    from the front. ``documents`` says whether the folder has to have them; ``warn`` is told
+    of judged queries that are missing. Errors: :class:`ConfigurationError` that names the
+    file and line.
     """
-    qrels = _read_qrels(folder / "qrels" / f"{split}.tsv")
+    _check_layout(folder, split, documents)
+    qrels = read_qrels(folder / "qrels" / f"{split}.tsv")
+    known: dict[str, str] = {}
     queries = []
-    for record, place in _records(folder / "queries.jsonl"):
-        query = Query(_text(record, "_id", place), _text(record, "text", place), _about(record))
+    for record, place in _records(folder / _QUERIES):
+        query = Query(_id(record, place, known), _text(record, "text", place), _about(record))
         relevant = any(grade > 0 for grade in qrels.get(query.id, {}).values())
         if relevant and all(str(query.metadata.get(key)) == value for key, value in where):
             queries.append(query)
-    if len({query.id for query in queries}) < len(queries):
-        raise ConfigurationError(f"{folder / 'queries.jsonl'}: an _id stands there twice")
+    warning = unknown(qrels, known, what="queries", file=str(folder / _QUERIES))
+    if warning:
+        warn(warning)
     if not queries:
         filters = "".join(f" with {key}={value}" for key, value in where)
         raise ConfigurationError(f"{folder}: no query{filters} has a relevant document ({split})")
@@ -83,34 +93,30 @@ def load_collection(
 
 def read_documents(folder: Path) -> Iterator[Document]:
     """Yield the documents of a folder, title and text as one text."""
-    for record, place in _records(folder / "corpus.jsonl"):
+    known: dict[str, str] = {}
+    for record, place in _records(folder / _CORPUS):
         title = record.get("title") or ""
-        yield Document(
-            _text(record, "_id", place), f"{title} {_text(record, 'text', place)}".strip()
+        yield Document(_id(record, place, known), f"{title} {_text(record, 'text', place)}".strip())
+
+
+def _check_layout(folder: Path, split: str, documents: bool) -> None:
+    if not folder.is_dir():
+        raise ConfigurationError(f"collection: there is no folder {folder}; {_LAYOUT} in it")
+    names = [_CORPUS, _QUERIES] if documents else [_QUERIES]
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise ConfigurationError(
+            f"collection: {folder} has no {' and no '.join(missing)}; {_LAYOUT}"
         )
-
-
-def _read_qrels(path: Path) -> Qrels:
-    qrels: Qrels = {}
-    for number, line in enumerate(_lines(path), 1):
-        fields = line.split("\t")
-        if len(fields) == 4:  # the TREC form has an unused column
-            fields = [fields[0], *fields[2:]]
-        try:
-            query, document, grade = fields
-            qrels.setdefault(query, {})[document] = int(grade)
-        except ValueError:
-            if number > 1:  # the first line is a header where it is no judgment
-                raise ConfigurationError(
-                    f"{path}, line {number}: expected query, document and a whole grade "
-                    f"between tabs, got {line!r}"
-                ) from None
-    return qrels
+    if (folder / "qrels" / f"{split}.tsv").is_file():
+        return
+    splits = sorted(path.stem for path in (folder / "qrels").glob("*.tsv"))
+    there = f"the splits there are {', '.join(splits)} (--split)" if splits else _LAYOUT
+    raise ConfigurationError(f"collection: {folder} has no qrels/{split}.tsv; {there}")
 
 
 def _records(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
-    for number, line in enumerate(_lines(path), 1):
-        place = f"{path}, line {number}"
+    for place, line in numbered(path):
         try:
             record = json.loads(line)
         except ValueError as error:
@@ -120,12 +126,13 @@ def _records(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
         yield record, place
 
 
-def _lines(path: Path) -> Iterator[str]:
-    try:
-        with path.open(encoding="utf-8") as file:
-            yield from (stripped for line in file if (stripped := line.rstrip("\r\n")))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"collection: {path} cannot be read: {error}") from error
+def _id(record: Mapping[str, Any], place: str, known: dict[str, str]) -> str:
+    """Return a record's id and note its line, as it may stand in one only."""
+    found = _text(record, "_id", place)
+    if found in known:
+        raise ConfigurationError(f"{place}: the _id {found!r} stands in {known[found]} too")
+    known[found] = place.rpartition(", ")[2]
+    return found
 
 
 def _text(record: Mapping[str, Any], key: str, place: str) -> str:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-from rich.text import Text
 
 from middleware.core.outcome import Mode
 from middleware.engines.base import Engine
@@ -20,7 +17,9 @@ from middleware.errors import ConfigurationError, QueryliftError
 
 from .collection import Collection, load_collection, read_documents
 from .compare import compare
+from .console import console, progress_bar, tell, warn
 from .experiment import Cell, experiment
+from .judgments import unknown
 from .measures import GAINS
 from .outputs import Outputs
 from .pipeline import Pipeline
@@ -98,21 +97,13 @@ def run(args: argparse.Namespace) -> int:
     try:
         if args.compare:
             before, after = map(read_record, args.compare)
-            _console().print(changes_table(compare(before, after)))
+            console().print(changes_table(compare(before, after)))
         else:
             _evaluate(args)
     except QueryliftError as error:
-        Console(stderr=True, highlight=False).print(
-            Text(f"querylift eval: {error}", "red"), soft_wrap=True
-        )
+        tell(str(error), "red")
         return 1
     return 0
-
-
-def _console() -> Console:
-    """Return a console that does not cut tables where the output is no terminal."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=200)
 
 
 def _evaluate(args: argparse.Namespace) -> None:
@@ -129,13 +120,20 @@ def _evaluate(args: argparse.Namespace) -> None:
     upstream = _upstream(args)
     where = [_pair("where", each, "=") for each in args.where]
     collections = [
-        load_collection(folder, split=args.split, where=where, limit=args.limit)
+        load_collection(
+            folder,
+            split=args.split,
+            where=where,
+            limit=args.limit,
+            documents=upstream is None,
+            warn=warn,
+        )
         for folder in args.collection
     ]
     if len({collection.name for collection in collections}) < len(collections):
         raise ConfigurationError("two collections have folders of the same name")
     cells: list[Cell] = []
-    with _progress() as progress, _systems(args, systems) as (decides, engine):
+    with progress_bar() as progress, _systems(args, systems) as (decides, engine):
         for collection in collections:
             cells += experiment(
                 collection,
@@ -147,7 +145,7 @@ def _evaluate(args: argparse.Namespace) -> None:
                 progress=progress,
             )
     settings = _settings(args, engine)
-    print_report(cells, _console())
+    print_report(cells, console())
     outputs.write(cells, settings)
 
 
@@ -180,7 +178,12 @@ def _upstream(args: argparse.Namespace) -> Upstream | None:
 
 
 def _bm25(args: argparse.Namespace, collection: Collection) -> Bm25:
-    return Bm25(read_documents(collection.folder), k1=args.k1, b=args.b, stem=args.stem)
+    bm25 = Bm25(read_documents(collection.folder), k1=args.k1, b=args.b, stem=args.stem)
+    judged = list(dict.fromkeys(chain.from_iterable(collection.qrels.values())))
+    file = str(collection.folder / "corpus.jsonl")
+    if warning := unknown(judged, bm25.ids, what="documents", file=file):
+        warn(warning)
+    return bm25
 
 
 @contextmanager
@@ -220,20 +223,3 @@ def _settings(args: argparse.Namespace, engine: Engine | None) -> dict[str, Any]
         **({"upstream": location(args.upstream)} if args.upstream else embedded),
         **({} if args.budget is None else {"budget_ms": args.budget}),
     }
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    columns = (
-        TextColumn("{task.description:<24}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("indexing", total=None)
-
-        def report(label: str, done: int, total: int) -> None:
-            progress.update(task, description=label, completed=done, total=total)
-
-        yield report

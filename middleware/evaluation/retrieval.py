@@ -69,6 +69,11 @@ class Bm25:
         self._index.index(words, show_progress=False)
         self._known = frozenset(self._index.vocab_dict)
 
+    @property
+    def ids(self) -> frozenset[str]:
+        """The ids of the documents."""
+        return frozenset(self._ids)
+
     def search(self, query: str) -> Hits:
         """Return the best documents; equal scores stand in the documents' order."""
         terms = [term for term in self._terms(query) if term in self._known]

@@ -35,21 +35,24 @@ def test_metadata_and_limit_choose_queries(shop: Path) -> None:
         load_collection(shop, where=[("set", "none")])
 
 
-def test_judgments_in_trec_form_are_read(tmp_path: Path) -> None:
-    """Four columns and no header line are what trec_eval takes."""
-    folder = write_collection(tmp_path / "trec", qrels="q1\t0\td1\t1\nq2\t0\td3\t1\n")
-    assert load_collection(folder).qrels == {"q1": {"d1": 1}, "q2": {"d3": 1}}
-
-
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("queries.jsonl", '{"_id": "q1", "text": "x"}\n{oops\n', "line 2: not JSON"),
         ("queries.jsonl", '{"_id": "q1"}\n', "'text' must be there"),
         ("queries.jsonl", "[]\n", "not a JSON object"),
-        ("queries.jsonl", '{"_id": "q1", "text": "x"}\n' * 2, "twice"),
+        (
+            "queries.jsonl",
+            '{"_id": "q1", "text": "x"}\n' * 2,
+            "line 2: the _id 'q1' stands in line 1",
+        ),
         ("qrels/test.tsv", "query\tdoc\tscore\nq1\td1\tvery\n", "line 2: expected"),
-        ("qrels/test.tsv", "query\tdoc\tscore\n", "no query has a relevant document"),
+        ("qrels/test.tsv", "q1\td1\tvery\nq2\td3\t1\n", "line 1: expected"),
+        ("qrels/test.tsv", "q1 0 d1 1\n", "line 1: this looks like TREC's form"),
+        ("qrels/test.tsv", "q1\t0\td1\t1\n", "line 1: this looks like TREC's form"),
+        ("qrels/test.tsv", "q1\td1\t1\n\nq1\td1\t2\n", "line 3: 'd1' has grade 2"),
+        ("qrels/test.tsv", "x1\td1\t1\nx2\td1\t1\n", "none of 2 judged queries is in"),
+        ("qrels/test.tsv", "query-id\tcorpus-id\tscore\n", "no query has a relevant document"),
     ],
 )
 def test_a_damaged_file_is_named(shop: Path, name: str, content: str, message: str) -> None:
@@ -59,7 +62,55 @@ def test_a_damaged_file_is_named(shop: Path, name: str, content: str, message: s
         load_collection(shop)
 
 
-def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    """The path that was looked for stands in the message."""
-    with pytest.raises(ConfigurationError, match=r"qrels.test\.tsv cannot be read"):
+def test_what_is_missing_is_named_once_with_the_layout(shop: Path, tmp_path: Path) -> None:
+    """A folder, both files of records, or a split; a split beside those that there are."""
+    layout = "expected are corpus.jsonl, queries.jsonl, qrels/test.tsv"
+    with pytest.raises(ConfigurationError) as told:
         load_collection(tmp_path / "nowhere")
+    assert str(told.value).count("nowhere") == 1
+    assert layout in str(told.value)
+    with pytest.raises(ConfigurationError, match=r"no qrels/dev\.tsv; the splits there are test "):
+        load_collection(shop, split="dev")
+    (shop / "corpus.jsonl").unlink()
+    with pytest.raises(ConfigurationError, match=f"no corpus.jsonl; {layout}"):
+        load_collection(shop)
+    assert load_collection(shop, documents=False).queries
+    (shop / "queries.jsonl").unlink()
+    with pytest.raises(ConfigurationError, match=r"no corpus\.jsonl and no queries\.jsonl"):
+        load_collection(shop)
+
+
+def test_text_that_is_not_utf8_is_told_with_its_line(shop: Path) -> None:
+    """Blank lines count as lines."""
+    (shop / "queries.jsonl").write_bytes(b'{"_id": "q1", "text": "x"}\n\n{"_id": "q\xe9"}\n')
+    with pytest.raises(ConfigurationError, match="line 3: not UTF-8"):
+        load_collection(shop)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(shop: Path) -> None:
+    """Files that other systems' editors saved are read."""
+    for name in ("corpus.jsonl", "queries.jsonl", "qrels/test.tsv"):
+        (shop / name).write_bytes(b"\xef\xbb\xbf" + (shop / name).read_bytes())
+    assert len(load_collection(shop).queries) == 3
+    assert len(list(read_documents(shop))) == 5
+
+
+def test_a_document_that_is_there_twice_is_told(tmp_path: Path) -> None:
+    """Which of the two a judgment means cannot be known."""
+    folder = write_collection(tmp_path / "twice", documents=[{"_id": "d1", "text": "x"}] * 2)
+    with pytest.raises(ConfigurationError, match=r"corpus\.jsonl, line 2: the _id 'd1' stands"):
+        list(read_documents(folder))
+
+
+def test_judgments_need_no_header(tmp_path: Path) -> None:
+    """A first line that is a judgment is one; saying a thing twice contradicts nothing."""
+    folder = write_collection(tmp_path / "bare", qrels="q1\td1\t1\nq1\td1\t1\nq2\td3\t1\n")
+    assert load_collection(folder).qrels == {"q1": {"d1": 1}, "q2": {"d3": 1}}
+
+
+def test_judged_queries_that_are_missing_are_counted(tmp_path: Path) -> None:
+    """In one line, and the others are measured."""
+    folder = write_collection(tmp_path / "some", qrels="q1\td1\t1\nx1\td1\t1\nx2\td3\t1\n")
+    told: list[str] = []
+    assert len(load_collection(folder, warn=told.append).queries) == 1
+    assert told == [f"2 of 3 judged queries are not in {folder / 'queries.jsonl'}"]

@@ -11,6 +11,8 @@ import pytest
 from middleware.evaluation.command import add_arguments, run
 from middleware.evaluation.upstream import Upstream
 
+from .conftest import write_collection
+
 
 def _run(*words: str | Path) -> int:
     parser = argparse.ArgumentParser()
@@ -55,7 +57,7 @@ def test_the_bundled_model_runs(shop: Path, tmp_path: Path, budget: tuple[str, .
     ("words", "message"),
     [
         ((), "--collection"),
-        (("--collection", "nowhere"), "cannot be read"),
+        (("--collection", "nowhere"), "there is no folder nowhere"),
         (("--systems", "magic"), "'magic' is none of"),
         (("--variants", ","), "name at least one"),
         (("--where", "set"), "NAME=VALUE"),
@@ -89,3 +91,22 @@ def test_an_upstreams_key_is_in_no_result(
     assert _run("--collection", shop, "--upstream", url, *options) == 0
     assert json.loads(result.read_text())["settings"]["upstream"] == "http://h:1/s"
     assert "K9" not in result.read_text() + page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("qrels", "status", "message"),
+    [
+        ("q1\td1\t1\nq1\tx1\t1\nq2\tx1\t0\n", 0, "warning: 1 of 2 judged documents are not in"),
+        ("q1\tx1\t1\nq1\tx2\t1\n", 1, "none of 2 judged documents is in"),
+    ],
+)
+def test_judged_documents_that_are_missing_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], qrels: str, status: int, message: str
+) -> None:
+    """Some make the figures lower than they could be; where all are, they say nothing."""
+    folder = write_collection(tmp_path / "some", qrels=qrels)
+    options = ("--systems", "original", "--variants", "clean")
+    assert _run("--collection", folder, *options) == status
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("querylift eval:") == 1
