@@ -35,7 +35,10 @@ class MissingExtraError(QueryliftError, ImportError):
     """A feature needs an optional dependency that is not installed."""
 
     def __init__(self, feature: str, extra: str) -> None:
-        super().__init__(f"{feature} needs an extra: pip install 'querylift[{extra}]'")
+        super().__init__(
+            f"{feature} needs an extra: pip install 'querylift[{extra}]', "
+            f"or from a clone pip install '.[{extra}]'"
+        )
         self.extra = extra
 
 
