@@ -102,6 +102,7 @@ def _add_serve(commands: Any) -> None:
     serve.add_argument("--budget-ms", type=float, metavar="MS", help="time a rewrite may take")
     serve.add_argument("--model", metavar="PATH_OR_HUB_ID", help="the T5 to use")
     serve.add_argument("--engine", help="the engine that runs it")
+    serve.add_argument("--words", metavar="FILE", help="words that are spelled right here")
     serve.add_argument("--workers", type=int, metavar="N", help="processes that serve")
     serve.add_argument("--mode", choices=[mode.value for mode in Mode], help="what rewrites do")
     serve.add_argument(
@@ -156,6 +157,7 @@ def _add_rewrite(commands: Any) -> None:
     rewrite.add_argument("--jsonl", action="store_true", help="print a line of JSON for each text")
     rewrite.add_argument("--model", metavar="PATH_OR_HUB_ID", help="the T5 to use")
     rewrite.add_argument("--engine", default="t5", help="the engine that runs it")
+    rewrite.add_argument("--words", metavar="FILE", help="words that are spelled right here")
     rewrite.add_argument("--mode", choices=("replace", "expand"), default="replace")
     _add_budget(rewrite, 10_000.0)
     rewrite.set_defaults(run=_rewrite)
@@ -223,8 +225,9 @@ def _rewrite(options: argparse.Namespace) -> int:
     from middleware.engines.registry import load_engine
     from middleware.runtime.reformulator import Reformulator
 
+    own = {"words": options.words} if options.words else {}
     reformulator = Reformulator(
-        load_engine(options.engine, options.model),
+        load_engine(options.engine, options.model, **own),
         budget=options.budget_ms / 1000,
         mode=options.mode,
     )

@@ -27,7 +27,7 @@ from .record import read_record
 from .retrieval import Bm25
 from .systems import ENGINE_SYSTEMS, ORIGINAL, SYSTEMS, Decide, baselines
 from .terminal import changes_table, print_report
-from .upstream import DIALECTS, Upstream, location
+from .upstream import DIALECTS, Upstream, location, unjudged
 from .variants import VARIANTS
 
 __all__ = ["add_arguments", "run"]
@@ -61,6 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model = parser.add_argument_group("the rewriter")
     model.add_argument("--engine", default=DEFAULT_ENGINE, help="(%(default)s)")
     model.add_argument("--model", help="a T5's folder or hub id; else the bundled one")
+    model.add_argument(
+        "--words", metavar="FILE", help="a text file of words that are spelled right"
+    )
     model.add_argument(
         "--budget",
         type=float,
@@ -144,6 +147,8 @@ def _evaluate(args: argparse.Namespace) -> None:
                 gain=args.gain,
                 progress=progress,
             )
+    if upstream is not None:
+        _check_ids(collections, cells)
     settings = _settings(args, engine)
     print_report(cells, console())
     outputs.write(cells, settings)
@@ -177,6 +182,15 @@ def _upstream(args: argparse.Namespace) -> Upstream | None:
     )
 
 
+def _check_ids(collections: Sequence[Collection], cells: Sequence[Cell]) -> None:
+    for collection in collections:
+        mine = (cell.hits.values() for cell in cells if cell.collection == collection.name)
+        found = (document for hits in chain.from_iterable(mine) for document, _ in hits)
+        judged = set(chain.from_iterable(collection.qrels.values()))
+        if warning := unjudged(found, judged, collection.name):
+            warn(warning)
+
+
 def _bm25(args: argparse.Namespace, collection: Collection) -> Bm25:
     bm25 = Bm25(read_documents(collection.folder), k1=args.k1, b=args.b, stem=args.stem)
     judged = list(dict.fromkeys(chain.from_iterable(collection.qrels.values())))
@@ -196,7 +210,8 @@ def _systems(
     if not spoken:
         yield chosen, None
         return
-    engine = load_engine(args.engine, args.model)
+    own = {"words": args.words} if args.words else {}
+    engine = load_engine(args.engine, args.model, **own)
     if args.budget is None:
         pipeline = Pipeline(engine)
         pipeline.load()

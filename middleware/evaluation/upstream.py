@@ -6,7 +6,7 @@ import json
 import re
 import string
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
 from typing import Any
@@ -17,7 +17,7 @@ from middleware.errors import ConfigurationError, QueryliftError
 
 from .retrieval import DEPTH, Hits
 
-__all__ = ["DIALECTS", "Upstream", "UpstreamError", "location"]
+__all__ = ["DIALECTS", "Upstream", "UpstreamError", "location", "unjudged"]
 
 _PLACE = "{query}"
 
@@ -172,6 +172,21 @@ def location(url: str) -> str:
             "send them with --header 'Authorization: Basic …'"
         )
     return f"{parts.scheme}://{parts.netloc}{parts.path}"
+
+
+def unjudged(found: Iterable[str], judged: Container[str], name: str) -> str:
+    """Return a warning where no found id is among a collection's judged ones, else nothing."""
+    first = ""
+    for id_ in found:
+        if id_ in judged:
+            return ""
+        first = first or id_
+    told = (
+        f"none of the upstream's ids, such as {first!r}, is judged"
+        if first
+        else "the upstream found nothing"
+    )
+    return f"{name}: {told}, so that every figure is 0; --ids PATH says where its answers have ids"
 
 
 def _check_headers(headers: Sequence[tuple[str, str]]) -> None:

@@ -67,6 +67,7 @@ def test_the_bundled_model_runs(shop: Path, tmp_path: Path, budget: tuple[str, .
         (("--json", "no/such/folder/a.json"), "there is no folder"),
         (("--systems", "original", "--upstream", "ftp://x"), "no http or https URL"),
         (("--upstream", "http://h", "--header", "K9"), "--header is not of the form"),
+        (("--systems", "replace", "--words", "none.txt"), "words ('none.txt')"),
         (("--compare", "a", "b"), "cannot be read"),
     ],
 )
@@ -110,3 +111,27 @@ def test_judged_documents_that_are_missing_are_told(
     told = capsys.readouterr().err
     assert message in told
     assert told.count("querylift eval:") == 1
+
+
+@pytest.mark.parametrize(
+    ("hits", "message"),
+    [
+        ([("x9", 1.0)], "warning: shop: none of the upstream's ids, such as 'x9', is judged"),
+        ([], "warning: shop: the upstream found nothing"),
+        ([("x9", 1.0), ("d5", 0.5)], ""),
+    ],
+)
+def test_an_upstream_with_other_ids_is_told(
+    shop: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    hits: list[tuple[str, float]],
+    message: str,
+) -> None:
+    """Figures of 0 throughout have one likely reason, and it is not the search."""
+    monkeypatch.setattr(Upstream, "search", lambda self, query: hits)
+    options = ("--systems", "original", "--variants", "clean", "--upstream", "http://h")
+    assert _run("--collection", shop, *options) == 0
+    told = capsys.readouterr().err
+    assert message in told
+    assert ("--ids" in told) == bool(message)

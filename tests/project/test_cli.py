@@ -78,6 +78,8 @@ def test_rewrite_says_what_was_done() -> None:
         (["serve", "--upstream", "http://x", "--path", "search"], "must start with '/'"),
         (["serve", "--config", "/no/such.toml"], "/no/such.toml: No such file"),
         (["rewrite", "--model", "/no/such/folder", "text"], "/no/such/folder"),
+        (["rewrite", "--words", "/no/such/words", "text"], "/no/such/words"),
+        (["serve", "--words", "/no/such/words", "--upstream", "http://h"], "/no/such/words"),
     ],
 )
 def test_errors_are_one_line_with_a_way_out(arguments: list[str], said: str) -> None:
