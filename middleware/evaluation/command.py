@@ -16,7 +16,7 @@ from middleware.engines.registry import DEFAULT_ENGINE, load_engine
 from middleware.errors import ConfigurationError, QueryliftError
 
 from .collection import Collection, load_collection, read_documents
-from .compare import compare
+from .compare import compare, summary
 from .console import console, progress_bar, tell, warn
 from .experiment import Cell, experiment
 from .judgments import unknown
@@ -100,7 +100,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         if args.compare:
             before, after = map(read_record, args.compare)
-            console().print(changes_table(compare(before, after)))
+            changes = compare(before, after)
+            console().print(changes_table(changes), summary(changes), sep="\n")
         else:
             _evaluate(args)
     except QueryliftError as error:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from middleware.errors import ConfigurationError
 from .measures import MEASURES
 from .significance import Contrast, contrast
 
-__all__ = ["Change", "compare"]
+__all__ = ["Change", "compare", "summary"]
 
 _Key = tuple[str, str, str]
 
@@ -34,10 +35,11 @@ class Change:
 
     @property
     def verdict(self) -> str:
-        """``better`` or ``worse`` where the change is significant, else ``same``."""
-        if not self.contrast.significant:
-            return "same"
-        return "better" if self.contrast.delta > 0 else "worse"
+        """``better`` or ``worse`` where significant, ``same`` where no query changed."""
+        found = self.contrast
+        if found.significant:
+            return "better" if found.delta > 0 else "worse"
+        return "not significant" if found.wins or found.losses else "same"
 
 
 def compare(
@@ -54,6 +56,28 @@ def compare(
                 f"compare: the results differ in {setting} ({values[0]} and {values[1]}), "
                 "so that a difference would say nothing of the systems"
             )
+    try:
+        changes = _changes(before, after, resamples)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ConfigurationError(f"compare: a result is damaged ({error!r})") from error
+    if not changes:
+        raise ConfigurationError("compare: the results have no system and variant in common")
+    return changes
+
+
+def summary(changes: Sequence[Change]) -> str:
+    """Return in one line how many figures got better and worse, and how many for sure."""
+    up = [change for change in changes if change.contrast.delta > 0 and change.verdict != "same"]
+    down = [change for change in changes if change.contrast.delta < 0 and change.verdict != "same"]
+    equal = len(changes) - len(up) - len(down)
+    better, worse = (
+        f"{len(some)} {word} ({sum(change.contrast.significant for change in some)} significantly)"
+        for some, word in ((up, "better"), (down, "worse"))
+    )
+    return f"{len(changes)} figures: {better}, {worse}, {equal} equal"
+
+
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any], resamples: int) -> list[Change]:
     old, new = _by_cell(before), _by_cell(after)
     changes = []
     for key in (key for key in old if key in new):
@@ -73,8 +97,6 @@ def compare(
                     contrast(right, left, resamples=resamples),
                 )
             )
-    if not changes:
-        raise ConfigurationError("compare: the results have no system and variant in common")
     return changes
 
 
@@ -82,17 +104,14 @@ def _setting(record: Mapping[str, Any], name: str) -> Any:
     settings = record.get("settings")
     value = settings.get(name) if isinstance(settings, Mapping) else None
     if name == "upstream" and isinstance(value, str):
-        # Results of before keys were left out have the URL's query, which stays untold.
-        return value.partition("?")[0]
+        # Results of before keys were left out have the whole URL, which stays untold.
+        return re.sub(r"//[^/@]*@", "//", value.partition("?")[0])
     return value
 
 
 def _by_cell(record: Mapping[str, Any]) -> dict[_Key, dict[str, Mapping[str, Any]]]:
     cells: dict[_Key, dict[str, Mapping[str, Any]]] = {}
-    try:
-        for row in record["queries"]:
-            key = row["collection"], row["variant"], row["system"]
-            cells.setdefault(key, {})[row["id"]] = row
-    except (KeyError, TypeError) as error:
-        raise ConfigurationError(f"compare: a result is damaged ({error!r})") from error
+    for row in record["queries"]:
+        key = row["collection"], row["variant"], row["system"]
+        cells.setdefault(key, {})[row["id"]] = row
     return cells

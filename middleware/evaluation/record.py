@@ -84,10 +84,19 @@ def read_record(path: Path) -> dict[str, Any]:
     """Read a file that ``--json`` wrote. Errors: :class:`ConfigurationError` for any other."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"compare: {path} cannot be read: {error}") from error
-    if not isinstance(record, dict) or record.get("format") != FORMAT:
-        raise ConfigurationError(f"compare: {path} is not a result of this version's --json")
+    except OSError as error:
+        raise ConfigurationError(
+            f"compare: {path} cannot be read: {error.strerror or error}"
+        ) from error
+    except (ValueError, RecursionError):
+        record = None
+    if not isinstance(record, dict) or not {"format", "settings", "queries"} <= record.keys():
+        raise ConfigurationError(f"compare: {path} is not a result of querylift eval --json")
+    if record["format"] != FORMAT:
+        raise ConfigurationError(
+            f"compare: {path} is not a result of this version's --json "
+            f"(format {record['format']!r}, read is {FORMAT})"
+        )
     return record
 
 

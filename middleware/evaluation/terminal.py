@@ -107,7 +107,7 @@ def changes_table(changes: Sequence[Change]) -> Table:
     table.add_column("verdict")
     for change in changes:
         found = change.contrast
-        colour = {"better": "green", "worse": "red", "same": "dim"}[change.verdict]
+        colour = {"better": "green", "worse": "red"}.get(change.verdict, "dim")
         table.add_row(
             change.collection,
             change.variant,

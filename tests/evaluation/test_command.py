@@ -36,7 +36,9 @@ def test_baselines_without_a_model(
     assert page.read_text().startswith("<!doctype html>")
     assert len(list(runs.glob("*.run"))) == 20
     assert _run("--compare", result, result) == 0
-    assert "same" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "same" in shown
+    assert "60 figures: 0 better (0 significantly), 0 worse (0 significantly), 60 equal" in shown
 
 
 @pytest.mark.parametrize("budget", [(), ("--budget", "20000")])
