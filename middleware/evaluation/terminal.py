@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -16,14 +17,18 @@ from .systems import BASELINES, ORIGINAL
 
 __all__ = ["changes_table", "print_report", "reasons_table", "results_table", "won_back_table"]
 
+_WIDE = 130  # below it, tables are cut in two rather than their columns to nothing
+
 
 def print_report(cells: Sequence[Cell], console: Console) -> None:
     """Print a table of figures for each collection, then what was won back and why not."""
     for name in dict.fromkeys(cell.collection for cell in cells):
-        console.print(results_table([cell for cell in cells if cell.collection == name]))
+        table = results_table([cell for cell in cells if cell.collection == name])
+        for part in (table,) if console.width >= _WIDE else _halves(table, texts=2, first=7):
+            console.print(part)
     parts: list[RenderableType] = [won_back_table(cells)] if lost_and_won(cells) else []
     if any(cell.system not in BASELINES for cell in cells):
-        parts.append(reasons_table(cells))
+        parts.append(reasons_table(cells) if console.width >= _WIDE else _reasons_list(cells))
     console.print(Group(*parts))
 
 
@@ -33,6 +38,33 @@ def _table(title: str, texts: Sequence[str], numbers: Sequence[str]) -> Table:
         table.add_column(name, no_wrap=True)
     for name in numbers:
         table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _halves(table: Table, *, texts: int, first: int) -> tuple[Table, Table]:
+    """Return the first columns of a table, and the others behind the first ``texts`` again."""
+    columns = table.columns
+    halves = []
+    for chosen in (columns[:first], columns[:texts] + columns[first:]):
+        half = _table("", (), ())
+        half.box, half.show_edge, half.padding = box.SIMPLE_HEAD, False, (0, 0)
+        for column in chosen:
+            half.add_column(column.header, justify=column.justify, no_wrap=True)
+        for cells in zip(*(column.cells for column in chosen), strict=True):
+            half.add_row(*cells)
+        halves.append(half)
+    halves[0].title, halves[1].title, halves[1].caption = table.title, None, table.caption
+    return halves[0], halves[1]
+
+
+def _reasons_list(cells: Sequence[Cell]) -> Table:
+    """Return what :func:`reasons_table` does with a row for each system, which may wrap."""
+    table = _table("outcomes and reasons", ("collection", "variant", "system"), ())
+    table.add_column("share")
+    for cell in (cell for cell in cells if cell.system not in BASELINES):
+        most_first = sorted(cell.reasons.items(), key=lambda pair: -pair[1])
+        shares = ", ".join(f"{word} {share:.1%}" for word, share in most_first)
+        table.add_row(cell.collection, cell.variant, cell.system, shares)
     return table
 
 
