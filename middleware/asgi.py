@@ -23,6 +23,7 @@ from middleware.instrumentation.headers import (
     summary,
 )
 from middleware.instrumentation.metrics import Metrics
+from middleware.patience import FRAMING
 from middleware.readiness import readiness
 from middleware.rules import SearchRule, canonical_path, first_match
 from middleware.runtime.reformulator import Reformulator
@@ -44,8 +45,6 @@ MAX_BUDGET = 10.0
 
 _CONTROL = CONTROL_HEADER.encode()
 _RESULT = RESULT_HEADER.encode()
-# A GET with neither has no body (RFC 9112, 6.3).
-_FRAMING = (b"content-length", b"transfer-encoding")
 # Set for a search, which may be sent to an upstream twice whatever its method.
 _RETRY_SAFE = "querylift.retry_safe"
 
@@ -142,7 +141,7 @@ class ReformulationMiddleware:
             return
         steered, framed = False, method not in ("GET", "HEAD")
         for name, _ in scope["headers"]:  # one pass: this is on every request's way
-            if name in _FRAMING:
+            if name in FRAMING:
                 framed = True
             elif name == _CONTROL:
                 steered = True

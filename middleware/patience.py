@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
-__all__ = ["SlowClientError", "has_body", "patient"]
+__all__ = ["FRAMING", "SlowClientError", "has_body", "patient"]
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 
-# A request with neither has no body (RFC 9112, 6.3).
-_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
+FRAMING = frozenset({b"content-length", b"transfer-encoding"})
+"""The headers of which a request with a body has one (RFC 9112, 6.3)."""
 
 
 class SlowClientError(Exception):
@@ -22,7 +22,7 @@ class SlowClientError(Exception):
 def has_body(scope: Mapping[str, Any]) -> bool:
     """Tell whether a request declares a body."""
     for name, _ in scope["headers"]:  # noqa: SIM110  # a generator costs as much as all the rest
-        if name in _FRAMING:
+        if name in FRAMING:
             return True
     return False
 

@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 
 from middleware.engines.threads import available_cpus
 
-T = TypeVar("T")
-
 __all__ = ["machine_facts", "resident_bytes", "resident_mb", "run_quickly"]
+
+T = TypeVar("T")
 
 
 def run_quickly(work: Coroutine[Any, Any, T]) -> T:

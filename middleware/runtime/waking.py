@@ -64,8 +64,8 @@ class Waking:
 class _Bell:
     """One loop's landings that were not yet handed over.
 
-    Invariant: what is in ``_landed`` when ``_rung`` is false has its call under way: a landing is
-    put in before the flag is looked at, and the flag is taken down before they are taken out.
+    Invariant: whatever is in ``_landed`` has a call under way that takes it out: a landing is put
+    in before ``_rung`` is looked at, and that is taken down before they are taken out.
     """
 
     __slots__ = ("_came", "_landed", "_now", "_rung", "_rung_at")

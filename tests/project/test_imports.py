@@ -17,7 +17,7 @@ _ROOT = Path(middleware.__file__).parent
 _PURE = ("errors", "core")
 _INNER = {"engines", "dialects", "instrumentation"}
 _WAYS = {"asgi", "decorator"}
-_SHARED = {"rules", "control", "clients", "readiness"}
+_SHARED = {"rules", "control", "clients", "patience", "readiness"}
 _OUTER = {
     "workers",
     "cli",
@@ -46,7 +46,7 @@ _ALLOWED: dict[str, set[str]] = {
     "runtime": {"errors", "core", *_INNER},
     **{part: {"errors", "core", "runtime", *_INNER, *_SHARED} for part in _WAYS},
     "upstream": {"errors"},
-    "proxy": {"errors", "core", "patience", "runtime", "upstream", *_INNER, *_SHARED, *_WAYS},
+    "proxy": {"errors", "core", "runtime", "upstream", *_INNER, *_SHARED, *_WAYS},
     "settings": {"errors", "core"},
     "testing": {"errors", "core", "engines", "runtime"},
     "models": set(),
