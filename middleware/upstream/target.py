@@ -5,8 +5,8 @@ target (``//10.0.0.9/x``, ``http://elsewhere/x``) stays a path on the configured
 are never decoded and encoded again, so duplicate keys, valueless keys, ``%zz``, a raw ``0xE9``
 and encoded slashes arrive as the client sent them.
 
-Two things are lost before an ASGI app sees them and can't be restored: a trailing ``?`` with an
-empty query string, and (with some servers) a fragment that a client wrongly sent.
+Two things are lost before an ASGI app sees them: a trailing ``?`` with an empty query string,
+unless the server tells it (:data:`BARE_QUERY`), and a fragment that a client wrongly sent.
 
 A base path (``https://host/base``) is a prefix, not a boundary: a client's ``/../`` goes on as it
 is, and an upstream that resolves it may leave the base.
@@ -23,7 +23,10 @@ from urllib.parse import quote, urlsplit
 from middleware.errors import ConfigurationError
 from middleware.upstream.errors import RequestRefusedError
 
-__all__ = ["Upstream", "request_target"]
+__all__ = ["BARE_QUERY", "Upstream", "request_target"]
+
+BARE_QUERY = "querylift.bare_query"
+"""Key of a scope whose target ended in a ``?`` with nothing behind, for which ASGI has no word."""
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -155,7 +158,7 @@ def request_target(scope: Mapping[str, Any], base: bytes = b"") -> bytes:
             raise RequestRefusedError("the request target must start with a slash")
 
     target = base + raw if raw else base or b"/"
-    if query:
+    if query or BARE_QUERY in scope:
         target = b"%b?%b" % (target, query)
     if _UNSAFE_TARGET.search(target):
         raise RequestRefusedError("the request target has blanks or control bytes")

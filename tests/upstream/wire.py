@@ -156,7 +156,7 @@ async def upstream(answer: Answer | None = None, **options: Any) -> AsyncIterato
 
 
 @contextlib.asynccontextmanager
-async def front(app: Any, http: str = "h11", **options: Any) -> AsyncIterator[int]:
+async def front(app: Any, http: Any = "h11", **options: Any) -> AsyncIterator[int]:
     """Serve ``app`` with uvicorn on a free port of 127.0.0.1; gives the port."""
     listener = socket.create_server(("127.0.0.1", 0))
     settings: dict[str, Any] = {
