@@ -7,10 +7,12 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
 
-from middleware.asgi import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
+
 from middleware.core.memo import MemoKey
 from middleware.core.reformulation import normalize
 from middleware.instrumentation.metrics import Metrics
+from middleware.messages import send_page
 from middleware.readiness import readiness
 from middleware.runtime.reformulator import Reformulator
 from middleware.upstream.errors import error_body
@@ -64,14 +66,7 @@ class Admin:
         else:
             answer = _error(404, "not_found", f"there is no {method} {path} here")
         status, kind, content = answer
-        headers = [
-            (b"content-type", kind.encode("latin-1")),
-            (b"content-length", b"%d" % len(content)),
-            (b"cache-control", b"no-store"),
-        ]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        body = b"" if method == "HEAD" else content
-        await send({"type": "http.response.body", "body": body, "more_body": False})
+        await send_page(send, status, kind, content, head=method == "HEAD")
 
     def _purge(self, scope: Scope) -> tuple[int, str, bytes]:
         if any(name == b"origin" for name, _ in scope["headers"]):

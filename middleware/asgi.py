@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
 from middleware.clients import Clients
 from middleware.control import DEFAULT_CONTROL, Control, Trust, parse_control
-from middleware.core.outcome import Mode, Reason
+from middleware.core.outcome import Reason
 from middleware.core.reformulation import Reformulation
-from middleware.dialects.base import SearchRequest, Slot, apply_edits
+from middleware.dialects.base import SearchRequest
 from middleware.dialects.undecided import UndecidedDialect
 from middleware.errors import ConfigurationError
 from middleware.instrumentation.headers import (
@@ -23,18 +25,14 @@ from middleware.instrumentation.headers import (
     summary,
 )
 from middleware.instrumentation.metrics import Metrics
+from middleware.messages import read_ahead, replay, send_page, with_length
 from middleware.patience import FRAMING
 from middleware.readiness import readiness
 from middleware.rules import SearchRule, canonical_path, first_match
 from middleware.runtime.reformulator import Reformulator
+from middleware.searches import SearchRewriter
 
 __all__ = ["DEFAULT_PREFIX", "ReformulationMiddleware"]
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 DEFAULT_PREFIX = "/-/querylift"
 """Where ``/readyz`` is, unless configured otherwise."""
@@ -104,8 +102,8 @@ class ReformulationMiddleware:
         self._ready_path = None if prefix is None else f"{prefix}/readyz"
         self._metrics = metrics
         self._metrics_path = None if prefix is None or metrics is None else f"{prefix}/metrics"
-        self._scope_of = scope_of
-        self._clients = Clients() if clients is None else clients
+        clients = Clients() if clients is None else clients
+        self._rewriter = SearchRewriter(reformulator, clients, scope_of)
         self._degraded = degraded
         self._guessed = False
 
@@ -134,10 +132,10 @@ class ReformulationMiddleware:
             status, body = readiness(self.reformulator, degraded=self._degraded)
             body.update(self.dialects())
             content = json.dumps(body).encode()
-            await _answer(send, status, "application/json", content, head=method == "HEAD")
+            await send_page(send, status, "application/json", content, head=method == "HEAD")
             return
         if path == self._metrics_path and self._metrics is not None and method in ("GET", "HEAD"):
-            await _answer(send, 200, *self._metrics.page(), head=method == "HEAD")
+            await send_page(send, 200, *self._metrics.page(), head=method == "HEAD")
             return
         steered, framed = False, method not in ("GET", "HEAD")
         for name, _ in scope["headers"]:  # one pass: this is on every request's way
@@ -174,119 +172,24 @@ class ReformulationMiddleware:
         )
         read: list[Message] = []
         if framed and _wants_body(rule, request):
-            read, body = await self._read(receive)
+            read, body = await read_ahead(receive, self._max_body)
             if read[-1]["type"] != "http.request":
                 return  # the client left before its request was whole: nothing goes on
             if body is not None:
                 request = replace(request, body=body)
-        results, edited, found = await self._rewritten(rule, request, control, scope)
-        if edited is not None:
-            query_string, body = edited
+        done = await self._rewriter.rewrite(rule, request, control, scope)
+        if done.edited is not None:
+            query_string, body = done.edited
             scope = {**scope, "query_string": query_string}
             if request.body is not None and body != request.body:
-                scope["headers"] = _with_length(scope["headers"], len(body))
+                scope["headers"] = with_length(scope["headers"], len(body))
                 read = [{"type": "http.request", "body": body, "more_body": False}]
-        if not results:
-            results = [Reformulation.untouched("", Reason.EMPTY)]
+        undecided = done.results[0].reason is Reason.DIALECT_UNKNOWN
         # Where no text was found, nothing says that it is a search and not an order.
-        if found and request.method != "GET" and results[0].reason is not Reason.DIALECT_UNKNOWN:
+        if done.searches and request.method != "GET" and not undecided:
             scope = {**scope, "extensions": {**(scope.get("extensions") or {}), _RETRY_SAFE: True}}
-        receive = _replay(read, receive) if read else receive
-        await self.app(scope, receive, self._telling(summary(results), send))
-
-    async def _rewritten(
-        self, rule: SearchRule, request: SearchRequest, control: Control, scope: Scope
-    ) -> tuple[list[Reformulation], tuple[bytes, bytes] | None, bool]:
-        """Return what became of each text, and query string and body with the rewrites in place.
-
-        There is no second where none changed, or where what the user supplied raised. The third
-        tells whether the dialect found a text.
-        """
-        found = False
-        results: list[Reformulation] | None = None
-        try:
-            slots = rule.dialect.slots(request)
-            found = bool(slots)
-            tenant = self._scope_of(scope) if self._scope_of is not None and slots else ""
-            results = await self._reformulate(slots, control, scope, tenant, request.path)
-            edits = [
-                (slot.expanding(result.added) if result.added else slot, result.query)
-                for slot, result in zip(slots, results, strict=True)
-                if result.changed
-            ]
-            edited = apply_edits(request, edits) if edits else None
-            if rule.pages:
-                self._clients.sent(slots, results, scope, tenant, request.path)
-            return results, edited, found
-        except Exception:
-            _log.exception("the texts of a request could not be rewritten")
-            failed = Reformulation.untouched("", Reason.ENGINE_ERROR)
-            if results is None:  # else each text is counted already
-                self.reformulator.record(failed, control.mode or self.reformulator.mode)
-            return [failed], None, found
-
-    async def _read(self, receive: Receive) -> tuple[list[Message], bytes | None]:
-        """Read messages until the body is whole, too large, or the client has left.
-
-        Returns them, and the body where it is whole and not too large.
-        """
-        read: list[Message] = []
-        size = 0
-        while True:
-            message = await receive()
-            read.append(message)
-            if message["type"] != "http.request":
-                return read, None
-            size += len(message.get("body", b""))
-            if size > self._max_body:
-                return read, None
-            if not message.get("more_body", False):
-                return read, b"".join(part.get("body", b"") for part in read)
-
-    async def _reformulate(
-        self, slots: Sequence[Slot], control: Control, scope: Scope, tenant: str, path: str
-    ) -> list[Reformulation]:
-        """Reformulate all texts of a request at the same time, each within the budget."""
-        typed = None
-        if self._clients.typing is not None:
-            typed = self._clients.under_way(slots, scope, tenant, path)
-        allowed = self._clients.allows(scope)
-        waiting = [
-            self._one(slot, control, tenant, allowed)
-            if slot.skip is None and slot.text != typed
-            else _at_once(self._settled(slot, control, scope, tenant, path))
-            for slot in slots
-        ]
-        if len(waiting) == 1:
-            return [await waiting[0]]
-        return list(await asyncio.gather(*waiting))
-
-    def _settled(
-        self, slot: Slot, control: Control, scope: Scope, tenant: str, path: str
-    ) -> Reformulation:
-        """Return what becomes of a text that no engine is asked about, and let it be counted."""
-        mode = control.mode or self.reformulator.mode
-        if slot.skip is Reason.PAGED and mode not in (Mode.OFF, Mode.SHADOW):
-            result = self._clients.later_page(slot, scope, tenant, path)
-        else:
-            result = Reformulation.untouched(slot.text, slot.skip or Reason.TYPING)
-        return self.reformulator.record(result, mode)
-
-    def _one(
-        self, slot: Slot, control: Control, tenant: str, allowed: Callable[[], bool] | None
-    ) -> Awaitable[Reformulation]:
-        mode = control.mode or self.reformulator.mode
-        if mode is Mode.EXPAND and not slot.expands:
-            mode = Mode.REPLACE  # the API cannot say further terms beside this text
-        return self.reformulator.reformulate(
-            slot.text,
-            budget=control.budget,
-            mode=mode,
-            scope=tenant,
-            cached=control.cached,
-            stored=control.stored,
-            allowed=allowed,
-        )
+        receive = replay(read, receive) if read else receive
+        await self.app(scope, receive, self._telling(summary(done.results), send))
 
     def _telling(self, result: Reformulation, send: Send) -> Send:
         """Return a send that adds the headers to the response's start."""
@@ -345,39 +248,3 @@ def _wants_body(rule: SearchRule, request: SearchRequest) -> bool:
     except Exception:
         _log.exception("a dialect failed")
         return False
-
-
-async def _at_once(result: Reformulation) -> Reformulation:
-    return result
-
-
-def _replay(read: list[Message], receive: Receive) -> Receive:
-    """Return a receive that gives the messages already read first."""
-    waiting = iter(read)
-
-    async def replay() -> Message:
-        for message in waiting:
-            return message
-        return await receive()
-
-    return replay
-
-
-def _with_length(headers: Iterable[tuple[bytes, bytes]], length: int) -> list[tuple[bytes, bytes]]:
-    """Return headers whose ``Content-Length``, where there is one, says ``length``."""
-    return [
-        (name, b"%d" % length if name.lower() == b"content-length" else value)
-        for name, value in headers
-    ]
-
-
-async def _answer(
-    send: Send, status: int, content_type: str, content: bytes, *, head: bool
-) -> None:
-    headers = [
-        (b"content-type", content_type.encode("latin-1")),
-        (b"content-length", b"%d" % len(content)),
-        (b"cache-control", b"no-store"),
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if head else content})

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Mapping
 from typing import Any
+
+from starlette.types import Message, Receive
 
 __all__ = ["FRAMING", "SlowClientError", "has_body", "patient"]
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 
 FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 """The headers of which a request with a body has one (RFC 9112, 6.3)."""

@@ -5,16 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from middleware.asgi import (
-    DEFAULT_PREFIX,
-    MAX_BODY,
-    ASGIApp,
-    Message,
-    Receive,
-    ReformulationMiddleware,
-    Scope,
-    Send,
-)
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from middleware.asgi import DEFAULT_PREFIX, MAX_BODY, ReformulationMiddleware
 from middleware.clients import Clients
 from middleware.control import Trust
 from middleware.errors import ConfigurationError

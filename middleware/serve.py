@@ -12,8 +12,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from starlette.types import ASGIApp
+
 from middleware.admin import Admin, Sides
-from middleware.asgi import ASGIApp
 from middleware.clients import Clients, by_header, by_person, by_tenant
 from middleware.control import trusting
 from middleware.core.allowance import Allowance

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import threading
 from collections.abc import Callable, Iterable
 from functools import partial
 from types import TracebackType
@@ -14,7 +13,6 @@ from typing import Self
 from middleware.core.acceptance import Acceptance
 from middleware.core.admission import Admission
 from middleware.core.breaker import Breaker
-from middleware.core.cost_model import text_cost
 from middleware.core.deadline import Deadline
 from middleware.core.memo import Memo, MemoKey
 from middleware.core.outcome import Mode, Reason, Source
@@ -22,19 +20,19 @@ from middleware.core.pace import Pace
 from middleware.core.reformulation import Reformulation, Timings, Verdict, conclude, normalize
 from middleware.engines.base import Engine
 from middleware.engines.judging import Judged, Judging, verdict_of
-from middleware.errors import ConfigurationError, EngineError
+from middleware.errors import ConfigurationError
 from middleware.instrumentation.record import Observer, Record
 
 from .arrival import Arrival
 from .ask import Ask
 from .clock import SYSTEM_CLOCK, Clock
+from .desk import Desk
 from .forking import forget_at_fork
 from .guarded import keep, recall, tell
-from .lanes import NOTHING, Lanes, Limits
-from .single_flight import Flight, Landing, SingleFlight, Wake
+from .lanes import NOTHING, Limits
+from .single_flight import Flight, Landing, Wake
 from .stats import Stats
-from .waking import Landed, Waking, resolve
-from .worker import Worker
+from .waking import Landed, resolve
 
 __all__ = ["Reformulator"]
 
@@ -99,16 +97,14 @@ class Reformulator:
 
     def _set_up(self) -> None:
         self._pid = os.getpid()
-        self._desk = threading.Condition()
-        self._flights = SingleFlight()
-        self._waking = Waking(self._clock)
-        self._lanes = Lanes(self._flights, self._limits, self._breaker)
-        self._worker = Worker(
+        self._desk = Desk(
             self.engine,
             self._judge,
-            self._lanes,
-            self._desk,
+            self.memo,
+            self._breaker,
+            self._limits,
             self._clock,
+            late_fill=self._late_fill,
             switch_interval=self._switch_interval,
         )
 
@@ -117,36 +113,22 @@ class Reformulator:
     @property
     def ready(self) -> bool:
         """Whether the engine is loaded, so that texts are rewritten."""
-        return self._worker.loaded and self._worker.failure is None
+        return self._desk.ready
 
     def start(self) -> None:
         """Start the worker without waiting for the engine to load; again is no harm."""
-        with self._desk:
-            self._worker.start()
+        self._desk.start()
 
     def wait_ready(self, timeout: float | None = None) -> None:
         """Start the worker and wait until the engine is loaded, at most ``timeout`` seconds.
 
         Errors: :class:`EngineError` when it cannot be loaded, or not within the time.
         """
-        until = None if timeout is None else self._clock.now() + timeout
-        with self._desk:
-            self._worker.start()
-            while not self._worker.loaded and self._worker.failure is None:
-                if until is not None and self._clock.now() >= until:
-                    raise EngineError(f"engine {self.engine.name} did not load in {timeout} s")
-                self._clock.wait(self._desk, until)
-            failure = self._worker.failure
-        if isinstance(failure, EngineError):
-            raise failure
-        if failure is not None:
-            raise EngineError(
-                f"engine {self.engine.name} cannot be started: {failure}"
-            ) from failure
+        self._desk.wait_ready(timeout)
 
     def close(self) -> None:
         """Stop the worker; the memo is kept, and a later call starts it again."""
-        self._worker.stop()
+        self._desk.stop()
 
     def __enter__(self) -> Self:
         try:
@@ -177,21 +159,7 @@ class Reformulator:
 
     def stats(self) -> Stats:
         """Return a snapshot."""
-        with self._desk:
-            self._lanes.look(self._clock.now())
-            failure = self._worker.failure
-            found = Stats(
-                ready=self.ready,
-                failure=None if failure is None else str(failure),
-                breaker=self._breaker.state(self._clock.now()),
-                live=len(self._lanes.live),
-                late=len(self._lanes.late),
-                running=len(self._lanes.running),
-                flights=len(self._flights),
-                memo=self.memo.stats(),
-            )
-        self._worker.tell()
-        return found
+        return self._desk.stats()
 
     # --- The decision path ---
 
@@ -217,7 +185,7 @@ class Reformulator:
             return ask
         loop = asyncio.get_running_loop()
         future: Landed = loop.create_future()
-        wake = partial(self._waking.of(loop).ring, future)
+        wake = partial(self._desk.waking.of(loop).ring, future)
         entered = self._enter(ask, wake)
         if isinstance(entered, Reformulation):
             return self._done(ask, entered)
@@ -229,7 +197,7 @@ class Reformulator:
             finally:
                 timer.cancel()
         finally:
-            self._leave(flight, wake)
+            self._desk.leave(flight, wake)
         return self._done(ask, ask.landed(landing, source))
 
     def reformulate_sync(
@@ -255,7 +223,7 @@ class Reformulator:
         try:
             landing = arrival.wait(ask.deadline)
         finally:
-            self._leave(flight, arrival)
+            self._desk.leave(flight, arrival)
         return self._done(ask, ask.landed(landing, source))
 
     def _ask(
@@ -289,7 +257,9 @@ class Reformulator:
             if verdict is not None:
                 return self._done(ask, conclude(text, verdict, chosen, Source.MEMO))
             # Looking at it any further is most of what it costs to turn a text away.
-            crowded = None if chosen is Mode.SHADOW else self._lanes.crowded(key, seconds, started)
+            crowded = (
+                None if chosen is Mode.SHADOW else self._desk.lanes.crowded(key, seconds, started)
+            )
             reason = crowded or self.admission.check(key.text)
             if reason is None and not self.ready:
                 self.start()
@@ -305,56 +275,12 @@ class Reformulator:
         return ask
 
     def _enter(self, ask: Ask, wake: Wake) -> tuple[Flight, Source] | Reformulation:
-        """Join or begin the flight for a question, or say why not to wait for it."""
-        shadow = ask.mode is Mode.SHADOW
-        opened: Flight | None = None
-        reason: Reason | None = None
-        try:
-            with self._desk:
-                self._worker.start()
-                now = self._clock.now()
-                self._lanes.sort_out(now)
-                self._lanes.forecast.lateness = self._waking.lateness(now)
-                flight = self._flights.get(ask.key)
-                source = Source.ENGINE if flight is None else Source.SHARED
-                if flight is None:
-                    # It may have landed since the memo was asked.
-                    verdict = recall(self.memo, ask.key, now, count=False) if ask.cached else None
-                    if verdict is not None:
-                        return conclude(ask.original, verdict, ask.mode, Source.SHARED)
-                    opened = flight = Flight(ask.key, ask.key.text, text_cost(ask.key.text), now)
-                    flight.store(ask.stored, late_fill=self._late_fill)
-                    self._flights.open(flight)
-                    self._hold(flight, ask, wake)
-                    reason = self._lanes.submit(flight, now)
-                else:
-                    flight.store(ask.stored, late_fill=self._late_fill)
-                    reason = None if shadow else self._lanes.rejoin(flight, ask.deadline, now)
-                    if reason is None:
-                        self._hold(flight, ask, wake)
-                self._clock.notify(self._desk)
-        except Exception:
-            _log.exception("a text could not be put before the engine")
-            if opened is not None:  # nobody may join what will never run
-                with self._desk:
-                    self._lanes.withdraw(opened)
-                self._worker.tell()
-            return Reformulation.untouched(ask.original, Reason.ENGINE_ERROR)
-        self._worker.tell()
-        if shadow or reason is not None:
-            return Reformulation.untouched(ask.original, reason or Reason.SHADOW)
-        return flight, source
-
-    def _hold(self, flight: Flight, ask: Ask, wake: Wake) -> None:
-        """Put a caller on a flight; one in shadow mode only watches how it ends."""
         if ask.mode is Mode.SHADOW:
-            flight.watchers.append(lambda landing: self._shadowed(ask, landing))
-        else:
-            flight.waiters[wake] = (ask.deadline, wake)
 
-    def _leave(self, flight: Flight, wake: Wake) -> None:
-        with self._desk:
-            flight.waiters.pop(wake, None)
+            def wake(landing: Landing) -> None:
+                self._shadowed(ask, landing)
+
+        return self._desk.enter(ask, wake)
 
     def _done(self, ask: Ask, reformulation: Reformulation) -> Reformulation:
         """Put the total time on a decision and tell it."""

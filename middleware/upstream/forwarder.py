@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Final
+from typing import Final
+
+from starlette.types import Receive, Scope, Send
 
 from middleware.upstream.client import UpstreamClient, UpstreamResponse
 from middleware.upstream.errors import (
@@ -33,10 +35,6 @@ from middleware.upstream.target import Upstream
 
 __all__ = ["RETRY_SAFE", "Forwarder", "answer"]
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 
 # Set to True in scope["extensions"] for a request that may be sent twice whatever its method.
 RETRY_SAFE: Final = "querylift.retry_safe"

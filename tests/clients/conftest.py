@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from middleware.asgi import ASGIApp, Receive, Scope, Send
 from middleware.dialects.registry import default_paths, load_dialect
 from middleware.proxy import ReverseProxy
 from middleware.rules import SearchRule

@@ -17,7 +17,7 @@ _ROOT = Path(middleware.__file__).parent
 _PURE = ("errors", "core")
 _INNER = {"engines", "dialects", "instrumentation"}
 _WAYS = {"asgi", "decorator"}
-_SHARED = {"rules", "control", "clients", "patience", "readiness"}
+_SHARED = {"rules", "control", "clients", "messages", "patience", "readiness", "searches"}
 _OUTER = {
     "workers",
     "cli",
@@ -42,7 +42,9 @@ _ALLOWED: dict[str, set[str]] = {
     "control": {"errors", "core"},
     "clients": {"errors", "core", "dialects", "runtime"},
     "readiness": {"runtime"},
+    "messages": set(),
     "patience": set(),
+    "searches": {"errors", "core", "dialects", "rules", "control", "clients", "runtime"},
     "runtime": {"errors", "core", *_INNER},
     **{part: {"errors", "core", "runtime", *_INNER, *_SHARED} for part in _WAYS},
     "upstream": {"errors"},

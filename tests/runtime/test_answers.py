@@ -341,7 +341,7 @@ async def test_a_fault_at_the_desk_leaves_no_flight_that_never_runs(
         raise RuntimeError("broken lanes")
 
     with monkeypatch.context() as patch:
-        patch.setattr(reformulator._lanes, "_turn_away", broken)
+        patch.setattr(reformulator._desk.lanes, "_turn_away", broken)
         found = await reformulator.reformulate("warm winter jacket")
         assert found.reason is Reason.ENGINE_ERROR
     assert reformulator.stats().flights == 0

@@ -36,7 +36,7 @@ FORKING = """
     held_caller = threading.Thread(target=reformulator.reformulate_sync, args=["held query"])
     held_caller.start()
     held.wait(30)
-    desk, memo = reformulator._desk, reformulator.memo._lock
+    desk, memo = reformulator._desk._lock, reformulator.memo._lock
     desk.acquire(); memo.acquire()    # as another thread may hold them at this moment
     warnings.simplefilter("ignore")   # newer Pythons warn of forking with threads
     child = os.fork()

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import http_sf
-
-from middleware.asgi import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 RESULT = b"query-reformulation"
 FORM = (b"content-type", b"application/x-www-form-urlencoded")

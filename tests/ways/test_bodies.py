@@ -7,8 +7,9 @@ import contextvars
 from typing import Any
 
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
-from middleware.asgi import Message, Receive, ReformulationMiddleware, Scope, Send
+from middleware.asgi import ReformulationMiddleware
 from middleware.dialects.plain import PlainDialect
 from middleware.errors import ConfigurationError
 from middleware.rules import SearchRule

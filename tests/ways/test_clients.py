@@ -7,8 +7,9 @@ import json
 from typing import Any
 
 import pytest
+from starlette.types import Scope
 
-from middleware.asgi import ReformulationMiddleware, Scope
+from middleware.asgi import ReformulationMiddleware
 from middleware.clients import Clients, by_connection, by_header, by_person, by_tenant
 from middleware.core.allowance import Allowance
 from middleware.core.typing_ahead import TypingAhead

@@ -17,8 +17,9 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
+from starlette.types import Message, Receive, Scope, Send
 
-from middleware.asgi import DEFAULT_PREFIX, Message, Receive, ReformulationMiddleware, Scope, Send
+from middleware.asgi import DEFAULT_PREFIX, ReformulationMiddleware
 from middleware.errors import ConfigurationError, MissingExtraError, ModelError
 from middleware.instrumentation.metrics import METRICS, Metrics
 from middleware.proxy import ReverseProxy
@@ -104,7 +105,7 @@ class Lifespan:
 
 
 def worker(reformulator: Reformulator) -> threading.Thread | None:
-    return reformulator._worker._thread
+    return reformulator._desk._worker._thread
 
 
 async def readiness(app: Any, path: str = READY, **scope: Any) -> tuple[int, dict[str, Any]]:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from starlette.types import Message, Scope
 
-from middleware.asgi import Message, ReformulationMiddleware, Scope
+from middleware.asgi import ReformulationMiddleware
 from middleware.core.outcome import Mode
 from middleware.dialects.plain import PlainDialect
 from middleware.rules import SearchRule

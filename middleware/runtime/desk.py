@@ -1,0 +1,173 @@
+"""Where questions are put before the engine, under the one lock of the runtime."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from middleware.core.breaker import Breaker
+from middleware.core.cost_model import text_cost
+from middleware.core.memo import Memo
+from middleware.core.outcome import Mode, Reason, Source
+from middleware.core.reformulation import Reformulation, Verdict, conclude
+from middleware.engines.base import Engine
+from middleware.engines.judging import Judged
+from middleware.errors import EngineError
+
+from .ask import Ask
+from .clock import Clock
+from .guarded import recall
+from .lanes import Lanes, Limits
+from .single_flight import Flight, SingleFlight, Wake
+from .stats import Stats
+from .waking import Waking
+from .worker import Worker
+
+__all__ = ["Desk"]
+
+_log = logging.getLogger("middleware.runtime")
+
+
+class Desk:
+    """The flights under way, the lanes they wait in, and the worker that empties those.
+
+    ``judge`` turns an engine's answer into a verdict and stores it, on the worker's thread.
+    ``lanes`` may be glanced at without the lock (:meth:`Lanes.crowded`), and nothing else of them.
+
+    Concurrency: safe to share between threads, tasks and event loops, but not across a fork.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        judge: Callable[[Flight, Judged], Verdict],
+        memo: Memo,
+        breaker: Breaker,
+        limits: Limits,
+        clock: Clock,
+        *,
+        late_fill: bool,
+        switch_interval: float | None,
+    ) -> None:
+        self._engine = engine
+        self._memo = memo
+        self._breaker = breaker
+        self._clock = clock
+        self._late_fill = late_fill
+        self._lock = threading.Condition()
+        self._flights = SingleFlight()
+        self.waking = Waking(clock)
+        self.lanes = Lanes(self._flights, limits, breaker)
+        self._worker = Worker(
+            engine, judge, self.lanes, self._lock, clock, switch_interval=switch_interval
+        )
+
+    @property
+    def ready(self) -> bool:
+        """Whether the engine is loaded."""
+        return self._worker.loaded and self._worker.failure is None
+
+    def start(self) -> None:
+        """Start the worker without waiting for the engine to load; again is no harm."""
+        with self._lock:
+            self._worker.start()
+
+    def wait_ready(self, timeout: float | None = None) -> None:
+        """Start the worker and wait until the engine is loaded, at most ``timeout`` seconds.
+
+        Errors: :class:`EngineError` when it cannot be loaded, or not within the time.
+        """
+        until = None if timeout is None else self._clock.now() + timeout
+        with self._lock:
+            self._worker.start()
+            while not self._worker.loaded and self._worker.failure is None:
+                if until is not None and self._clock.now() >= until:
+                    raise EngineError(f"engine {self._engine.name} did not load in {timeout} s")
+                self._clock.wait(self._lock, until)
+            failure = self._worker.failure
+        if isinstance(failure, EngineError):
+            raise failure
+        if failure is not None:
+            raise EngineError(
+                f"engine {self._engine.name} cannot be started: {failure}"
+            ) from failure
+
+    def stop(self) -> None:
+        """Let all who wait go, and stop the worker."""
+        self._worker.stop()
+
+    def stats(self) -> Stats:
+        """Return a snapshot."""
+        with self._lock:
+            self.lanes.look(self._clock.now())
+            failure = self._worker.failure
+            found = Stats(
+                ready=self.ready,
+                failure=None if failure is None else str(failure),
+                breaker=self._breaker.state(self._clock.now()),
+                live=len(self.lanes.live),
+                late=len(self.lanes.late),
+                running=len(self.lanes.running),
+                flights=len(self._flights),
+                memo=self._memo.stats(),
+            )
+        self._worker.tell()
+        return found
+
+    def enter(self, ask: Ask, wake: Wake) -> tuple[Flight, Source] | Reformulation:
+        """Join or begin the flight for a question, or say why not to wait for it.
+
+        A caller in shadow mode never waits; its ``wake`` is told how the flight ends, whenever.
+        """
+        shadow = ask.mode is Mode.SHADOW
+        opened: Flight | None = None
+        reason: Reason | None = None
+        try:
+            with self._lock:
+                self._worker.start()
+                now = self._clock.now()
+                self.lanes.sort_out(now)
+                self.lanes.forecast.lateness = self.waking.lateness(now)
+                flight = self._flights.get(ask.key)
+                source = Source.ENGINE if flight is None else Source.SHARED
+                if flight is None:
+                    # It may have landed since the memo was asked.
+                    verdict = recall(self._memo, ask.key, now, count=False) if ask.cached else None
+                    if verdict is not None:
+                        return conclude(ask.original, verdict, ask.mode, Source.SHARED)
+                    opened = flight = Flight(ask.key, ask.key.text, text_cost(ask.key.text), now)
+                    flight.store(ask.stored, late_fill=self._late_fill)
+                    self._flights.open(flight)
+                    _hold(flight, ask, wake)
+                    reason = self.lanes.submit(flight, now)
+                else:
+                    flight.store(ask.stored, late_fill=self._late_fill)
+                    reason = None if shadow else self.lanes.rejoin(flight, ask.deadline, now)
+                    if reason is None:
+                        _hold(flight, ask, wake)
+                self._clock.notify(self._lock)
+        except Exception:
+            _log.exception("a text could not be put before the engine")
+            if opened is not None:  # nobody may join what will never run
+                with self._lock:
+                    self.lanes.withdraw(opened)
+                self._worker.tell()
+            return Reformulation.untouched(ask.original, Reason.ENGINE_ERROR)
+        self._worker.tell()
+        if shadow or reason is not None:
+            return Reformulation.untouched(ask.original, reason or Reason.SHADOW)
+        return flight, source
+
+    def leave(self, flight: Flight, wake: Wake) -> None:
+        """Take a caller off its flight, whether it has ended or not."""
+        with self._lock:
+            flight.waiters.pop(wake, None)
+
+
+def _hold(flight: Flight, ask: Ask, wake: Wake) -> None:
+    """Put a caller on a flight; one in shadow mode only watches how it ends."""
+    if ask.mode is Mode.SHADOW:
+        flight.watchers.append(wake)
+    else:
+        flight.waiters[wake] = (ask.deadline, wake)
