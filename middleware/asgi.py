@@ -30,6 +30,7 @@ from middleware.patience import FRAMING
 from middleware.readiness import readiness
 from middleware.rules import SearchRule, canonical_path, first_match
 from middleware.runtime.reformulator import Reformulator
+from middleware.scope_keys import RETRY_SAFE
 from middleware.searches import SearchRewriter
 
 __all__ = ["DEFAULT_PREFIX", "ReformulationMiddleware"]
@@ -43,8 +44,6 @@ MAX_BUDGET = 10.0
 
 _CONTROL = CONTROL_HEADER.encode()
 _RESULT = RESULT_HEADER.encode()
-# Set for a search, which may be sent to an upstream twice whatever its method.
-_RETRY_SAFE = "querylift.retry_safe"
 
 _log = logging.getLogger("middleware.asgi")
 
@@ -187,7 +186,7 @@ class ReformulationMiddleware:
         undecided = done.results[0].reason is Reason.DIALECT_UNKNOWN
         # Where no text was found, nothing says that it is a search and not an order.
         if done.searches and request.method != "GET" and not undecided:
-            scope = {**scope, "extensions": {**(scope.get("extensions") or {}), _RETRY_SAFE: True}}
+            scope = {**scope, "extensions": {**(scope.get("extensions") or {}), RETRY_SAFE: True}}
         receive = replay(read, receive) if read else receive
         await self.app(scope, receive, self._telling(summary(done.results), send))
 

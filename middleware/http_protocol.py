@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from middleware.upstream.target import BARE_QUERY
+from middleware.scope_keys import BARE_QUERY
 
 if TYPE_CHECKING:
     import asyncio

@@ -16,8 +16,9 @@ from middleware.instrumentation.metrics import Metrics
 from middleware.patience import SlowClientError, has_body, patient
 from middleware.rules import SearchRule
 from middleware.runtime.reformulator import Reformulator
+from middleware.upstream.answers import answer
 from middleware.upstream.client import UpstreamClient
-from middleware.upstream.forwarder import Forwarder, answer
+from middleware.upstream.forwarder import Forwarder
 
 __all__ = ["Beside", "ReverseProxy"]
 

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from middleware.assembly import build_reformulator
 from middleware.core.outcome import Mode, Outcome
 from middleware.errors import ConfigurationError
 from middleware.runtime import snapshot
 from middleware.runtime.clock import SYSTEM_CLOCK
 from middleware.runtime.reformulator import Reformulator
-from middleware.serve import build_reformulator
 from middleware.settings import Settings
 
 __all__ = ["run_warm"]

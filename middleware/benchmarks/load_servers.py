@@ -135,7 +135,7 @@ def _waited() -> float:
 
 
 def _serve_proxy(upstream: int, options: dict[str, Any], pipe: Any) -> None:
-    from middleware.serve import build_proxy
+    from middleware.assembly import build_proxy
     from middleware.serving import bound_socket, serve
     from middleware.settings import Settings
 

@@ -17,10 +17,11 @@ from typing import Protocol, Self
 import httpx
 
 from middleware.errors import ConfigurationError
-from middleware.upstream.connection import HeaderLines, Timeouts
+from middleware.upstream.connection import Timeouts
 from middleware.upstream.errors import UpstreamTimeoutError
 from middleware.upstream.httpx_transport import HttpxTransport, translate
 from middleware.upstream.pool import OriginPool, StaleConnectionError
+from middleware.upstream.request_head import HeaderLines
 from middleware.upstream.response import UpstreamResponse
 from middleware.upstream.target import Upstream
 

@@ -9,30 +9,26 @@ a request is one write, an answer that comes in one piece wakes its reader once.
 from __future__ import annotations
 
 import asyncio
-import re
 import ssl
-from collections.abc import AsyncIterable, Sequence
+from collections.abc import AsyncIterable
 from dataclasses import dataclass
 from typing import cast
 
 import httptools
 
 from middleware.upstream.errors import (
-    RequestRefusedError,
     UpstreamError,
     UpstreamProtocolError,
     UpstreamTimeoutError,
     UpstreamUnreachableError,
 )
+from middleware.upstream.request_head import one_chunk
 
-__all__ = ["Connection", "HeaderLines", "Timeouts", "open_connection", "request_head"]
-
-HeaderLines = Sequence[tuple[bytes, bytes]]
+__all__ = ["Connection", "Timeouts", "open_connection"]
 
 _HIGH_WATER = 256 * 1024
 _MAX_HEAD = 100 * 1024
 _BODYLESS = frozenset({204, 304})
-_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 
 NOT_HTTP = "the upstream's answer is not valid HTTP/1.1"
 CUT_OFF = "the upstream closed the connection before its answer was complete"
@@ -111,7 +107,7 @@ class Connection(asyncio.Protocol):
         self._sent = self._kept = False
         try:
             if isinstance(content, bytes):
-                await self._write(head + (_whole(content) if chunked else content))
+                await self._write(head + (one_chunk(content) if chunked else content))
             else:
                 await self._write(head)
                 async for chunk in content:
@@ -310,45 +306,6 @@ async def open_connection(
     except (OSError, UnicodeError) as error:  # ssl.SSLError is an OSError
         raise UpstreamUnreachableError(NO_CONNECTION) from error
     return connection
-
-
-def request_head(method: bytes, target: bytes, lines: HeaderLines) -> bytes:
-    """The bytes of a request's head. Raises :class:`RequestRefusedError` where they would split."""
-    head = b"%b %b HTTP/1.1\r\n%b\r\n" % (
-        method,
-        target,
-        b"".join([b"%b: %b\r\n" % line for line in lines]),
-    )
-    count = len(lines) + 2
-    if (
-        head.count(b"\r\n") != count
-        or head.count(b"\n") != count
-        or head.count(b"\r") != count
-        or b"\0" in head
-        or not (_known(method) and all(_known(name) for name, _ in lines))
-    ):
-        raise RequestRefusedError("the request's head has characters that HTTP forbids")
-    return head
-
-
-_tokens: set[bytes] = set()
-_MAX_TOKENS = 1000
-
-
-def _known(name: bytes) -> bool:
-    """Tell whether a name is a token; the few that there are repeat."""
-    if name in _tokens:
-        return True
-    if not _TOKEN.fullmatch(name):
-        return False
-    if len(_tokens) < _MAX_TOKENS:
-        _tokens.add(name)
-    return True
-
-
-def _whole(content: bytes) -> bytes:
-    """A body as its one chunk."""
-    return b"%x\r\n%b\r\n0\r\n\r\n" % (len(content), content) if content else b"0\r\n\r\n"
 
 
 def _wake(waiter: asyncio.Future[None] | None) -> None:

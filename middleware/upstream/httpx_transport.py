@@ -21,7 +21,6 @@ from middleware.upstream.connection import (
     NO_CONNECTION,
     NOT_HTTP,
     NOT_TAKEN,
-    HeaderLines,
     Timeouts,
 )
 from middleware.upstream.errors import (
@@ -32,6 +31,7 @@ from middleware.upstream.errors import (
     UpstreamTimeoutError,
     UpstreamUnreachableError,
 )
+from middleware.upstream.request_head import HeaderLines
 from middleware.upstream.response import UpstreamResponse
 from middleware.upstream.target import Upstream
 

@@ -13,14 +13,9 @@ import ssl
 from collections import deque
 from collections.abc import AsyncIterable
 
-from middleware.upstream.connection import (
-    Connection,
-    HeaderLines,
-    Timeouts,
-    open_connection,
-    request_head,
-)
+from middleware.upstream.connection import Connection, Timeouts, open_connection
 from middleware.upstream.errors import UpstreamBusyError, UpstreamUnreachableError
+from middleware.upstream.request_head import HeaderLines, request_head
 from middleware.upstream.response import UpstreamResponse
 
 __all__ = ["Lease", "OriginPool", "StaleConnectionError"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 
-from middleware.upstream.connection import HeaderLines
+from middleware.upstream.request_head import HeaderLines
 
 __all__ = ["UpstreamResponse"]
 

@@ -6,7 +6,7 @@ are never decoded and encoded again, so duplicate keys, valueless keys, ``%zz``,
 and encoded slashes arrive as the client sent them.
 
 Two things are lost before an ASGI app sees them: a trailing ``?`` with an empty query string,
-unless the server tells it (:data:`BARE_QUERY`), and a fragment that a client wrongly sent.
+unless the server tells it as ``serve`` does, and a fragment that a client wrongly sent.
 
 A base path (``https://host/base``) is a prefix, not a boundary: a client's ``/../`` goes on as it
 is, and an upstream that resolves it may leave the base.
@@ -21,12 +21,10 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from middleware.errors import ConfigurationError
+from middleware.scope_keys import BARE_QUERY
 from middleware.upstream.errors import RequestRefusedError
 
-__all__ = ["BARE_QUERY", "Upstream", "request_target"]
-
-BARE_QUERY = "querylift.bare_query"
-"""Key of a scope whose target ended in a ``?`` with nothing behind, for which ASGI has no word."""
+__all__ = ["Upstream", "request_target"]
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 

@@ -17,7 +17,16 @@ _ROOT = Path(middleware.__file__).parent
 _PURE = ("errors", "core")
 _INNER = {"engines", "dialects", "instrumentation"}
 _WAYS = {"asgi", "decorator"}
-_SHARED = {"rules", "control", "clients", "messages", "patience", "readiness", "searches"}
+_SHARED = {
+    "rules",
+    "control",
+    "clients",
+    "messages",
+    "patience",
+    "readiness",
+    "scope_keys",
+    "searches",
+}
 _OUTER = {
     "workers",
     "cli",
@@ -26,6 +35,7 @@ _OUTER = {
     "training",
     "benchmarks",
     "recognition",
+    "assembly",
     "serve",
     "serving",
     "http_protocol",
@@ -43,11 +53,12 @@ _ALLOWED: dict[str, set[str]] = {
     "clients": {"errors", "core", "dialects", "runtime"},
     "readiness": {"runtime"},
     "messages": set(),
+    "scope_keys": set(),
     "patience": set(),
     "searches": {"errors", "core", "dialects", "rules", "control", "clients", "runtime"},
     "runtime": {"errors", "core", *_INNER},
     **{part: {"errors", "core", "runtime", *_INNER, *_SHARED} for part in _WAYS},
-    "upstream": {"errors"},
+    "upstream": {"errors", "scope_keys"},
     "proxy": {"errors", "core", "runtime", "upstream", *_INNER, *_SHARED, *_WAYS},
     "settings": {"errors", "core"},
     "testing": {"errors", "core", "engines", "runtime"},

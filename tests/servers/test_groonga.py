@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
+from middleware.assembly import build_proxy
 from middleware.demo.docstrings import read_module
-from middleware.serve import build_proxy
 from middleware.serving import bound_socket, served_in_thread
 from middleware.settings import Settings
 

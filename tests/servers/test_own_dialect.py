@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from middleware.assembly import build_proxy
 from middleware.dialects.registry import dialect_names
-from middleware.serve import build_proxy
 from middleware.serving import served_in_thread
 from middleware.settings import Settings
 

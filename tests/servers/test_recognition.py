@@ -12,10 +12,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 
+from middleware.assembly import build_proxy
 from middleware.dialects.probe import PROBES
 from middleware.errors import ConfigurationError
 from middleware.recognition import LOGGER, Answer, Recognition
-from middleware.serve import build_proxy
 from middleware.serving import served_in_thread
 from middleware.settings import Settings
 from middleware.testing import ManualClock

@@ -10,13 +10,13 @@ import pytest
 from starlette.types import Scope
 
 from middleware.asgi import ReformulationMiddleware
+from middleware.assembly import build_clients, build_proxy
 from middleware.clients import Clients, by_connection, by_header, by_person, by_tenant
 from middleware.core.allowance import Allowance
 from middleware.core.typing_ahead import TypingAhead
 from middleware.dialects.registry import load_dialect
 from middleware.errors import ConfigurationError
 from middleware.rules import SearchRule
-from middleware.serve import _clients, build_proxy
 from middleware.settings import Settings
 from middleware.testing import ManualClock, ScriptedEngine
 
@@ -221,7 +221,7 @@ async def test_typing_is_off_by_default_in_an_app(build: Build) -> None:
 
 def serving(build: Build, clock: ManualClock, **options: Any) -> Search:
     """Return a search behind what ``querylift serve`` remembers of clients."""
-    clients = _clients(Settings(**options), None)
+    clients = build_clients(Settings(**options), None)
     clients._clock = clock
     return Search(build, clients=clients)
 

@@ -20,6 +20,7 @@ from middleware.instrumentation.logs import LogObserver
 from middleware.instrumentation.metrics import Metrics
 from middleware.instrumentation.record import Record
 from middleware.rules import SearchRule
+from middleware.scope_keys import RETRY_SAFE
 from middleware.testing import ManualClock
 
 from .conftest import Build
@@ -137,7 +138,7 @@ async def test_what_nobody_knows_to_be_a_search_is_counted_and_not_read(build: B
     app = middleware.app
     assert (app.query, app.bodies[-1]) == (b"q=red+lamp", body)
     assert [len(m["body"]) for m in app.messages[-2:]] == [5, len(body) - 5], "as it streamed"
-    assert not any("querylift.retry_safe" in s.get("extensions", {}) for s in app.scopes)
+    assert not any(RETRY_SAFE in s.get("extensions", {}) for s in app.scopes)
     middleware.search_by([SearchRule("/search", dialect=PlainDialect())], guessed=True)
     assert middleware.dialects() == {"dialect": "plain", "dialect_guessed": True}
     client = await call(middleware, http_scope(query=b"q=red+lamp"))

@@ -17,8 +17,8 @@ from middleware.dialects.base import SearchRequest, Slot
 from middleware.dialects.plain import PlainDialect
 from middleware.rules import SearchRule
 from middleware.runtime.reformulator import Reformulator
+from middleware.scope_keys import RETRY_SAFE
 from middleware.testing import ManualClock, ScriptedEngine
-from middleware.upstream.forwarder import RETRY_SAFE
 
 from .conftest import Build
 from .driving import FORM, JSON, App, Client, body_messages, call, http_scope, said, until
