@@ -24,7 +24,8 @@ from rich.table import Table
 from middleware.core.outcome import Source
 
 from .load_bars import misses
-from .load_client import Client, Sent, arrivals, texts
+from .load_client import Client, Sent
+from .load_plan import arrivals, texts
 from .load_servers import INSIDE, running_proxy
 from .machine import machine_facts, run_quickly
 from .upstream import running_upstream

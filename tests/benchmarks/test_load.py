@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import random
 
@@ -9,8 +10,9 @@ import pytest
 
 from middleware.benchmarks.load import ideal_lru_hits
 from middleware.benchmarks.load_bars import misses
-from middleware.benchmarks.load_client import Client, arrivals, texts
-from tests.upstream.wire import reply, upstream
+from middleware.benchmarks.load_client import Client
+from middleware.benchmarks.load_plan import arrivals, texts
+from tests.upstream.wire import Received, reply, upstream
 
 pytestmark = pytest.mark.anyio
 
@@ -54,6 +56,31 @@ async def test_a_server_that_fails_or_is_gone_is_an_error_and_not_an_end() -> No
     assert [each.error for each in sent] == ["500"]
     sent = await Client(port).stream([0.0], iter(["a"]))
     assert [bool(each.error) for each in sent] == [True]
+
+
+async def test_connections_are_kept_and_a_closed_one_is_no_error() -> None:
+    async with upstream() as raw:
+        client = Client(raw.port)
+        sent = await client.stream([0.0, 0.05, 0.1], itertools.repeat("a"))
+        assert raw.connections == 1
+        raw.drop_connections()  # as a server that lets an idle one go
+        sent += await client.stream([0.0, 0.05], itertools.repeat("a"))
+        client.close()
+        assert [each.error for each in sent] == [""] * 5
+        assert raw.connections == 2
+
+
+async def test_an_answer_that_is_cut_off_is_an_error_also_on_a_kept_connection() -> None:
+    async def cut(request: Received, reader: object, writer: asyncio.StreamWriter) -> None:
+        if b"whole" in request.target:
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            return
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nok")
+        writer.close()
+
+    async with upstream(cut) as raw:
+        sent = await Client(raw.port).stream([0.0, 0.05], iter(["whole", "cut"]))
+    assert [each.error for each in sent] == ["", "ValueError"]
 
 
 async def test_clients_that_leave_are_told_apart() -> None:
