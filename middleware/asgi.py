@@ -13,7 +13,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from middleware.clients import Clients
 from middleware.control import DEFAULT_CONTROL, Control, Trust, parse_control
-from middleware.core.outcome import Reason
 from middleware.core.reformulation import Reformulation
 from middleware.dialects.base import SearchRequest
 from middleware.dialects.undecided import UndecidedDialect
@@ -183,9 +182,8 @@ class ReformulationMiddleware:
             if request.body is not None and body != request.body:
                 scope["headers"] = with_length(scope["headers"], len(body))
                 read = [{"type": "http.request", "body": body, "more_body": False}]
-        undecided = done.results[0].reason is Reason.DIALECT_UNKNOWN
-        # Where no text was found, nothing says that it is a search and not an order.
-        if done.searches and request.method != "GET" and not undecided:
+        # Where no text was found, or every path is looked into, it may be an order.
+        if done.searches and request.method != "GET" and rule.chosen:
             scope = {**scope, "extensions": {**(scope.get("extensions") or {}), RETRY_SAFE: True}}
         receive = replay(read, receive) if read else receive
         await self.app(scope, receive, self._telling(summary(done.results), send))

@@ -89,7 +89,7 @@ def by_person(header: str = "") -> ClientOf:
     wanted = _checked(header) if header else b""
 
     def person(scope: Mapping[str, Any]) -> Hashable:
-        told = False
+        told = agent = reader = False
         said: list[bytes] = []
         proxied = False
         for name, value in scope["headers"]:
@@ -100,7 +100,10 @@ def by_person(header: str = "") -> ClientOf:
                 said += (name, value)
             elif name in _ITS_OWN:
                 said += (name, value)
-        if not told:
+                # Fetch Metadata is sent to secure origins and to this machine only.
+                agent = agent or (name == b"user-agent" and value.startswith(b"Mozilla/"))
+                reader = reader or name == b"accept-language"
+        if not (told or (agent and reader)):
             return None
         client = scope.get("client")
         # A proxy in front may send what one browser asks over any of its connections.

@@ -64,6 +64,11 @@ class SearchRule:
     def __repr__(self) -> str:
         return f"SearchRule({self.path!r}, {sorted(self.methods)}, {self.dialect.name!r})"
 
+    @property
+    def chosen(self) -> bool:
+        """Whether the path says which requests are searches, and does not take in every one."""
+        return self._match is not None
+
     def matches(self, method: str, path: str) -> bool:
         """Tell whether a request with this method and canonical path is a search."""
         return method in self.methods and (self._match is None or self._match(path))

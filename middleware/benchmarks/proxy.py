@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import sys
 import time
 from contextlib import ExitStack
 from typing import Any
@@ -60,6 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="compare one process of serve with N as well (serve --workers N)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--check", action="store_true", help="end with status 1 where a ratio is not as it must be"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -93,7 +97,16 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps(report))
     else:
         _show(report)
-    return 0
+    if not options.check:
+        return 0
+    missed = [key for key, least in BARS.items() if report["ratios"].get(key, least) < least]
+    for key in missed:
+        print(
+            f"querylift: does not hold: {key} is {report['ratios'][key]:.2f}, "
+            f"and at least {BARS[key]:g} is wanted",
+            file=sys.stderr,
+        )
+    return 1 if missed else 0
 
 
 def _names(only: str | None) -> list[str]:

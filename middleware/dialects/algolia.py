@@ -17,7 +17,7 @@ from middleware.core.outcome import Reason
 
 from .base import Part, SearchRequest, Slot
 from .expansion import respelled
-from .jsonspans import JsonValue, MalformedError, Path, read, spell_json
+from .jsonspans import JsonValue, Path, read, spell_json
 from .layers import json_layer
 from .operators import WORDS
 from .search_api import SearchApi, is_later, json_slot, param_slot
@@ -75,13 +75,21 @@ def _enter(path: Path) -> bool:
     return not path or (path[0] == "requests" and len(path) < 3)
 
 
-def _encoded(params: Params, part: Part) -> Iterator[Slot]:
-    """Yield the slot of ``query`` among URL-encoded parameters."""
-    later = is_later(params.get("page")) or is_later(params.get("offset"))
-    slot = param_slot(part, params, "query", later=later)
+def _is_later(params: Params) -> bool:
+    return is_later(params.get("page")) or is_later(params.get("offset"))
+
+
+def _encoded(
+    params: Params, part: Part, *, later: bool = False, optional: bool = False
+) -> Iterator[Slot]:
+    """Yield the slot of ``query`` among URL-encoded parameters.
+
+    ``later`` and ``optional`` are whether a page and ``optionalWords`` are said beside them.
+    """
+    slot = param_slot(part, params, "query", later=later or _is_later(params))
     if slot is None:
         return
-    if "optionalWords" not in params:
+    if not optional and "optionalWords" not in params:
         encode, spell = speller(params.data[slot.start : slot.stop]), slot.spell
 
         def write(text: str, added: tuple[str, ...]) -> bytes:
@@ -98,17 +106,21 @@ def _body(body: bytes, search: JsonValue) -> Iterator[Slot]:
     if search.get("type").value not in (None, "default"):
         return  # a search for values of a facet
     query, packed = search.get("query"), search.get("params")
-    if packed.text is not None:
-        if query.value is not None:
-            raise MalformedError("the query is said twice")
+    params, layer = Params(b""), None
+    if packed.text:  # older clients say the query plainly and the rest packed
         layer = json_layer(body, packed)
-        for slot in _encoded(Params(layer.data), Part.BODY):
+        params = Params(layer.data)
+    later = any(is_later(search.get(name).value) for name in ("page", "offset"))
+    optional = any(name == "optionalWords" for name, _ in search.members)
+    if layer is not None and "query" in params:
+        if query.value is not None:
+            return  # said twice: which one counts is not told
+        for slot in _encoded(params, Part.BODY, later=later, optional=optional):
             yield layer.lift(slot, Part.BODY)
         return
-    later = is_later(search.get("page").value) or is_later(search.get("offset").value)
-    plain = json_slot(query, later=later)
+    plain = json_slot(query, later=later or _is_later(params))
     if plain is not None:
-        if all(name != "optionalWords" for name, _ in search.members):
+        if not optional and "optionalWords" not in params:
             plain = replace(plain, expansion=respelled(plain, _optional(plain.spell)))
         yield plain
 

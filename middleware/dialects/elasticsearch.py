@@ -163,11 +163,12 @@ def _search(data: bytes, later: bool) -> Iterator[Slot]:
     )
     finder = _Finder(data, later)
     yield from finder.query(root.get("query"))
+    for sub_search in root.get("sub_searches").items:
+        yield from finder.query(sub_search.get("query"))
     for knn in _each(root.get("knn")):
         yield from finder.knn(knn)
     yield from finder.retriever(root.get("retriever"))
-    for rescore in _each(root.get("rescore")):
-        yield from finder.query(rescore.get("query").get("rescore_query"))
+    yield from finder.rescore(root.get("rescore"))
 
 
 def _each(value: JsonValue) -> tuple[JsonValue, ...]:
@@ -195,8 +196,8 @@ class _Finder:
                 if not _completes(body):
                     yield from self._leaf(kind, clause, body.get("query"))
             elif kind in _BY_FIELD:
-                for _, field in body.named():
-                    if not _completes(field):
+                for name, field in body.named():
+                    if not (_completes(field) or _is_exact(name)):
                         text = field if field.text is not None else field.get(_BY_FIELD[kind])
                         yield from self._leaf(kind, clause, text)
 
@@ -211,25 +212,45 @@ class _Finder:
             if kind == "knn":
                 yield from self.knn(inside)
                 continue
+            finder = self
+            if inside.get("search_after").value is not None:
+                finder = _Finder(self._data, later=True)
             query = inside.get("query")
             if query.text is not None:
-                yield from self._leaf("retriever", inside, query)
+                yield from finder._leaf("retriever", inside, query)
             else:
-                yield from self.query(query)
-            yield from self.retriever(inside.get("retriever"))
+                yield from finder.query(query)
+            yield from finder.retriever(inside.get("retriever"))
             for item in inside.get("retrievers").items:
                 weighted = item.get("retriever")
-                yield from self.retriever(item if weighted.value is None else weighted)
+                yield from finder.retriever(item if weighted.value is None else weighted)
+            yield from finder.rescore(inside.get("rescore"))
+
+    def rescore(self, stages: JsonValue) -> Iterator[Slot]:
+        """Yield the texts by which the best hits are ranked anew."""
+        for stage in _each(stages):
+            yield from self.query(stage.get("query").get("rescore_query"))
 
     def _leaf(self, kind: str, clause: JsonValue, text: JsonValue) -> Iterator[Slot]:
         language = _LANGUAGES.get(kind)
         slot = json_slot(text, later=self._later, language=language)
         if slot is None:
             return
-        if kind in _EXPANDS and len(clause.members) == 1:
+        # A copy of a clause has room for one text.
+        alone = len(clause.members) == 1 and (kind not in _BY_FIELD or _is_one(clause))
+        if kind in _EXPANDS and alone:
             span = (clause.start, clause.stop)
             slot = replace(slot, expansion=boosted_should(self._data, span, slot))
         yield slot
+
+
+def _is_one(clause: JsonValue) -> bool:
+    return all(len(body.members) == 1 for _, body in clause.members)
+
+
+def _is_exact(field: str) -> bool:
+    """Tell whether a field's values are matched as they are: the usual names of such."""
+    return field.startswith("_") or field.endswith((".keyword", ".raw"))
 
 
 def _completes(body: JsonValue) -> bool:

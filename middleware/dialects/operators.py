@@ -76,8 +76,8 @@ def _language(
 LUCENE = _language('\\(){}[]^"~*?:/=!', "+-", "<>", "&&|\\|\\|")
 """``query_string``, the URI's ``q``, and Solr's lucene, dismax and edismax."""
 
-SIMPLE = _language('\\()"~*|', "+-", keywords=False)
-"""``simple_query_string``."""
+SIMPLE = _language('\\()"~*|+', "-", keywords=False)
+"""``simple_query_string``, which takes ``+`` for an operator also within a word."""
 
 GROONGA = _language('\\()"~*<>:^', "+-")
 """Groonga's query syntax."""

@@ -27,7 +27,8 @@ class PlainDialect:
 
     ``params`` are names of URL parameters and form fields, ``pointers`` are JSON pointers
     (RFC 6901) into bodies of a JSON media type. Where a name occurs more than once, each
-    value is a text of its own. Bodies with a ``Content-Encoding``, and parts of a request
+    value is a text of its own. Paths that end in an underscore and an order, such as
+    ``_delete_by_query``, have none. Bodies with a ``Content-Encoding``, and parts of a request
     that a signature covers, are left alone.
 
     ``pages`` are names of what asks for a later page by a number, in the URL, in a form or at the
@@ -58,7 +59,7 @@ class PlainDialect:
 
     def wants_body(self, request: SearchRequest) -> bool:
         """Tell whether the media type is one in which a text is looked for."""
-        if is_encoded(request):
+        if is_encoded(request) or _is_verb(request.path):
             return False
         if request.media_type == FORM:
             return bool(self.params) and is_form(request)
@@ -66,6 +67,8 @@ class PlainDialect:
 
     def slots(self, request: SearchRequest) -> Sequence[Slot]:
         """Return the texts in the query string and in the body."""
+        if _is_verb(request.path):
+            return ()
         slots, later = self._in_query_string(request.query_string)
         found = list(slots)
         if request.body and self.wants_body(request):
@@ -106,6 +109,16 @@ class PlainDialect:
         )
 
 
+def _is_verb(path: str) -> bool:
+    """Tell whether a path ends in what some search API does instead of searching.
+
+    The name of the API may not be known, and ``/_delete_by_query?q=`` deletes what ``q`` finds.
+    """
+    last = path.rstrip("/").rpartition("/")[2]
+    return last.startswith("_") and last not in _SEARCHES
+
+
+_SEARCHES = frozenset({"_search", "_async_search", "_msearch"})
 _REMEMBERED_LENGTH = 256  # bytes
 
 

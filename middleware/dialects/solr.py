@@ -25,7 +25,7 @@ _PARSERS = (None, "", "lucene", "dismax", "edismax")
 _PATHS_OF_QT = (None, "", "/select", "/query", "/browse", "standard", "dismax", "edismax")
 # Parsers by name in the JSON API, in which a query is an object too.
 _OBJECTS = ("lucene", "dismax", "edismax")
-_OPEN = {(), ("query",), ("params",), ("query", "bool")}
+_CLOSED = frozenset({"filter", "must_not"})
 
 
 class SolrDialect(SearchApi):
@@ -49,10 +49,11 @@ class SolrDialect(SearchApi):
             for part, source in ((Part.QUERY_STRING, params), (Part.BODY, form))
             if (slot := _param(part, source, (params, form), parser)) is not None
         ]
+        places = [[slot] for slot in found]
         if body and not is_form(request):
-            found += _document(body, params, parser)
-        if len(found) == 1 and parser in _PARSERS:
-            yield found[0]
+            places += filter(None, _document(body, params, parser))
+        if len(places) == 1 and parser in _PARSERS:
+            yield from places[0]
 
 
 def _is_plain(params: Params) -> bool:
@@ -67,7 +68,11 @@ def _is_plain(params: Params) -> bool:
 
 
 def _later(params: Params) -> bool:
-    return is_later(params.get("start")) or params.get("cursorMark") not in (None, "*")
+    return (
+        is_later(params.get("start"))
+        or is_later(params.get("json.offset"))
+        or params.get("cursorMark") not in (None, "*")
+    )
 
 
 def _param(
@@ -101,8 +106,8 @@ def _with_mm(spell: Callable[[str], bytes], weight: str) -> Callable[[str, tuple
     return write
 
 
-def _document(body: bytes, params: Params, parser: str | None) -> list[Slot]:
-    """Return the slots of a JSON request: ``query``, and ``params.q``."""
+def _document(body: bytes, params: Params, parser: str | None) -> list[list[Slot]]:
+    """Return the slots of a JSON request by where they are: in ``query``, and in ``params.q``."""
     root = read(body, _enter)
     inner = root.get("params")
     parsers = (parser, inner.get("defType").value)
@@ -115,17 +120,31 @@ def _document(body: bytes, params: Params, parser: str | None) -> list[Slot]:
         or is_later(inner.get("start").value)
         or mark not in (None, "*")
     )
-    texts = [inner.get("q"), *_queries(root.get("query"))]
-    slots = (json_slot(text, later=later, language=LUCENE) for text in texts)
-    return [slot for slot in slots if slot is not None]
+    places = []
+    for texts in ((inner.get("q"),), _queries(root.get("query"))):
+        slots = (json_slot(text, later=later, language=LUCENE) for text in texts)
+        places.append([slot for slot in slots if slot is not None])
+    return places
 
 
 def _queries(value: JsonValue) -> Iterator[JsonValue]:
+    """Yield the texts of a query: itself, or those in the objects that stand for parsers."""
     yield value
     for kind, inside in value.named():
         if kind in _OBJECTS:
             yield inside if inside.text is not None else inside.get("query")
+        elif kind == "bool":
+            for key in ("must", "should"):
+                clauses = inside.get(key)
+                for clause in clauses.items or (clauses,):
+                    yield from _queries(clause)
+        elif kind == "boost":
+            yield from _queries(inside.get("query"))
+        elif kind.startswith("#"):  # a tag, and the query that it names
+            yield from _queries(inside)
 
 
 def _enter(path: Path) -> bool:
-    return path in _OPEN or (len(path) == 2 and path[0] == "query" and path[1] in _OBJECTS)
+    if not path or path[0] == "params":
+        return len(path) < 2
+    return path[0] == "query" and path[-1] not in _CLOSED

@@ -12,8 +12,8 @@ from middleware.core.reformulation import Reformulation
 
 from .collection import Collection
 from .kept import altered
-from .measures import NDCG, measured
-from .retrieval import Hits, Retriever, analyze
+from .measures import NDCG, check_grades, measured
+from .retrieval import DEPTH, Hits, Retriever, analyze
 from .significance import Contrast, contrast
 from .systems import ORIGINAL, Decide
 from .variants import CLEAN, variant
@@ -101,7 +101,10 @@ def experiment(
 
     ``systems`` has to hold ``original``, which the others are held against. A text that
     occurs again is searched once. ``progress`` is told the variant and counts of decisions.
+    A document with a query's own id is left out of its hits unless it is judged: in collections
+    whose queries are documents it is the query, as BEIR's own measuring has it.
     """
+    check_grades(collection.qrels, gain)
     searched: dict[str, Hits] = {}
     total = len(collection.queries) * len(systems) * len(variants)
     done = 0
@@ -116,7 +119,8 @@ def experiment(
                 decision = decisions[query.id] = decide(typed[query.id])
                 if decision.query not in searched:
                     searched[decision.query] = retriever.search(decision.query)
-                hits[query.id] = searched[decision.query]
+                own = {query.id} - collection.qrels[query.id].keys()
+                hits[query.id] = [h for h in searched[decision.query] if h[0] not in own][:DEPTH]
                 done += 1
                 progress(f"{collection.name} {name}", done, total)
             values = measured(hits, collection.qrels, gain=gain)

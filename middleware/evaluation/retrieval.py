@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
+import unicodedata
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any, Protocol
 
 from middleware.errors import ConfigurationError
@@ -11,29 +12,41 @@ from middleware.errors import ConfigurationError
 from .collection import Document
 from .extra import require
 
-__all__ = ["DEPTH", "Bm25", "Hits", "Retriever", "analyze"]
+__all__ = ["DEPTH", "FETCHED", "Bm25", "Hits", "Retriever", "analyze"]
 
 DEPTH = 100
-"""Documents that a search returns at most: what recall@100 looks at."""
+"""Documents of a search that are measured: what recall@100 looks at."""
+
+FETCHED = DEPTH + 1
+"""Documents that a search returns at most: one may be the query itself."""
 
 Hits = list[tuple[str, float]]
 """Document ids and scores, best first."""
 
-# Words as Unicode's word boundaries have them (UAX 29): "don't" and "1.5" are one word each.
-_WORD = re.compile(r"\d+(?:[.,]\d+)+|\w+(?:['’]\w+)*")
+# Words about as Unicode's word boundaries have them (UAX 29): "don't" and "1.5" are one word each,
+# and so is each character of the scripts that put no blanks between words.
+_ALONE = r"\p{Han}\p{Hiragana}"
+_WORD = rf"\d+(?:[.,]\d+)+|[{_ALONE}]|[\w--[{_ALONE}]]+(?:['’][\w--[{_ALONE}]]+)*"
 
 
 class Retriever(Protocol):
     """Something that answers a query with documents."""
 
     def search(self, query: str) -> Hits:
-        """Return at most :data:`DEPTH` documents; none for a text that matches nothing."""
+        """Return at most :data:`FETCHED` documents; none for a text that matches nothing."""
         ...
 
 
 def analyze(text: str) -> list[str]:
     """Return the lower-case words of a text."""
-    return _WORD.findall(text.lower())
+    # Decomposed letters are those of the composed ones, which most documents have.
+    return list(_pattern().findall(unicodedata.normalize("NFC", text.lower())))
+
+
+@cache
+def _pattern() -> Any:
+    regex = require("regex")  # unlike re, it knows scripts, and that marks belong to their words
+    return regex.compile(_WORD, regex.V1)
 
 
 class Bm25:
@@ -59,15 +72,17 @@ class Bm25:
         if stem:
             self._stem = require("Stemmer").Stemmer("english").stemWords
         self._ids: list[str] = []
-        words: list[list[str]] = []
+        # Numbers in place of words: millions of documents' words take an eighth of the memory so.
+        self._numbers: dict[str, int] = {}
+        numbered: list[list[int]] = []
         for document in documents:
             self._ids.append(document.id)
-            words.append(self._terms(document.text))
-        if not any(words):
+            terms = self._terms(document.text)
+            numbered.append([self._numbers.setdefault(t, len(self._numbers)) for t in terms])
+        if not self._numbers:
             raise ConfigurationError("collection: there is no document with a word in it")
         self._index: Any = bm25s.BM25(k1=k1, b=b, method="lucene")
-        self._index.index(words, show_progress=False)
-        self._known = frozenset(self._index.vocab_dict)
+        self._index.index((numbered, dict(self._numbers)), show_progress=False)
 
     @property
     def ids(self) -> frozenset[str]:
@@ -76,12 +91,16 @@ class Bm25:
 
     def search(self, query: str) -> Hits:
         """Return the best documents; equal scores stand in the documents' order."""
-        terms = [term for term in self._terms(query) if term in self._known]
+        terms = [term for term in self._terms(query) if term in self._numbers]
         if not terms:
             return []
         scores = self._index.get_scores(terms)
-        order = self._numpy.argsort(-scores, kind="stable")[:DEPTH]
-        return [(self._ids[i], float(scores[i])) for i in order if scores[i] > 0]
+        numpy, least = self._numpy, 0.0
+        if len(scores) > FETCHED:
+            least = numpy.partition(scores, -FETCHED)[-FETCHED]
+        found = numpy.flatnonzero((scores >= least) & (scores > 0))
+        order = found[numpy.argsort(-scores[found], kind="stable")][:FETCHED]
+        return [(self._ids[i], float(scores[i])) for i in order]
 
     def _terms(self, text: str) -> list[str]:
         words = analyze(text)

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 
 from middleware.errors import ConfigurationError, QueryliftError
 
-from .retrieval import DEPTH, Hits
+from .retrieval import FETCHED, Hits
 
 __all__ = ["DIALECTS", "Upstream", "UpstreamError", "location", "unjudged"]
 
@@ -40,7 +40,7 @@ _APIS = {
     "plain": _Api(None, ("hits.*.id", "results.*.id", "hits.*._id", "*.id")),
     "elasticsearch": _Api(
         lambda text: {
-            "size": DEPTH,
+            "size": FETCHED,
             "_source": False,
             "query": {"multi_match": {"query": text, "fields": ["title", "text"]}},
         },
@@ -48,11 +48,11 @@ _APIS = {
     ),
     "solr": _Api(None, ("response.docs.*.id",), size="rows"),
     "meilisearch": _Api(
-        lambda text: {"q": text, "limit": DEPTH, "matchingStrategy": "frequency"},
+        lambda text: {"q": text, "limit": FETCHED, "matchingStrategy": "frequency"},
         ("hits.*.id", "hits.*._id"),
     ),
     "typesense": _Api(None, ("hits.*.document.id",), size="per_page"),
-    "algolia": _Api(lambda text: {"query": text, "hitsPerPage": DEPTH}, ("hits.*.objectID",)),
+    "algolia": _Api(lambda text: {"query": text, "hitsPerPage": FETCHED}, ("hits.*.objectID",)),
 }
 _APIS["opensearch"] = _APIS["elasticsearch"]
 
@@ -95,7 +95,7 @@ class Upstream:
         self._make_body = api.body if body is None and _PLACE not in url else None
         if self._make_body is None and self._template is None and _PLACE not in url:
             joint = "&" if "?" in url else "?"
-            url = f"{url}{joint}{api.parameter}={_PLACE}&{api.size}={DEPTH}"
+            url = f"{url}{joint}{api.parameter}={_PLACE}&{api.size}={FETCHED}"
         self._url = quote(url, safe=string.punctuation)
         self._paths = [path.split(".") for path in ([ids] if ids else api.ids)]
         self._headers = dict(headers)
@@ -117,7 +117,7 @@ class Upstream:
             headers["content-type"] = "application/json"
         answer = self._answer(urllib.request.Request(url, data, headers))
         ids = self._ids(answer)
-        return [(found, 1.0 / rank) for rank, found in enumerate(ids[:DEPTH], 1)]
+        return [(found, 1.0 / rank) for rank, found in enumerate(ids[:FETCHED], 1)]
 
     def _answer(self, request: urllib.request.Request) -> Any:
         """Return what a request is answered with; no message repeats more than the location."""

@@ -217,6 +217,50 @@ def test_first_pages(body: dict[str, Any], query_string: bytes) -> None:
     assert slot.skip is None
 
 
+def test_later_pages_in_a_retriever() -> None:
+    """The standard one has its own ``search_after``."""
+    match = {"match": {"a": "b c"}}
+    for after, skip in ((None, None), (["a", 1], Reason.PAGED)):
+        standard = {"query": match, **({} if after is None else {"search_after": after})}
+        for retriever in (
+            {"standard": standard},
+            {"rrf": {"retrievers": [{"standard": standard}]}},
+        ):
+            [slot] = DIALECT.slots(search({"retriever": retriever}))
+            assert slot.skip is skip
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"sub_searches": [{"query": {"match": {"a": "b c"}}}]},
+        {
+            "retriever": {
+                "rescorer": {
+                    "retriever": {"knn": {"field": "v", "query_vector": [1], "k": 2}},
+                    "rescore": {"query": {"rescore_query": {"match": {"a": "b c"}}}},
+                }
+            }
+        },
+    ],
+)
+def test_texts_of_rarer_places(body: dict[str, Any]) -> None:
+    assert texts(body) == ["b c"]
+
+
+@pytest.mark.parametrize("field", ["category.keyword", "code.raw", "_index", "_id"])
+def test_exact_values_are_no_texts(field: str) -> None:
+    """A match of a field that is not analyzed is a filter with a score."""
+    assert in_query({"match": {field: "mens shoe"}}) == []
+    assert in_query({"match": {field: {"query": "mens shoe"}}}) == []
+
+
+def test_a_clause_with_two_texts_has_no_room_for_added_terms() -> None:
+    """The server refuses it, and must be asked what the client asked."""
+    found = search({"query": {"match": {"a": "red shoes", "b": "blue hat"}}})
+    assert [slot.expands for slot in DIALECT.slots(found)] == [False, False]
+
+
 LINES = (
     b'{"index":"a"}\n{"query":{"match":{"t":"red shoes"}},"from":0}\r\n\n'
     b'{"query":{"match":{"t":"blue hat"}},"from":10}\n{}\n{}\n'

@@ -176,6 +176,33 @@ class TestAlgolia:
         found = request("POST", "/1/indexes/p/query", b"", body)
         assert told("algolia", found) == [("a b", Reason.PAGED)]
 
+    @pytest.mark.parametrize(
+        ("rest", "skip", "expands"),
+        [
+            (b'"params":"hitsPerPage=2"', None, True),
+            (b'"params":""', None, True),
+            (b'"params":"page=3"', Reason.PAGED, True),
+            (b'"params":"optionalWords=a"', None, False),
+        ],
+    )
+    def test_a_plain_query_beside_packed_parameters(
+        self, rest: bytes, skip: Reason | None, expands: bool
+    ) -> None:
+        """As older clients and Autocomplete say it."""
+        body = b'{"requests":[{"indexName":"p","query":"a b",%s}]}' % rest
+        found = slots("algolia", request("POST", "/1/indexes/*/queries", b"", body))
+        assert [(s.text, s.skip, s.expands) for s in found] == [("a b", skip, expands)]
+
+    def test_what_is_said_beside_a_packed_query_counts(self) -> None:
+        body = b'{"params":"query=a%20b","page":2,"optionalWords":["a"]}'
+        [slot] = slots("algolia", request("POST", "/1/indexes/p/query", b"", body))
+        assert (slot.text, slot.skip, slot.expands) == ("a b", Reason.PAGED, False)
+
+    def test_one_query_said_twice_leaves_the_others(self) -> None:
+        body = b'{"requests":[{"query":"a","params":"query=b"},{"query":"c d"}]}'
+        found = request("POST", "/1/indexes/*/queries", b"", body)
+        assert told("algolia", found) == [("c d", None)]
+
     def test_a_query_said_twice_is_left_alone(self) -> None:
         """By itself and packed, or packed twice."""
         for body in (b'{"query":"a","params":"query=b"}', b'{"params":"query=a&query=b"}'):

@@ -57,6 +57,9 @@ def test_simple_query_strings_have_no_keywords() -> None:
     """But marks of their own."""
     assert not SIMPLE.holds("a AND b:c")
     assert SIMPLE.holds("a | b")
+    assert SIMPLE.holds("salt+pepper")
+    assert not SIMPLE.holds("x-ray")
+    assert SIMPLE.words("salt+pepper") == "salt\\+pepper"
     assert SIMPLE.words("-a (b)") == "\\-a \\(b\\)"
 
 

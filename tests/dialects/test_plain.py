@@ -122,6 +122,17 @@ def test_later_pages_in_json(body: bytes, later: bool) -> None:
     assert (slot.skip is Reason.PAGED) is later
 
 
+@pytest.mark.parametrize(
+    "path", ["/i/_delete_by_query", "/i/_update_by_query/", "/_count", "/i/_validate", "/_bulk"]
+)
+def test_what_search_apis_do_instead_of_searching_is_left_alone(path: str) -> None:
+    """One behind a login is not told from an app, and deletes what the query finds."""
+    for found in (request("POST", path, b"q=red+lamp"), request("POST", path, b"", b"q=a", FORM)):
+        assert not PlainDialect().slots(found)
+        assert not PlainDialect().wants_body(found)
+    assert PlainDialect().slots(request("GET", "/i/_search", b"q=red+lamp"))
+
+
 def test_names_of_pages_are_the_users_to_choose() -> None:
     """None at all makes each request a search of its own, and nothing is remembered."""
     own = PlainDialect(pages=["from"])

@@ -29,6 +29,30 @@ def json_request(body: bytes, query_string: bytes = b"") -> SearchRequest:
 
 
 @pytest.mark.parametrize(
+    ("query", "texts"),
+    [
+        (b'{"bool":{"must":[{"edismax":{"query":"red shoes"}}]}}', ["red shoes"]),
+        (b'{"bool":{"must":"red shoes","filter":["in stock"],"must_not":"x y"}}', ["red shoes"]),
+        (b'{"bool":{"should":[{"lucene":"a b"},{"dismax":{"query":"c d"}}]}}', ["a b", "c d"]),
+        (
+            b'{"boost":{"query":{"edismax":{"query":"red shoes"}},"b":"log(p)"}}',
+            ["red shoes"],
+        ),
+        (b'{"#named":{"edismax":{"query":"red shoes"}}}', ["red shoes"]),
+        (b'{"bool":{"must":[{"field":{"f":"a","query":"red shoes"}},{"term":"x y"}]}}', []),
+    ],
+)
+def test_compound_queries_of_the_json_api(query: bytes, texts: list[str]) -> None:
+    """Their clauses are queries; what restricts is none."""
+    assert found(json_request(b'{"query":%s}' % query)) == [(text, None) for text in texts]
+
+
+def test_a_later_page_of_the_json_api_may_be_said_in_the_url() -> None:
+    wanted = json_request(b'{"query":"a b"}', b"json.offset=10")
+    assert found(wanted) == [("a b", Reason.PAGED)]
+
+
+@pytest.mark.parametrize(
     "query_string",
     [
         b"q=red+shoes&fq=a:b&fq=c&bq=x&bf=sum(a,b)&qq=y&defType=edismax&qf=t^2",

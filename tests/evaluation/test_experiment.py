@@ -129,3 +129,20 @@ def test_the_page_is_self_contained(cells: list[Cell]) -> None:
     for plot in plots:
         ET.fromstring(plot)
     assert "best rewrites" in page
+
+
+@pytest.mark.parametrize("judged", [False, True])
+def test_a_query_that_is_a_document_does_not_find_itself(tmp_path: Path, judged: bool) -> None:
+    """As BEIR measures: it would stand first, and no system could have put another there."""
+    (tmp_path / "qrels").mkdir()
+    texts = {"a": "red lamp shade", "b": "red lamp", "c": "red hose"}
+    corpus = "".join(f'{{"_id": "{k}", "title": "", "text": "{v}"}}\n' for k, v in texts.items())
+    (tmp_path / "corpus.jsonl").write_text(corpus)
+    (tmp_path / "queries.jsonl").write_text('{"_id": "a", "text": "red lamp shade"}\n')
+    own = "a\ta\t1\n" if judged else ""
+    (tmp_path / "qrels" / "test.tsv").write_text(f"query-id\tcorpus-id\tscore\na\tb\t1\n{own}")
+    collection = load_collection(tmp_path)
+    retriever = Bm25(read_documents(tmp_path))
+    (cell,) = experiment(collection, retriever, dict(baselines(["original"])), ("clean",))
+    assert [name for name, _ in cell.hits["a"]] == (["a", "b", "c"] if judged else ["b", "c"])
+    assert cell.mean("mrr@10") == 1.0

@@ -61,3 +61,11 @@ def test_an_unknown_gain_is_refused() -> None:
     """By name, with those there are."""
     with pytest.raises(ConfigurationError, match="linear"):
         measured({}, {}, gain="cubic")
+
+
+def test_grades_that_are_too_large_for_the_gain_are_told() -> None:
+    """Two to the power of a percentage is no gain; as it is, it measures."""
+    qrels = {"q": {"d": 100, "e": 50}}
+    with pytest.raises(ConfigurationError, match="--gain linear"):
+        measured({"q": [("d", 1.0)]}, qrels)
+    assert measured({"q": [("d", 1.0)]}, qrels, gain="linear")["q"]["mrr@10"] == 1.0

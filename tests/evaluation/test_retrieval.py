@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from middleware.errors import ConfigurationError
 from middleware.evaluation.collection import Document
-from middleware.evaluation.retrieval import DEPTH, Bm25, analyze
+from middleware.evaluation.retrieval import FETCHED, Bm25, analyze
 
 _WORDS = st.sampled_from("red green blue shoe hose pump".split())
 _TEXTS = st.lists(_WORDS, min_size=1, max_size=8).map(" ".join)
@@ -40,10 +40,10 @@ def test_scores_are_bm25(texts: list[str], query: str) -> None:
 
 def test_hits_are_best_first_and_bounded() -> None:
     """Equal documents stand in their own order, and no more than the depth come back."""
-    documents = [Document(f"d{i:03}", "red shoe") for i in range(DEPTH + 20)]
+    documents = [Document(f"d{i:03}", "red shoe") for i in range(FETCHED + 20)]
     hits = Bm25([Document("best", "red red hose"), *documents]).search("red hose")
     assert hits[0][0] == "best"
-    assert [name for name, _ in hits[1:]] == [f"d{i:03}" for i in range(DEPTH - 1)]
+    assert [name for name, _ in hits[1:]] == [f"d{i:03}" for i in range(FETCHED - 1)]
 
 
 @pytest.mark.parametrize("query", ["", "?!", "unheard of"])
@@ -62,6 +62,20 @@ def test_stemming_is_a_choice() -> None:
 def test_words_keep_apostrophes_and_decimals() -> None:
     """As Unicode's word boundaries have it, lower-cased."""
     assert analyze("Don't pay 1.75, it's x-ray!") == ["don't", "pay", "1.75", "it's", "x", "ray"]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("हिन्दी में जूते", ["हिन्दी", "में", "जूते"]),  # vowel signs are marks
+        ("女士运动鞋 abc", [*"女士运动鞋", "abc"]),
+        ("ラーメン屋", ["ラーメン", "屋"]),
+        ("cafe\u0301", ["caf\u00e9"]),
+    ],
+)
+def test_words_of_other_scripts_are_words(text: str, found: list[str]) -> None:
+    """No script is cut into what is no word, and none is one word a sentence."""
+    assert analyze(text) == found
 
 
 def test_wrong_parameters_and_an_empty_corpus_are_refused() -> None:

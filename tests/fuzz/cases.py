@@ -52,10 +52,15 @@ class Case:
     answer: bytes = b"200 length"
     """What the upstream is to answer: a status, and a framing."""
 
-    @property
-    def breaks(self) -> bool:
-        """Whether no server has to understand the head, or answer it at all."""
-        words = (self.method, self.target, *(name for name, _ in self.headers), self.host)
+    def breaks(self, *, typed: bool = False) -> bool:
+        """Tell whether no server has to understand the head, or answer it at all.
+
+        ``typed`` is that of one which takes a target's bytes beyond ASCII.
+        """
+        target = self.target
+        if typed:
+            target = bytes(byte if byte < 0x80 else ord("x") for byte in target)
+        words = (self.method, target, *(name for name, _ in self.headers), self.host)
         return (
             any(not word or set(word) & BREAKING for word in words)
             or not self.method.isupper()

@@ -320,6 +320,22 @@ def test_a_header_tells_tenants_apart() -> None:
         by_tenant("a:b")
 
 
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ([(b"user-agent", b"Mozilla/5.0 (X11)"), (b"accept-language", b"en")], True),
+        ([(b"user-agent", b"Mozilla/5.0 (X11)")], False),
+        ([(b"user-agent", b"python-httpx/0.28"), (b"accept-language", b"en")], False),
+        ([BROWSER], True),
+    ],
+)
+def test_browsers_are_known_without_fetch_metadata_too(
+    lines: list[tuple[bytes, bytes]], told: bool
+) -> None:
+    """They send it to secure origins only, and search at every key on others as well."""
+    assert (by_person()(http_scope(headers=lines)) is not None) is told
+
+
 def test_of_who_types_only_hashes_are_kept() -> None:
     lines = (*ME, (b"authorization", b"Bearer secret"))
     kept = repr(by_person()(http_scope(headers=lines)))

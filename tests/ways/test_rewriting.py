@@ -248,11 +248,13 @@ async def test_only_searches_with_a_text_are_said_to_be_safe_to_repeat(
     middleware = ReformulationMiddleware(app, reformulator)
     await call(middleware, http_scope("POST", "/orders", headers=[JSON]), body_messages(b"{}"))
     assert "extensions" not in app.scopes[-1]
-    await call(
-        middleware,
-        http_scope("POST", headers=[FORM], extensions={"other": {}}),
-        body_messages(b"q=red+lamp"),
-    )
+    scope = http_scope("POST", headers=[FORM], extensions={"other": {}})
+    await call(middleware, scope, body_messages(b"q=red+lamp"))
+    assert app.scopes[-1]["extensions"] == {"other": {}}  # every path is looked into
+    middleware = ReformulationMiddleware(app, reformulator, rules=[SearchRule(scope["path"])])
+    await call(middleware, http_scope("POST", scope["path"], headers=[JSON]), body_messages(b"{}"))
+    assert "extensions" not in app.scopes[-1]
+    await call(middleware, scope, body_messages(b"q=red+lamp"))
     assert app.scopes[-1]["extensions"] == {"other": {}, RETRY_SAFE: True}
 
 
