@@ -83,7 +83,7 @@ class Acceptance:
         self.languages = frozenset(languages)
         lists = [",".join(sorted(each)) for each in (self.protected, self.known, self.languages)]
         digest = hashlib.sha256("\n".join(lists).encode("utf-8", "surrogatepass")).hexdigest()
-        self.revision = f"c7:{max_growth}:{max_lost}:{max_new}:{digest[:12]}"
+        self.revision = f"c8:{max_growth}:{max_lost}:{max_new}:{digest[:12]}"
 
     def judge(
         self, original: str, rewrite: str, mode: Mode = Mode.REPLACE
@@ -200,8 +200,8 @@ class Acceptance:
     def _respelled(self, word: str, new: str) -> bool:
         if word in self.known or is_unit(word):
             return new in {f"{word}s", f"{word}es"} or word in {f"{new}s", f"{new}es"}
-        if len(word) == len(new) <= 3 and sorted(word) != sorted(new):
-            return False  # "cat" and "car" are words, "hwo" and "how" one word
+        if len(word) <= 3 and sorted(word) != sorted(new):
+            return False  # "cat" and "car" are words, so is "rea"; "hwo" and "how" are one word
         return close_spelling(word, new)
 
 

@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 from itertools import pairwise
 
+from .homographs import is_meant
 from .terms import (
     BOILERPLATE,
     FUNCTION_WORDS,
@@ -74,6 +75,8 @@ _CLOSING = frozenset("today now right somewhere asap anywhere cheers".split())
 # Pronouns and particles that are titles by themselves ("it movie", "the who", "up").
 _TITLES = frozenset("it us up her him them you out".split())
 _PARTICLES = frozenset("up off out down on".split())
+# With a capital inside a text they are a month and a name.
+_MONTHS = frozenset("may will".split())
 # What people do to have a thing, not with it: "how do i find a lamp" asks for a lamp.
 _SOUGHT = frozenset("find get buy know locate tell look go learn obtain order purchase".split())
 _ANYBODY = frozenset("i you we one they people".split())
@@ -169,7 +172,8 @@ def _judge(found: list[str], polite: list[bool], shouting: bool) -> _Judged:
                 _says_something(low[index], any(own))
                 or is_protected(word)
                 or (len(word) > 1 and word.isupper() and not shouting)  # "US", "IT", "WHO"
-                or (low[index] == "us" and before == "the")
+                or is_meant(low, index)
+                or (low[index] in _MONTHS and index > 0 and word[0].isupper() and not headline)
                 or (index > 0 and _titled(found, index) and not headline)
                 or (low[index] in {"a", "i"} and before in _LETTERED)
                 or (low[index] in _PARTICLES and index > 0 and own[-1] and _glued(low, index))

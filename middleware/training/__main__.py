@@ -21,7 +21,10 @@ from middleware.training.trainer import Settings, Trainer, held_pairs
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Describe the command line; the defaults made the bundled model."""
+    """Describe the command line; the defaults are the bundled model's but for its length.
+
+    The model card tells that, and the lists of words that it was given.
+    """
     shape, settings = Shape(), Settings()
     parser = argparse.ArgumentParser(prog="python -m middleware.training", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of the raw data")

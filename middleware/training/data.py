@@ -1,7 +1,8 @@
 """Reads clean queries, human pairs and misspelling lists from the data folder.
 
-Only the files named in :data:`SOURCES` are ever opened; each one's licence lets a model
-trained on it ship under Apache-2.0. Test queries and judgments are not among them.
+Only the files named in :data:`SOURCES` are opened here, and SciFact's train claims and judgments
+by :mod:`.feedback` and :mod:`.retrieval`; each one's licence lets a model trained on it ship under
+Apache-2.0. Test queries and judgments are not among them.
 """
 
 from __future__ import annotations

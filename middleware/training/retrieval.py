@@ -1,6 +1,6 @@
 """The validation score that counts: what rewrites of training claims find, by BM25.
 
-A part of SciFact's train claims with their judgments chooses between models and is never
+A part of SciFact's train claims with their judgments measures a run while it goes, and is never
 trained on; test claims are not read. Typos and requests are training's own, on texts that it
 has not seen.
 """
