@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
@@ -30,7 +31,8 @@ class Admin:
     ``?text=`` the rewrites of one text and with ``?scope=`` those of one scope, and tells how many
     there were; a request with ``Origin`` is refused there, as a web page in the browser of
     somebody who may reach this port could have sent it. No answer holds the text of a query.
-    ``dialects`` gives what ``/readyz`` tells beside the engine's state.
+    ``dialects`` gives what ``/readyz`` tells beside the engine's state; ``purged`` is called, in a
+    thread, before a purge is answered.
 
     Concurrency: holds no state of a request. It has no access control: who reaches its port is
     obeyed.
@@ -43,7 +45,9 @@ class Admin:
         metrics: Metrics | None = None,
         degraded: bool = False,
         dialects: Callable[[], dict[str, Any]] = dict,
+        purged: Callable[[], None] = lambda: None,
     ) -> None:
+        self._purged = purged
         self._dialects = dialects
         self._reformulator = reformulator
         self._metrics = metrics
@@ -63,6 +67,8 @@ class Admin:
             answer = (200, _JSON, json.dumps(told).encode())
         elif path == "/memo" and method == "DELETE":
             answer = self._purge(scope)
+            if answer[0] == 200:
+                await asyncio.to_thread(self._purged)
         else:
             answer = _error(404, "not_found", f"there is no {method} {path} here")
         status, kind, content = answer
@@ -71,7 +77,7 @@ class Admin:
     def _purge(self, scope: Scope) -> tuple[int, str, bytes]:
         if any(name == b"origin" for name, _ in scope["headers"]):
             return _error(403, "from_a_web_page", "a page in a browser must not purge the memo")
-        asked = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        asked = parse_qs(scope["query_string"].decode("utf-8", "replace"), keep_blank_values=True)
         if not asked.keys() <= {"text", "scope"}:  # a slip must not forget all
             return _error(400, "unknown_parameter", "only text and scope can be told")
         texts = {normalize(text) for text in asked.get("text", ())}

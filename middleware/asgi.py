@@ -86,7 +86,7 @@ class ReformulationMiddleware:
     ) -> None:
         self.app = app
         self.reformulator = reformulator
-        self.rules: Sequence[SearchRule] = (SearchRule(),) if rules is None else _checked(rules)
+        self.search_by((SearchRule(),) if rules is None else rules)
         if prefix is not None and prefix and (not prefix.startswith("/") or prefix.endswith("/")):
             raise ConfigurationError(f"prefix {prefix!r} must start with '/' and not end with one")
         if max_body < 0:
@@ -103,12 +103,14 @@ class ReformulationMiddleware:
         clients = Clients() if clients is None else clients
         self._rewriter = SearchRewriter(reformulator, clients, scope_of)
         self._degraded = degraded
-        self._guessed = False
 
     def search_by(self, rules: Iterable[SearchRule], *, guessed: bool = False) -> None:
         """Go by other rules from the next request on; ``guessed`` is told on ``/readyz``."""
-        self.rules = _checked(rules)
+        self.rules: Sequence[SearchRule] = _checked(rules)
         self._guessed = guessed
+        self._writes_by_get = any(
+            getattr(rule.dialect, "writes_by_get", False) for rule in self.rules
+        )
 
     def dialects(self) -> dict[str, Any]:
         """Return what ``/readyz`` tells of the dialects in use: none while they are not known."""
@@ -148,6 +150,8 @@ class ReformulationMiddleware:
             scope = {**scope, "headers": headers}
         rule = first_match(self.rules, method, path)
         if rule is None:
+            if self._writes_by_get and method == "GET":
+                scope = _repeatable(scope, False)
             await self.app(scope, receive, send)
             return
         control = DEFAULT_CONTROL
@@ -184,7 +188,7 @@ class ReformulationMiddleware:
                 read = [{"type": "http.request", "body": body, "more_body": False}]
         # Where no text was found, or every path is looked into, it may be an order.
         if done.searches and request.method != "GET" and rule.chosen:
-            scope = {**scope, "extensions": {**(scope.get("extensions") or {}), RETRY_SAFE: True}}
+            scope = _repeatable(scope, True)
         receive = replay(read, receive) if read else receive
         await self.app(scope, receive, self._telling(summary(done.results), send))
 
@@ -237,6 +241,11 @@ def _checked(rules: Iterable[SearchRule]) -> tuple[SearchRule, ...]:
         if not isinstance(rule, SearchRule):
             raise ConfigurationError(f"rules must be SearchRule objects, and {rule!r} is none")
     return checked
+
+
+def _repeatable(scope: Scope, safe: bool) -> Scope:
+    """Return a scope that says whether its request may be sent twice."""
+    return {**scope, "extensions": {**(scope.get("extensions") or {}), RETRY_SAFE: safe}}
 
 
 def _wants_body(rule: SearchRule, request: SearchRequest) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-from middleware.clients import Clients, by_header, by_person, by_tenant
+from middleware.clients import Clients, by_address, by_header, by_person, by_tenant
 from middleware.control import trusting
 from middleware.core.allowance import Allowance
 from middleware.core.breaker import Breaker
@@ -164,4 +164,5 @@ def build_clients(settings: Settings, pages: Pages | None) -> Clients:
         allowance=allowance,
         client_of=client_of,
         typist_of=typist_of,
+        payer_of=by_address(settings.client_header),
     )

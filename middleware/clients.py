@@ -16,7 +16,9 @@ from middleware.errors import ConfigurationError
 from middleware.runtime.clock import SYSTEM_CLOCK, Clock
 from middleware.runtime.forking import forget_at_fork
 
-__all__ = ["ClientOf", "Clients", "by_connection", "by_header", "by_person", "by_tenant"]
+__all__ = [
+    "ClientOf", "Clients", "by_address", "by_connection", "by_header", "by_person", "by_tenant",
+]  # fmt: skip
 
 ClientOf = Callable[[Mapping[str, Any]], Hashable]
 """Tells clients apart, by the scope of a request."""
@@ -33,6 +35,23 @@ def by_connection(scope: Mapping[str, Any]) -> Hashable:
     said = [value for name, value in scope["headers"] if name == b"authorization"]
     address = client[0] if client else ""
     return (address, hash(tuple(said))) if said else address
+
+
+def by_address(header: str = "") -> ClientOf:
+    """Return what tells clients apart by nothing that they can make up themselves.
+
+    That is the connection's address or, where a proxy in front sets ``header``, the last element
+    of its last line: what stands before may be the client's own. Errors:
+    :class:`ConfigurationError` for what is no name of a header.
+    """
+    wanted = _checked(header) if header else b""
+
+    def address_of(scope: Mapping[str, Any]) -> Hashable:
+        found = [value for name, value in scope["headers"] if name == wanted]
+        client = scope.get("client")
+        return found[-1].rpartition(b",")[2].strip() if found else (client[0] if client else "")
+
+    return address_of
 
 
 def by_header(header: str) -> ClientOf:
@@ -124,7 +143,8 @@ class Clients:
     ``client_of`` tells clients apart; by default those who share an address and have no
     ``Authorization`` are one. ``typist_of`` tells apart who types, which one person does; what it
     answers ``None`` to is nobody's typing. By default it is ``client_of`` where that is given, and
-    :func:`by_person` otherwise.
+    :func:`by_person` otherwise. ``payer_of`` is whose allowance a new text is taken from, by
+    default the address that asks.
 
     Concurrency: any thread. Each process has its own: where the first page went
     to another one, the later pages go on as they came.
@@ -138,12 +158,14 @@ class Clients:
         allowance: Allowance | None = None,
         client_of: ClientOf | None = None,
         typist_of: ClientOf | None = None,
+        payer_of: ClientOf | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.pages = Pages() if pages is None else pages
         self.typing = typing
         self.allowance = allowance
         self._client_of = client_of or by_connection
+        self._payer_of = payer_of or by_address()
         self._typist_of = typist_of or client_of or by_person()
         self._clock = clock
         forget_at_fork(self)
@@ -159,7 +181,7 @@ class Clients:
         allowance = self.allowance
         if allowance is None:
             return None
-        return lambda: allowance.take(self._client_of(scope), self._clock.now())
+        return lambda: allowance.take(self._payer_of(scope), self._clock.now())
 
     def later_page(
         self, slot: Slot, scope: Mapping[str, Any], tenant: str, path: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from starlette.types import Message, Receive
@@ -27,22 +28,33 @@ def has_body(scope: Mapping[str, Any]) -> bool:
     return False
 
 
-def patient(receive: Receive, seconds: float) -> Receive:
+_LEAST_RATE = 500.0
+"""Bytes a second of a body; Apache's mod_reqtimeout asks for as many."""
+
+
+def patient(
+    receive: Receive, seconds: float, clock: Callable[[], float] = time.monotonic
+) -> Receive:
     """Return a receive that waits so long for each part of a body, and for ever after its end.
 
-    Errors: :class:`SlowClientError` from the returned one.
+    All of its parts may take as long once, and longer by a second for each 500 bytes: a client
+    that sends a byte now and then would hold its place for days. Time in which nobody waits for
+    the client is not counted. Errors: :class:`SlowClientError` from the returned one.
     """
     whole = False
+    left = seconds
 
     async def bounded() -> Message:
-        nonlocal whole
+        nonlocal whole, left
         if whole:
             return await receive()
+        began = clock()
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(min(left, seconds)):
                 message = await receive()
         except TimeoutError:
             raise SlowClientError from None
+        left += len(message.get("body", b"")) / _LEAST_RATE - (clock() - began)
         whole = message["type"] != "http.request" or not message.get("more_body", False)
         return message
 

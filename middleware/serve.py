@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -95,9 +96,12 @@ def _serve(
                 failures.append(error)
                 stop()
 
-    def stopped() -> None:
+    saving = threading.Lock()
+
+    def save() -> None:
         if file is not None and not failures:
-            snapshot.save(file, reformulator.memo, now=SYSTEM_CLOCK.now())
+            with saving:
+                snapshot.save(file, reformulator.memo, now=SYSTEM_CLOCK.now())
 
     front, *admin = bound
     app: ASGIApp = proxy
@@ -107,6 +111,7 @@ def _serve(
             metrics=proxy.metrics,
             degraded=settings.start_degraded,
             dialects=proxy.dialects,
+            purged=save,  # else what was purged would be back after a crash
         )
         app = Sides(proxy, inner, admin[0].getsockname()[1])
 
@@ -124,9 +129,10 @@ def _serve(
         *admin,
         started=announce,
         grace=settings.shutdown_grace,
-        stopped=stopped,
+        stopped=save,
         stop=stop,
         head_limit=settings.head_timeout,
+        send_limit=settings.body_timeout,
     )
     if failures:
         raise failures[0]

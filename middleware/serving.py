@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -24,6 +25,7 @@ __all__ = ["Stop", "address_of", "bound_socket", "serve", "served_in_thread"]
 _START_LIMIT = 10.0  # seconds
 _STOP_LIMIT = 5.0  # seconds
 _HEAD_LIMIT = 15.0  # seconds for a request's head
+_SEND_LIMIT = 30.0  # seconds for the next part of an answer
 # Objects made, and looks through the young and the middling ones, until the garbage collector looks
 # through more of them. Requests leave no cycles behind, and looking through all that a memo of
 # 50,000 rewrites and its like hold takes tens of milliseconds, in which no request goes on.
@@ -46,11 +48,12 @@ class _Server(uvicorn.Server):
         grace: float = 2,
         stopped: Callable[[], None] | None = None,
         head_limit: float = _HEAD_LIMIT,
+        send_limit: float = _SEND_LIMIT,
     ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
-                http=BoundedProtocol,
+                http=partial(BoundedProtocol, send_limit=send_limit),  # type: ignore[arg-type]
                 log_level="warning",
                 access_log=False,
                 ws="none",
@@ -62,7 +65,7 @@ class _Server(uvicorn.Server):
             )
         )
         self._tell = started
-        self._head_limit = head_limit
+        self._head_limit, self._send_limit = head_limit, send_limit
         self._silent: dict[Any, tuple[Any, float]] = {}
         self._stopped = stopped
 
@@ -87,7 +90,9 @@ class _Server(uvicorn.Server):
                 last, since = self._silent.get(connection, (cycle, now))
                 since = since if last is cycle else now
                 silent[connection] = (cycle, since)
-                if now - since > self._head_limit:
+                if now - since > self._head_limit + self._send_limit:
+                    connection.transport.abort()  # it takes nothing of what it was sent last
+                elif now - since > self._head_limit:
                     connection.transport.close()
         self._silent = silent
 
@@ -169,19 +174,28 @@ def serve(
     stopped: Callable[[], None] | None = None,
     stop: Stop | None = None,
     head_limit: float = _HEAD_LIMIT,
+    send_limit: float = _SEND_LIMIT,
 ) -> None:
     """Serve on these sockets until the process is told to stop.
 
     ``started`` is called once requests are accepted. Requests under way have ``grace`` seconds
     to end; then ``stopped`` is called, unless a second signal asked to stop at once. ``stop``
     ends it from another thread. A client that takes more than ``head_limit`` seconds for the
-    head of a request is let go.
+    head of a request, or ``send_limit`` to take the next part of an answer, is let go.
 
     To be called in the main thread of a process that does nothing else: it sets how often the
     garbage collector looks. Returns after an interrupt, with connections closed.
     """
     gc.set_threshold(*_COLLECTIONS)
-    server = _Server(app, started, relays=True, grace=grace, stopped=stopped, head_limit=head_limit)
+    server = _Server(
+        app,
+        started,
+        relays=True,
+        grace=grace,
+        stopped=stopped,
+        head_limit=head_limit,
+        send_limit=send_limit,
+    )
     if stop is not None:
         stop.hold(server)
     with suppress(KeyboardInterrupt):  # uvicorn stops first and then hands the interrupt on

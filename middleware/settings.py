@@ -168,7 +168,9 @@ class Settings:
         15.0, "seconds that a client may take for the head of a request, or be silent before it"
     )
     body_timeout: float = _setting(
-        30.0, "seconds that a client may take for the next part of a request's body"
+        30.0,
+        "seconds that a client may take for the next part of a request's body, of which 500 bytes "
+        "a second have to come, or to take the next part of its answer",
     )
     shutdown_grace: float = _setting(
         30.0,

@@ -32,7 +32,8 @@ def run_workers(count: int, work: Work) -> int:
 
     The others start once the first one serves; where it ends before, so does this, with its
     status. Signals to stop are passed on. A worker that dies is started again; when three died
-    young in a row, all are stopped. Workers stop when this process is killed.
+    young in a row, or one says that it cannot serve, all are stopped. Workers stop when this
+    process is killed.
 
     To be called in the main thread, where no other thread runs yet.
     Errors: :class:`ConfigurationError` where the system cannot fork.
@@ -105,6 +106,7 @@ class _Keeper:
             status = self._work(number, ready)
         except QueryliftError as error:
             print(f"querylift: {error}", file=sys.stderr)
+            status = _HOPELESS
         except KeyboardInterrupt:
             status = 0
         except BaseException:
@@ -128,8 +130,10 @@ class _Keeper:
                 worst = max(worst, _exit_status(status))
                 continue
             early = early + 1 if time.monotonic() - since < _YOUNG else 0
-            if early >= _MOST_EARLY_DEATHS:
-                _log.error("worker %d ended at once, as others before it: stopping", number)
+            hopeless = os.waitstatus_to_exitcode(status) == _HOPELESS
+            if hopeless or early >= _MOST_EARLY_DEATHS:
+                why = "cannot serve" if hopeless else "ended at once, as others before it"
+                _log.error("worker %d %s: stopping", number, why)
                 worst = 1
                 self._stop(signal.SIGTERM, None)
                 continue
@@ -143,10 +147,13 @@ class _Keeper:
         return _exit_status(os.waitpid(process, 0)[1])
 
 
+_HOPELESS = 78  # EX_CONFIG of sysexits.h: whoever took its place would fail as well
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def _exit_status(status: int) -> int:
     code = os.waitstatus_to_exitcode(status)
     # uvicorn hands the signal on to itself once it has stopped.
-    return 0 if code in (-signal.SIGTERM, -signal.SIGINT) else abs(code)
+    if code in (-signal.SIGTERM, -signal.SIGINT):
+        return 0
+    return 1 if code == _HOPELESS else abs(code)

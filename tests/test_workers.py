@@ -31,6 +31,8 @@ def work(number, ready):
     os.write(1, f"{number} {os.getpid()}\\n".encode())  # whole, whoever writes beside it
     if kind == "dies" and number == 1:
         os._exit(3)
+    if kind == "fails later" and number == 1:
+        raise ConfigurationError("the model cannot be loaded")
     while not stopped:
         time.sleep(0.01)
     os.write(1, f"stopped {number}\\n".encode())
@@ -85,6 +87,17 @@ def test_where_they_die_at_once_it_gives_up() -> None:
         assert process.wait(20) == 1
         assert process.stderr is not None
         assert "another takes its place" in process.stderr.read()
+
+
+def test_where_one_says_that_it_cannot_serve_all_stop() -> None:
+    """However long that took: another would load the same model."""
+    with running(2, "fails later") as process:
+        assert process.wait(20) == 1
+        assert process.stderr is not None
+        said = process.stderr.read()
+        assert "the model cannot be loaded" in said
+        assert "worker 1 cannot serve: stopping" in said
+        assert "another takes its place" not in said
 
 
 def test_where_the_first_cannot_serve_no_other_is_started() -> None:

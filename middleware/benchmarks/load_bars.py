@@ -23,6 +23,8 @@ _OVERLOAD: tuple[Bar, ...] = (
     _NO_ERROR,
     _IN_BUDGET,
     ("in_time_share is at least 0.8", lambda f: f["in_time_share"] >= 0.8),
+    # The engine's work is for somebody who waits.
+    ("engine_unwaited_share is at most 0.1", lambda f: f["engine_unwaited_share"] <= 0.1),
 )
 _FULL: tuple[Bar, ...] = (  # at five times, clients and upstream fill two cores by themselves
     ("loop_delay_p99_ms is at most 5", lambda f: f["loop_delay_p99_ms"] <= _LOOP_MS),

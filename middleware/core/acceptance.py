@@ -200,7 +200,7 @@ class Acceptance:
     def _respelled(self, word: str, new: str) -> bool:
         if word in self.known or is_unit(word):
             return new in {f"{word}s", f"{word}es"} or word in {f"{new}s", f"{new}es"}
-        if len(word) <= 3 and sorted(word) != sorted(new):
+        if len(word) <= 3 and sorted(word) != sorted(new) and new not in FUNCTION_WORDS:
             return False  # "cat" and "car" are words, so is "rea"; "hwo" and "how" are one word
         return close_spelling(word, new)
 

@@ -114,8 +114,9 @@ class Dialect(Protocol):
 
     Neither method may raise; what is malformed has no slots. A class may also have
     ``paths``, globs of the paths that are searches when nobody says otherwise (see
-    :mod:`.paths`), and ``pages = False`` where it can tell no later page from a first one, so that
-    nothing is remembered of first pages. Concurrency: immutable.
+    :mod:`.paths`), ``pages = False`` where it can tell no later page from a first one, so that
+    nothing is remembered of first pages, and ``writes_by_get = True`` where other requests of its
+    API by GET may change something, so that none is sent twice. Concurrency: immutable.
     """
 
     @property

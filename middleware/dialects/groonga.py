@@ -18,6 +18,7 @@ class GroongaDialect(SearchApi):
     """Finds the text of a ``select`` of Groonga, whatever format the answer is asked in."""
 
     name = "groonga"
+    writes_by_get = True  # "/d/load?values=", "/d/delete?key="
     paths = ("/d/select", "/d/select.*", "/d/logical_select", "/d/logical_select.*")
 
     def reads(self, request: SearchRequest) -> bool:

@@ -32,6 +32,7 @@ class SolrDialect(SearchApi):
     """Finds the text of a search of Solr 7 and later, below the usual names of handlers."""
 
     name = "solr"
+    writes_by_get = True  # "/update?stream.body="
     paths = tuple(f"{root}/{handler}" for root in _ROOTS for handler in _HANDLERS)
 
     def reads(self, request: SearchRequest) -> bool:

@@ -17,6 +17,7 @@ class UndecidedDialect:
     The one slot that it gives is empty and stays so; it carries the reason. Concurrency: immutable.
     """
 
+    writes_by_get = True  # it may turn out to be one that does
     name = "undecided"
     pages = False
 

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Iterable
 
 from middleware.core.memo import Memo, MemoKey
 from middleware.core.reformulation import Verdict
 from middleware.instrumentation.record import Observer, Record
 
-__all__ = ["keep", "recall", "tell"]
+__all__ = ["keep", "recall", "tell", "where"]
 
 _log = logging.getLogger("middleware.runtime")
+
+
+def where(error: BaseException) -> str:
+    """Return where an error came from, without what it says."""
+    return "".join(traceback.format_tb(error.__traceback__)).rstrip()
 
 
 def recall(memo: Memo, key: MemoKey, now: float, *, count: bool = True) -> Verdict | None:
     """Return what the memo knows; a fault of the memo is a miss."""
     try:
         return memo.get(key, now, count=count)
-    except Exception:
-        _log.exception("the memo failed")
+    except Exception as error:
+        _failed(error)
         return None
 
 
@@ -27,8 +33,8 @@ def keep(memo: Memo, key: MemoKey, verdict: Verdict, now: float) -> None:
     """Give a verdict to the memo; where that fails it is known to its callers only."""
     try:
         memo.put(key, verdict, now)
-    except Exception:
-        _log.exception("the memo failed")
+    except Exception as error:
+        _failed(error)
 
 
 def tell(observers: Iterable[Observer], record: Record) -> None:
@@ -38,3 +44,8 @@ def tell(observers: Iterable[Observer], record: Record) -> None:
             observer(record)
         except Exception:
             _log.exception("an observer failed")
+
+
+def _failed(error: Exception) -> None:
+    # Where, and not what it says: a key is what somebody searched for.
+    _log.error("the memo failed: %s\n%s", type(error).__name__, where(error))

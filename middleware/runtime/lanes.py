@@ -279,7 +279,11 @@ class Lanes:
             self.forecast.cost.observe(tokens, elapsed)
         pace = self.breaker.pace
         slow = pace.observe(tokens, elapsed) if complete else elapsed > pace.slow_after(tokens)
-        self._record(any(flight.probe for flight in batch), now, failed=slow)
+        probe = any(flight.probe for flight in batch)
+        if probe and not complete and not slow:
+            self.breaker.release()  # one that gave way tells nothing: another has to
+        else:
+            self._record(probe, now, failed=slow)
         for flight in batch:
             flight.probe = False
         if slow:

@@ -15,6 +15,7 @@ from middleware.engines.judging import Judged, Judging
 from middleware.errors import EngineError
 
 from .clock import Clock
+from .guarded import where
 from .lanes import Lanes
 from .single_flight import Flight, Landing
 
@@ -268,7 +269,7 @@ class Worker:
             type(error).__name__,
             # What people search for is not logged, and many libraries quote what they choke on.
             str(error).replace(flight.text, "…"),
-            exc_info=_log.isEnabledFor(logging.DEBUG),
         )
+        _log.debug("it failed in\n%s", where(error))
         with self._desk:
             self._lanes.failed(flight, self._clock.now())

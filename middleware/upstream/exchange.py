@@ -113,7 +113,7 @@ class Exchange:
             if self.started:
                 raise
             self._closing = True
-            await answer(self._send, refusal.status, "request_refused", refusal.detail)
+            await answer(self._send, refusal.status, "request_refused", refusal.detail, close=True)
         finally:
             self._closing = True
             if self._soon is not None:

@@ -115,7 +115,7 @@ class Forwarder:
             elif framing == "length" and not more and len(body) != length:
                 raise RequestRefusedError(WRONG_LENGTH)
         except RequestRefusedError as refusal:
-            await answer(send, refusal.status, "request_refused", refusal.detail)
+            await answer(send, refusal.status, "request_refused", refusal.detail, close=True)
             return
         add_framing(lines, framing, length)
 

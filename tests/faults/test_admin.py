@@ -72,6 +72,23 @@ def test_the_memo_is_told_and_purged(upstream: str, well: Path) -> None:
         assert served.admin.get("/memo").json()["entries"] == 0
 
 
+def test_what_was_purged_does_not_come_back(upstream: str, well: Path, tmp_path: Path) -> None:
+    """Not even where the process is killed before it could write its snapshot at the end."""
+    file = tmp_path / "memo"
+    with serving(upstream, *options(well), "--memo-snapshot", str(file)) as served:
+        texts = [f"café {fresh()}", fresh()]
+        for text in texts:
+            until(partial(rewritten, served, text))
+        # As curl sends it, which encodes nothing.
+        head = f"DELETE /memo?text={texts[0].replace(' ', '+')} HTTP/1.1\r\nHost: a\r\n"
+        with socket.create_connection(("127.0.0.1", served.admin.base_url.port or 0), 10) as raw:
+            raw.sendall(f"{head}Connection: close\r\n\r\n".encode())
+            assert b'{"purged": 1}' in b"".join(iter(lambda: raw.recv(999), b""))
+        kept = file.read_text("utf-8")
+        assert texts[1] in kept
+        assert r"caf\u00e9" not in kept
+
+
 def test_a_prefix_puts_it_among_the_searches(upstream: str, well: Path) -> None:
     variables = {"QUERYLIFT_PREFIX": "/-/own", "QUERYLIFT_ADMIN_PORT": "0"}
     with serving(upstream, *options(well), **variables) as served:

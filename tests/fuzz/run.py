@@ -293,6 +293,7 @@ def _end_to_end(lines: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
 
 def _origin_form(target: bytes, *, bare: bool = False) -> bytes:
     """Return the target as it goes to an origin: without an authority, or a ``bare`` mark."""
+    target = b"*" if target == b"*?" else target.rstrip(b" ")  # as parsers forgive them
     short = re.sub(rb"^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*", b"", target) or b"/"
     if short != target:  # what it goes on as is the proxy's own to say
         target = re.sub(rb"[\x80-\xff]", lambda byte: b"%%%02X" % byte[0][0], short)

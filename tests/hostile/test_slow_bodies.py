@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from middleware.errors import ConfigurationError
+from middleware.patience import patient
 from middleware.proxy import ReverseProxy
 from middleware.runtime.reformulator import Reformulator
 from middleware.testing import ScriptedEngine
@@ -64,13 +65,49 @@ async def test_a_body_that_stops_is_answered_with_408(
 async def test_a_body_that_comes_slowly_but_comes_is_taken(http: str) -> None:
     async with served(http) as (port, raw, _):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"PUT /files/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\n")
-        for byte in b"abcdef":
+        parts = [bytes([letter]) * 200 for letter in b"abcdef"]  # 2,000 bytes a second
+        writer.write(b"PUT /files/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 1200\r\n\r\n")
+        for part in parts:
             await asyncio.sleep(LIMIT / 3)  # the real time of a real client
-            writer.write(bytes([byte]))
+            writer.write(part)
         assert (await asyncio.wait_for(reader.readuntil(b"ok"), 20)).startswith(b"HTTP/1.1 200")
         writer.close()
-        assert [request.body for request in raw.requests] == [b"abcdef"]
+        assert [request.body for request in raw.requests] == [b"".join(parts)]
+
+
+@pytest.mark.parametrize("http", ["h11", "httptools"])
+async def test_a_body_that_drips_holds_no_place_for_ever(http: str) -> None:
+    async with served(http) as (port, _, proxy):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"PUT /files/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 900\r\n\r\n")
+
+        async def drip() -> None:
+            while True:
+                writer.write(b"a")
+                await asyncio.sleep(LIMIT / 5)
+
+        dripping = asyncio.create_task(drip())
+        answer = await asyncio.wait_for(reader.read(), 20)
+        dripping.cancel()
+        writer.close()
+        assert split(answer)[0] == 408
+        assert proxy.under_way == 0
+
+
+async def test_only_time_that_the_client_takes_is_counted() -> None:
+    """Who sends when it is asked to may be asked seldom."""
+    now = 0.0
+    sent = 0
+
+    async def receive() -> dict[str, object]:
+        nonlocal sent
+        sent += 1
+        return {"type": "http.request", "body": b"a", "more_body": sent < 50}
+
+    patiently = patient(receive, 1.0, clock=lambda: now)
+    for _ in range(50):
+        assert (await patiently())["body"] == b"a"
+        now += 10.0
 
 
 @pytest.mark.parametrize("wrong", [0, -1.0, float("nan")])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from middleware.http_protocol import BoundedProtocol
 from middleware.proxy import ReverseProxy
 from middleware.rules import SearchRule
 from middleware.runtime.reformulator import Reformulator
@@ -27,9 +30,15 @@ def post(*lines: bytes, body: bytes = b"", target: bytes = b"/s?q=red+lamp") -> 
     return b"\r\n".join(head) + b"\r\n\r\n" + body
 
 
-async def sent(request: bytes) -> tuple[int, RawUpstream]:
+@pytest.fixture(params=["h11", BoundedProtocol], ids=str)
+def http(request: pytest.FixtureRequest) -> Any:
+    """uvicorn's default server, and that of ``serve``."""
+    return request.param
+
+
+async def sent(request: bytes, http: Any) -> tuple[int, RawUpstream]:
     """Send bytes, and return the first answer's status and what the upstream saw."""
-    async with upstream() as raw, front(proxy(raw)) as port:
+    async with upstream() as raw, front(proxy(raw), http) as port:
         answer = await exchange(port, request)
         return (split(answer)[0] if answer else 0), raw
 
@@ -69,8 +78,8 @@ CHUNKED = b"5\r\nq=red\r\n0\r\n\r\n"
     ],
     ids=lambda request: repr(request[:75])[30:],
 )
-async def test_what_is_ambiguous_is_refused(request_bytes: bytes) -> None:
-    status, raw = await sent(request_bytes)
+async def test_what_is_ambiguous_is_refused(request_bytes: bytes, http: Any) -> None:
+    status, raw = await sent(request_bytes, http)
     assert 400 <= status < 600
     assert status not in (500, 502), "refused, and no failure on the way"
     assert raw.requests == []
@@ -85,9 +94,11 @@ async def test_what_is_ambiguous_is_refused(request_bytes: bytes) -> None:
         (b"Transfer-Encoding: cHuNkEd",),
     ],
 )
-async def test_both_framings_at_once_are_refused_or_made_one(lines: tuple[bytes, ...]) -> None:
+async def test_both_framings_at_once_are_refused_or_made_one(
+    lines: tuple[bytes, ...], http: Any
+) -> None:
     """RFC 9112, 6.3: ``Transfer-Encoding`` wins, and the other must not be passed on."""
-    status, raw = await sent(post(*lines, b"Connection: close", body=CHUNKED))
+    status, raw = await sent(post(*lines, b"Connection: close", body=CHUNKED), http)
     if status == 200:
         (request,) = raw.requests
         lengths = request.values(b"content-length")
@@ -100,10 +111,10 @@ async def test_both_framings_at_once_are_refused_or_made_one(lines: tuple[bytes,
 
 
 @pytest.mark.parametrize("method", [b"GET", b"POST", b"DELETE", b"SEARCH"])
-async def test_a_request_inside_a_body_stays_a_body(method: bytes) -> None:
+async def test_a_request_inside_a_body_stays_a_body(method: bytes, http: Any) -> None:
     head = b"%b /s?q=red+lamp HTTP/1.1\r\nHost: a\r\nConnection: close\r\n" % method
     length = b"Content-Length: %d\r\n\r\n" % len(_SMUGGLED)
-    status, raw = await sent(head + length + _SMUGGLED)
+    status, raw = await sent(head + length + _SMUGGLED, http)
     assert status == 200
     assert [request.body for request in raw.requests] == [_SMUGGLED]
 
@@ -122,9 +133,9 @@ async def test_a_request_inside_a_body_stays_a_body(method: bytes) -> None:
         b"/s?q=a%00b",
     ],
 )
-async def test_no_target_reaches_another_host_or_adds_a_line(target: bytes) -> None:
+async def test_no_target_reaches_another_host_or_adds_a_line(target: bytes, http: Any) -> None:
     request = b"GET %b HTTP/1.1\r\nHost: evil.test\r\nConnection: close\r\n\r\n" % target
-    async with upstream() as raw, front(proxy(raw)) as port:
+    async with upstream() as raw, front(proxy(raw), http) as port:
         status = split(await exchange(port, request))[0]
         authority = b"127.0.0.1:%d" % raw.port
         assert status in (200, 400, 404, 421)
@@ -134,7 +145,8 @@ async def test_no_target_reaches_another_host_or_adds_a_line(target: bytes) -> N
             assert seen.target.startswith(b"/")
 
 
-async def test_a_bare_connect_opens_no_tunnel() -> None:
-    status, raw = await sent(b"CONNECT evil.test:443 HTTP/1.1\r\nHost: evil.test:443\r\n\r\n")
+async def test_a_bare_connect_opens_no_tunnel(http: Any) -> None:
+    head = b"CONNECT evil.test:443 HTTP/1.1\r\nHost: evil.test:443\r\n\r\n"
+    status, raw = await sent(head, http)
     assert 400 <= status < 600
     assert raw.requests == []

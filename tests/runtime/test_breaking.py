@@ -111,6 +111,8 @@ async def test_a_probe_whose_caller_leaves_is_not_lost(
     await clock.advance(0.01)
     probe.cancel()
     await clock.advance(0.3)
+    # One that was cut short says nothing of the engine.
+    assert (reformulator.stats().breaker is BreakerState.CLOSED) is stored
     found = await answered(clock, 0.2, reformulator.reformulate("one more query", budget=1))
     assert found.outcome is Outcome.UNCHANGED
 

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any
 
 import pytest
 
-from middleware.http_protocol import BoundedProtocol
+from middleware.http_protocol import MAX_HEAD, MAX_IN_A_ROW, BoundedProtocol
 from middleware.proxy import ReverseProxy
 from middleware.runtime.reformulator import Reformulator
 from middleware.testing import ScriptedEngine
-from tests.upstream.wire import Answer, RawUpstream, exchange, front, get, reply, split, upstream
+from tests.upstream.wire import (
+    Answer,
+    Held,
+    RawUpstream,
+    exchange,
+    front,
+    get,
+    reply,
+    split,
+    upstream,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -21,11 +34,13 @@ TYPED = "/café/s?q=naïve+café%20%c3%a9&x=\U0001f37d".encode()
 
 @contextlib.asynccontextmanager
 async def served(
-    answer: Answer | None = None, engine: ScriptedEngine | None = None
+    answer: Answer | None = None,
+    engine: ScriptedEngine | None = None,
+    protocol: Any = BoundedProtocol,
 ) -> AsyncIterator[tuple[int, RawUpstream]]:
     async with upstream(answer) as raw:
         app = ReverseProxy(raw.url, reformulator=Reformulator(engine or ScriptedEngine()))
-        async with front(app, BoundedProtocol) as port:
+        async with front(app, protocol) as port:
             yield port, raw
 
 
@@ -65,6 +80,38 @@ async def test_a_typed_target_may_come_in_pieces(cut: int) -> None:
         writer.close()
     assert [request.target for request in raw.requests] == [TYPED, b"/p", TYPED, TYPED]
     assert raw.requests[1].body == b"\xc3\xa9\r\n"
+
+
+def whole(chunks: bytes) -> bytes:
+    """Return a chunked body without its framing."""
+    body = b""
+    while chunks:
+        size, _, rest = chunks.partition(b"\r\n")
+        body, chunks = body + rest[: int(size, 16)], rest[int(size, 16) + 2 :]
+    return body
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 50, 4000])
+async def test_typed_targets_may_come_in_a_row(size: int) -> None:
+    """Behind heads and bodies of every framing, which may look like requests themselves."""
+    fake = "GET /é HTTP/1.1\r\n".encode()
+    typed = b"GET " + TYPED + b" HTTP/1.1\r\nHost: a\r\nX: \xe9\r\n\r\n"
+    length = b"POST /l HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(fake) + fake
+    chunks = b"%x\r\n%b\r\n0\r\nX: \xe9\r\n\r\n" % (len(fake), fake)
+    chunked = b"POST /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks
+    row = typed + length + typed + chunked + typed + b"\r\n" + typed + get(TYPED)
+    async with served() as (port, raw):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for start in range(0, len(row), size):
+            writer.write(row[start : start + size])
+            await asyncio.sleep(0)
+        answer = await asyncio.wait_for(reader.read(), 20)
+        writer.close()
+    assert answer.count(b"HTTP/1.1 200") == 7
+    found = [request.target for request in raw.requests]
+    assert found == [TYPED, b"/l", TYPED, b"/c", TYPED, TYPED, TYPED]
+    assert raw.requests[1].body == fake
+    assert whole(raw.requests[3].body) == fake
 
 
 @pytest.mark.parametrize("cut", range(1, 140, 7))
@@ -107,6 +154,114 @@ async def test_an_absolute_target_stays_on_the_upstream() -> None:
         answer = await exchange(port, get("http://elsewhere/café?q=é".encode()))
         assert split(answer)[0] == 200
     assert raw.requests[0].target == b"/caf%C3%A9?q=%C3%A9"
+
+
+async def test_a_fragment_is_cut_off_as_ever() -> None:
+    async with served() as (port, raw):
+        await exchange(port, get("/é#x?q=1".encode()))
+    assert raw.requests[0].target == "/é".encode()
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /s HTTP/1.1\r\n\r\n",
+        b"GET /s HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
+        b"GET /s HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"POST /s HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ],
+)
+async def test_no_host_two_hosts_and_chunks_of_old_are_refused(head: bytes) -> None:
+    async with served() as (port, raw):
+        assert split(await exchange(port, head))[0] == 400
+    assert raw.requests == []
+
+
+async def test_a_broken_request_is_answered_after_those_before_it() -> None:
+    held = Held(b"held")
+    async with served(held.answer) as (port, raw):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(2 * b"GET /s HTTP/1.1\r\nHost: a\r\n\r\n" + b"BROKEN\r\n\r\n" + 99 * b"x")
+        await asyncio.wait_for(held.arrived.acquire(), 20)
+        held.go.set()
+        answers = await asyncio.wait_for(reader.read(), 20)
+        writer.close()
+    found = [answers.find(word) for word in (b"HTTP/1.1 200", b"HTTP/1.1 400")]
+    assert answers.count(b"HTTP/1.1 200") == 2
+    assert 0 <= found[0] < found[1]
+    assert len(raw.requests) == 2
+
+
+async def test_only_so_many_requests_wait_in_a_row() -> None:
+    held = Held(b"held")
+    async with served(held.answer) as (port, raw):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(9 * MAX_IN_A_ROW * b"GET /s HTTP/1.1\r\nHost: a\r\n\r\n")
+        await asyncio.wait_for(held.arrived.acquire(), 20)
+        held.go.set()
+        answers = await asyncio.wait_for(reader.read(), 20)
+        writer.close()
+    assert answers.count(b"HTTP/1.1 200") == len(raw.requests) == MAX_IN_A_ROW + 1
+    assert answers.count(b"HTTP/1.1 400") == 1
+
+
+async def test_who_has_left_is_gone_for_all_that_it_asked_in_a_row() -> None:
+    arrived, gone = asyncio.Event(), asyncio.Event()
+
+    async def silent(_: object, reader: asyncio.StreamReader, __: object) -> None:
+        arrived.set()
+        await reader.read()
+        gone.set()
+
+    async with served(silent) as (port, raw):
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(2 * b"GET /s HTTP/1.1\r\nHost: a\r\n\r\n")
+        await asyncio.wait_for(arrived.wait(), 20)
+        writer.transport.abort()
+        await asyncio.wait_for(gone.wait(), 20)  # the exchange was given up
+    assert len(raw.requests) == 1
+
+
+async def test_who_takes_nothing_of_an_answer_is_cut_off() -> None:
+    """Else it holds a connection to the upstream for as long as it likes."""
+    endless = reply(40_000_000 * b"x")
+    async with served(endless, protocol=partial(BoundedProtocol, send_limit=0.2)) as (port, raw):
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(b"GET /s HTTP/1.1\r\nHost: a\r\n\r\n")
+            await asyncio.wait_for(raw.closed.wait(), 20)
+        assert raw.open == 0
+
+
+async def test_who_takes_an_answer_slowly_gets_it_whole() -> None:
+    async with served(
+        reply(3_000_000 * b"x"), protocol=partial(BoundedProtocol, send_limit=1.0)
+    ) as (port, _):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1000)
+        writer.write(get())
+        got = 0
+        while part := await asyncio.wait_for(reader.read(100_000), 20):
+            got += len(part)
+            await asyncio.sleep(0.002)
+        writer.close()
+        assert got > 3_000_000
+
+
+async def test_nothing_is_kept_of_what_follows_the_last_request() -> None:
+    held = Held()
+    kept: list[BoundedProtocol] = []
+
+    def made(*given: Any, **named: Any) -> BoundedProtocol:
+        kept.append(BoundedProtocol(*given, **named))
+        return kept[-1]
+
+    async with served(held.answer, protocol=made) as (port, _):
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(get() + 4 * MAX_HEAD * b"x")
+        await asyncio.wait_for(held.arrived.acquire(), 20)
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        assert all(len(each._line or b"") <= MAX_HEAD for each in kept)
+        writer.transport.abort()
 
 
 OLD = b"GET /s HTTP/1.0\r\nHost: a\r\n\r\n"

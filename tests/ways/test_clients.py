@@ -11,7 +11,7 @@ from starlette.types import Scope
 
 from middleware.asgi import ReformulationMiddleware
 from middleware.assembly import build_clients, build_proxy
-from middleware.clients import Clients, by_connection, by_header, by_person, by_tenant
+from middleware.clients import Clients, by_address, by_connection, by_header, by_person, by_tenant
 from middleware.core.allowance import Allowance
 from middleware.core.typing_ahead import TypingAhead
 from middleware.dialects.registry import load_dialect
@@ -389,6 +389,25 @@ def test_serve_has_settings_for_it() -> None:
         build_proxy(Settings(upstream="http://x", client_header="a b"))
     with pytest.raises(ConfigurationError, match="typing_ms"):
         Settings(typing_ms=-1.0)
+
+
+@pytest.mark.parametrize(
+    ("lines", "header"),
+    [
+        ([[(b"authorization", b"Basic %d" % n)] for n in range(3)], ""),
+        (
+            [[(b"x-forwarded-for", b"10.0.0.%d, 192.0.2.9" % n)] for n in range(3)],
+            "X-Forwarded-For",
+        ),
+        ([[(b"x-user", b"me"), (b"cookie", b"%d" % n)] for n in range(3)], "X-User"),
+    ],
+)
+def test_no_client_makes_itself_another_to_be_allowed_more(lines: Any, header: str) -> None:
+    address_of = by_address(header)
+    assert len({address_of(http_scope(headers=each)) for each in lines}) == 1
+    assert address_of(http_scope(client=("192.0.2.2", 1))) != address_of(
+        http_scope(client=("192.0.2.3", 1))
+    )
 
 
 async def test_one_client_cannot_have_all_of_the_engine(
