@@ -83,7 +83,7 @@ class Acceptance:
         self.languages = frozenset(languages)
         lists = [",".join(sorted(each)) for each in (self.protected, self.known, self.languages)]
         digest = hashlib.sha256("\n".join(lists).encode("utf-8", "surrogatepass")).hexdigest()
-        self.revision = f"c8:{max_growth}:{max_lost}:{max_new}:{digest[:12]}"
+        self.revision = f"c9:{max_growth}:{max_lost}:{max_new}:{digest[:12]}"
 
     def judge(
         self, original: str, rewrite: str, mode: Mode = Mode.REPLACE

@@ -80,6 +80,9 @@ _MONTHS = frozenset("may will".split())
 # What people do to have a thing, not with it: "how do i find a lamp" asks for a lamp.
 _SOUGHT = frozenset("find get buy know locate tell look go learn obtain order purchase".split())
 _ANYBODY = frozenset("i you we one they people".split())
+_ASKERS = frozenset(
+    "i i'm i've i'd i'll we we're we've we'd we'll you you've you'd me us y'all".split()
+)
 # What a single letter names, and what "a" and "I" behind it are therefore part of.
 _LETTERED = frozenset(
     "vitamin hepatitis type grade class influenza plan series level factor group section part war "
@@ -161,7 +164,7 @@ class _Judged:
 
 
 def _judge(found: list[str], polite: list[bool], shouting: bool) -> _Judged:
-    low = [word.casefold() for word in found]
+    low = [word.casefold().replace("’", "'") for word in found]
     headline = is_headline(found)
     own: list[bool] = []  # words of the query itself
     for index, word in enumerate(found):
@@ -187,12 +190,15 @@ def _judge(found: list[str], polite: list[bool], shouting: bool) -> _Judged:
         return _Judged(False, [True] * len(found), fillers)
     front, back = own.index(True), len(own) - 1 - own[::-1].index(True)
     many = sum(own) > 2
+    asides = _asides(low, own, front, back)
     result = []
     for index, word in enumerate(low):
         if polite[index] or word in _FILLERS:
             result.append(True)
         elif own[index]:
             result.append(False)
+        elif index in asides:
+            result.append(True)
         elif word in FUNCTION_WORDS:
             alone = (index == 0 and front == 1) or (index == back + 1 == len(low) - 1)
             result.append(not (alone and word in _TITLES))
@@ -208,6 +214,24 @@ def _judge(found: list[str], polite: list[bool], shouting: bool) -> _Judged:
         else:
             result.append(False)
     return _Judged(True, result, result)
+
+
+def _asides(low: list[str], own: list[bool], front: int, back: int) -> set[int]:
+    """Return where a request stands inside of a query ("for my desk i'd like to find a lamp").
+
+    It is an unbroken run in which somebody asks: a pronoun and a verb of asking, among others.
+    """
+    found: set[int] = set()
+    run: list[int] = []
+    for index in range(front, back + 1):
+        if not own[index]:
+            run.append(index)
+            continue
+        said = {low[place] for place in run}
+        if len(run) > 2 and not said.isdisjoint(_ASKERS) and not said.isdisjoint(_VERBS):
+            found.update(run)
+        run = []
+    return found
 
 
 def _titled(found: list[str], index: int) -> bool:

@@ -6,12 +6,22 @@ from collections import Counter
 from collections.abc import Sequence
 
 from .frames import may_go
-from .terms import GRAMMAR, holds_word, is_sentence, words
+from .terms import (
+    CONTRACTIONS,
+    FUNCTION_WORDS,
+    GRAMMAR,
+    holds_word,
+    is_sentence,
+    words,
+)
 
 __all__ = ["finished"]
 
 # Words of grammar that stand ahead of a query without being of it.
 _LEADING = frozenset("a an the any some about for on of with me to".split())
+# What goes of a sentence: what shortens its grammar and links its parts goes as well.
+_GRAMMAR = GRAMMAR | CONTRACTIONS | frozenset("because but while whether too again once".split())
+_NEVER_NAMES = CONTRACTIONS | {"i"}
 # Words between a verb and its object: "make the lamp" is no request for a lamp.
 _DETERMINERS = frozenset("a an the any some my our your his her their its this these".split())
 
@@ -39,7 +49,8 @@ def finished(text: str, rewrite: str) -> str:
     gone = {*places[:front], *places[len(places) - back :]}
     grammar = _grammar(judged, kept, own[0], own[-1] + 1)
     for place, word in zip(places, kept, strict=True):
-        if word in grammar and pieces[place].islower():  # "A" and "US" are names here
+        # "A" and "US" are names here.
+        if word in grammar and (pieces[place].islower() or _plain(word) in _NEVER_NAMES):
             gone.add(place)
     return " ".join(piece for place, piece in enumerate(pieces) if place not in gone)
 
@@ -55,7 +66,13 @@ def _grammar(
     if not left_out or not is_sentence([word for word, _ in judged[start:end]]):
         return set()
     own = {word for word, may in judged if not may}
-    return {word for word, _ in judged if word in GRAMMAR and word not in own}
+    # Inside of the query only grammar may go, and a request that stands there as a whole.
+    inside = {word for word, _ in judged[start:end] if _plain(word) not in FUNCTION_WORDS}
+    return {w for w, _ in judged if w not in own and (_plain(w) in _GRAMMAR or w in inside)}
+
+
+def _plain(word: str) -> str:
+    return word.replace("’", "'")
 
 
 def _left(kept: list[str], request: list[str]) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 __all__ = [
     "BOILERPLATE",
+    "CONTRACTIONS",
     "FUNCTION_WORDS",
     "GRAMMAR",
     "holds_word",
@@ -107,7 +108,14 @@ _KNOWN_COMPOUND = re.compile(
     re.IGNORECASE,
 )
 
-FUNCTION_WORDS = frozenset(
+CONTRACTIONS = frozenset(
+    "i'm i've i'd i'll you're you've you'd you'll he's he'd he'll she's she'd she'll we're we've "
+    "we'd we'll they're they've they'd they'll it's it'd it'll that's that'd that'll there's "
+    "there'd here's what's what're who's who'd where's how's how'd when's why's let's y'all".split()
+)
+"""Pronouns and question words shortened with the verb behind them: grammar all of them."""
+
+FUNCTION_WORDS = CONTRACTIONS | frozenset(
     "a an the and or but if of in on at by for with about into onto to from as is are was were be "
     "been being am do does did done doing have has had having will would shall should can could "
     "may might must i me my mine myself we us our ours you your yours he him his she her hers it "

@@ -89,3 +89,40 @@ def test_the_text_itself_is_whole(text: list[str]) -> None:
     """A copy keeps all of its request."""
     asked = " ".join(text)
     assert words(finished(asked, asked)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "rewrite", "wanted"),
+    [
+        (
+            "for my mum's birthday next week i'd like to see red lamps if you have any",
+            "mum's birthday next week i'd like see red lamps",
+            "mum's birthday next week red lamps",
+        ),
+        (
+            "It\u2019s a bit random, but could you find red lamps? My book club meets tonight",
+            "It\u2019s bit random but find red lamps? book club meets tonight",
+            "bit random red lamps? book club meets tonight",
+        ),
+        (
+            "my wife sent me in to ask about red lamps because she's been ill",
+            "wife sent ask red lamps because she's ill",
+            "wife sent red lamps ill",
+        ),
+        # No one asks here, or not in an unbroken run.
+        (
+            "how to list files in a folder of mine",
+            "list files folder",
+            "list files folder",
+        ),
+        (
+            "what is the best way to find help for children who need it",
+            "best way find help children need",
+            "best way find help children",
+        ),
+    ],
+)
+def test_a_request_inside_of_a_query_goes_as_a_whole(text: str, rewrite: str, wanted: str) -> None:
+    """Somebody asks in it: a pronoun, a verb of asking, and nothing else between."""
+    sent, reason = Acceptance().judge(text, rewrite)
+    assert (sent or text, reason) == (wanted, None)
