@@ -117,6 +117,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._reading_head = False
         names = [name for name, _ in self.headers]
         hosts, version = names.count(b"host"), self.parser.get_http_version()
+        if version not in ("1.0", "1.1"):  # a line without one is HTTP/0.9 to the parser
+            raise ValueError("another version of HTTP")
         if hosts > 1 or (version == "1.1" and not hosts):  # RFC 9112, 3.2
             raise ValueError("not one Host")
         if version == "1.0" and b"transfer-encoding" in names:  # RFC 9112, 6.1

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import multiprocessing
 import random
 import statistics
@@ -30,6 +31,8 @@ from .models import RANDOM, checkpoint, shape_of
 __all__ = ["add_arguments", "run"]
 
 _PACKAGES = ("querylift", "torch", "transformers", "onnxruntime", "ctranslate2")
+# What the engines have room for, as they are run.
+_MOST = {"tokens_in": 128, "tokens_out": 64}
 _TOKENS = 16
 _DEFAULT = "t5,t5-plain,transformers,transformers-int8"
 
@@ -97,6 +100,9 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
         value = getattr(options, option)
         if value is not None and value < 1:
             raise ConfigurationError(f"--{option.replace('_', '-')} must be at least 1")
+        most = _MOST.get(option, math.inf)
+        if value is not None and value > most:
+            raise ConfigurationError(f"--{option.replace('_', '-')} can be at most {most}")
     queries = list(QUERIES)
     if options.queries is not None:
         try:

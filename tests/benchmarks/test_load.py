@@ -111,6 +111,7 @@ class _Leaving(random.Random):
 GOOD = {
     "scenario": "overload2", "budget_ms": 100.0, "errors": 0, "added_p999_ms": 110.0,
     "in_time_share": 0.8, "loop_delay_p99_ms": 5.0, "other_p99_added_ms": 5.0,
+    "engine_unwaited_share": 0.1,
 }  # fmt: skip
 
 
@@ -119,6 +120,7 @@ GOOD = {
     [
         ("errors", 1), ("added_p999_ms", 110.1), ("in_time_share", 0.79),
         ("loop_delay_p99_ms", 5.1), ("other_p99_added_ms", 5.1),
+        ("engine_unwaited_share", 0.11),
     ],
 )  # fmt: skip
 def test_a_figure_that_is_not_as_it_must_be_is_named(figure: str, value: float) -> None:

@@ -169,9 +169,12 @@ async def test_a_fragment_is_cut_off_as_ever() -> None:
         b"GET /s HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
         b"GET /s HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n",
         b"POST /s HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"GET /s\r\nHost: a\r\n\r\n",
+        b"GET /s?q=a\nX: y HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /s HTTP/2.0\r\nHost: a\r\n\r\n",
     ],
 )
-async def test_no_host_two_hosts_and_chunks_of_old_are_refused(head: bytes) -> None:
+async def test_no_host_two_hosts_and_other_versions_are_refused(head: bytes) -> None:
     async with served() as (port, raw):
         assert split(await exchange(port, head))[0] == 400
     assert raw.requests == []

@@ -21,7 +21,8 @@ class Architecture:
 
     ``kv`` is the width of one head and ``inner`` that of all of them together.
     ``scaled_output`` tells whether the decoder's output is scaled by ``width**-0.5`` before
-    the head, as it is in v1.0 only.
+    the head, as it is in v1.0 only; ``tied`` is unset where the configuration says that the head
+    is a matrix of its own.
     """
 
     vocabulary: int
@@ -37,6 +38,7 @@ class Architecture:
     max_distance: int
     epsilon: float
     scaled_output: bool
+    tied: bool
     pad: int
     end: int
     start: int
@@ -85,9 +87,10 @@ class Architecture:
             end = end[0]
         pad = size("pad_token_id", 0, least=0)
         scaled = config.get("scale_decoder_outputs")
-        if scaled is None:  # only configurations that transformers 5 wrote say so
-            tied = config.get("tie_word_embeddings")
-            scaled = tied is not False and config.get("model_type") == "t5"
+        # Only configurations that transformers 5 wrote say so; "tied" has another meaning there.
+        tied = scaled is not None or config.get("tie_word_embeddings") is not False
+        if scaled is None:
+            scaled = tied and config.get("model_type") == "t5"
         return cls(
             vocabulary=size("vocab_size"),
             width=size("d_model"),
@@ -102,6 +105,7 @@ class Architecture:
             max_distance=size("relative_attention_max_distance", 128),
             epsilon=float(config.get("layer_norm_epsilon", 1e-6)),
             scaled_output=bool(scaled),
+            tied=tied,
             pad=pad,
             end=int(end),
             start=int(config.get("decoder_start_token_id", pad)),

@@ -206,7 +206,8 @@ class T5Engine:
             weights = "fp32"
         if weights != "int8":
             return self._make_steps(prepared.prepare(folder, self._shape, weights))
-        key = prepared.key_of(folder, self._checkpoint.revision, weights)
+        answers = min(golden.TOKENS, self._max_new)
+        key = prepared.key_of(folder, self._checkpoint.revision, weights, answers)
         path = (self._cache_dir or prepared.default_cache()) / key
         large = self._shape.parameters >= SMALL
         tensors = prepared.recall(path) if large else None

@@ -17,7 +17,7 @@ from .decoding import Stats, greedy
 from .steps import BLOCK, TorchSteps
 from .tokenizer import Tokenizer
 
-__all__ = ["LEAST_COSINE", "inputs_of", "record", "verify"]
+__all__ = ["LEAST_COSINE", "TOKENS", "inputs_of", "record", "verify"]
 
 TEXTS = (
     "red leather sofa",
@@ -28,7 +28,8 @@ TEXTS = (
 LEAST_COSINE = 0.98
 """Least cosine of a position's logits to float32's; int8 T5 of several sizes reached .998."""
 
-_TOKENS = 15
+TOKENS = 15
+"""Tokens of a golden answer at most."""
 _SAMPLE = 2048
 
 
@@ -47,7 +48,7 @@ def record(steps: TorchSteps, inputs: Sequence[Sequence[int]]) -> dict[str, Tens
     2,000 of them.
     """
     shape = steps.shape
-    count = min(_TOKENS, steps.most_tokens)
+    count = min(TOKENS, steps.most_tokens)
     answers: list[list[int]] = []
     for tokens in inputs:
         found = greedy(

@@ -168,7 +168,8 @@ class Decoder(_Part):
             return logits, logits.amax(-1)
         # The norm multiplies a row by one positive number: its best token stays the best.
         score, best = head.direction(x).max(-1)
-        return best, score
+        # An int8 product is some number whatever its input is: what is none has to show.
+        return best, score + 0 * x.sum(-1)
 
     def _block(self, q: Tensor, pick: Tensor, heads: int) -> Tensor:
         """Fill up to :data:`BLOCK` tokens: products of one size round alike, others do not."""

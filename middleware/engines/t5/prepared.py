@@ -37,9 +37,13 @@ def default_cache() -> Path:
     return Path(base) / "querylift"
 
 
-def key_of(folder: Path, revision: str, weights: str) -> str:
-    """Return the name of the copy: another one for other files, weights or format."""
-    digest = hashlib.sha256(f"{_FORMAT} {revision} {weights} {folder.resolve()}".encode())
+def key_of(folder: Path, revision: str, weights: str, answers: int) -> str:
+    """Return the name of the copy: another one for other files, weights or format.
+
+    ``answers`` is how many tokens the golden answers in it have at most.
+    """
+    told = f"{_FORMAT} {revision} {weights} {answers} {folder.resolve()}"
+    digest = hashlib.sha256(told.encode())
     for path in sorted(folder.glob("*")):
         if path.suffix in (".safetensors", ".bin"):
             digest.update(f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}".encode())

@@ -77,7 +77,8 @@ class TorchSteps:
     ) -> None:
         self.shape = shape
         self.most_tokens = places
-        self._places = places + BLOCK  # guesses behind the last token have places, too
+        # Guesses behind the last token have places, too; as many as steps look at in any company.
+        self._places = _rounded(places + BLOCK)
         self._trace_logits = trace and trace_logits
         self._parts = (linears, tensors["embedding"])
         longest = _rounded(max_input)

@@ -85,7 +85,9 @@ class _Json:
         unknown = self._fast.token_to_id("<unk>")
         self._unknown = -1 if unknown is None else unknown
         self._end = shape.end
-        self._control = {shape.pad, shape.end, shape.start}
+        added = self._fast.get_added_tokens_decoder().items()
+        special = {token for token, piece in added if piece.special}
+        self._control = {shape.pad, shape.end, shape.start} | special
         self.size: int = self._fast.get_vocab_size(with_added_tokens=False)
 
     def encode(self, text: str) -> list[int] | None:

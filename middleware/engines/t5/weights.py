@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import is_zipfile
 
 from middleware.errors import ModelError
 
@@ -91,7 +92,8 @@ def fused(shape: Architecture, read: Read) -> Iterator[tuple[str, torch.Tensor]]
     ]
     yield "cross_kv", torch.cat(parts) * norm
     norm = read("decoder.final_layer_norm.weight")
-    head = read("lm_head.weight", *embedding_names[:3])
+    # Where the output is the embedding, files may leave it out; where not, nothing stands for it.
+    head = read("lm_head.weight", *(embedding_names[:3] if shape.tied else ()))
     yield "head", head * (norm * width**-0.5 if shape.scaled_output else norm)
 
 
@@ -150,6 +152,7 @@ def _find(folder: Path, stack: ExitStack) -> dict[str, Callable[[], Any]]:
     if not found:
         for path in files("pytorch_model.bin") or ():
             # Tensors only: a pickle from elsewhere must not run code.
-            state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+            # Files of before torch 1.6 are no archives, which alone can be mapped.
+            state = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))
             found |= {name: lambda tensor=tensor: tensor for name, tensor in state.items()}
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -143,6 +144,21 @@ def test_missing_tensor(tmp_path: Path) -> None:
         T5Engine(tmp_path).load()
 
 
+def test_an_output_that_is_missing(tmp_path: Path) -> None:
+    """Where the configuration says that it is no embedding, none takes its place."""
+    build(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text("utf-8"))
+    config.pop("scale_decoder_outputs", None)  # as transformers 4 wrote it
+    config["tie_word_embeddings"] = False
+    (tmp_path / "config.json").write_text(json.dumps(config), "utf-8")
+    T5Engine(tmp_path).load()
+    tensors = load_file(tmp_path / "model.safetensors")
+    del tensors["lm_head.weight"]
+    save_file(tensors, tmp_path / "model.safetensors")
+    with pytest.raises(ModelError, match="lm_head"):
+        T5Engine(tmp_path).load()
+
+
 def test_weights_that_are_no_numbers(tmp_path: Path) -> None:
     """Weights with NaN never serve."""
     build(tmp_path)
@@ -153,9 +169,14 @@ def test_weights_that_are_no_numbers(tmp_path: Path) -> None:
         T5Engine(tmp_path).load()
 
 
-def test_overflow_while_running_is_an_error(bundled: T5Engine, tmp_path: Path) -> None:
+@pytest.mark.parametrize("weights", ["int8", "bf16", "fp32"])
+def test_overflow_while_running_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: str
+) -> None:
     """Numbers that overflow in a step raise, and do not stay in the cache."""
-    made = T5Engine(build(tmp_path), weights="fp32")
+    for module in (engine, prepared):
+        monkeypatch.setattr(module, "SMALL", 0)
+    made = T5Engine(build(tmp_path / "model"), weights=weights, cache_dir=tmp_path / "cache")
     made.load()
     assert made._steps is not None
     before = made.generate([QUERIES[0]], never)
@@ -191,6 +212,7 @@ class TestPreparedWeights:
     @pytest.fixture(autouse=True)
     def _every_model_is_large(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(engine, "SMALL", 0)
+        monkeypatch.setattr(prepared, "SMALL", 0)
 
     def test_copy_is_used(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A second start reads the copy and quantizes nothing."""
@@ -237,10 +259,18 @@ class TestPreparedWeights:
     def test_other_weights_have_another_name(self, tmp_path: Path) -> None:
         """Weights that were replaced are not served from the old copy."""
         folder = build(tmp_path)
-        before = prepared.key_of(folder, "r", "int8")
+        before = prepared.key_of(folder, "r", "int8", 15)
         os.utime(folder / "model.safetensors", ns=(1, 1))
-        assert prepared.key_of(folder, "r", "int8") != before
-        assert prepared.key_of(folder, "r", "bf16") != prepared.key_of(folder, "r", "int8")
+        after = prepared.key_of(folder, "r", "int8", 15)
+        others = (("r", "bf16", 15), ("r", "int8", 7), ("s", "int8", 15))
+        assert after not in {before, *(prepared.key_of(folder, *other) for other in others)}
+
+    def test_shorter_answers_have_a_copy_of_their_own(self, tmp_path: Path) -> None:
+        """The golden answers in it are as long as answers may be."""
+        for most in (64, 3, 64):
+            made = T5Engine(cache_dir=tmp_path, threads=1, max_new_tokens=most)
+            made.load()
+        assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_wrong_step_is_found(bundled: T5Engine, monkeypatch: pytest.MonkeyPatch) -> None:

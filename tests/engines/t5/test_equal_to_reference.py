@@ -123,13 +123,18 @@ def test_untraced_is_the_same() -> None:
     assert outputs[0] == outputs[1]
 
 
-def test_old_weight_files(tmp_path: Path) -> None:
-    """``pytorch_model.bin`` is read as well, without running what a pickle may hold."""
+@pytest.mark.parametrize("archive", [True, False])
+def test_old_weight_files(tmp_path: Path, archive: bool) -> None:
+    """``pytorch_model.bin`` is read as well, without running what a pickle may hold.
+
+    Before torch 1.6 it was no archive.
+    """
     folder = build(tmp_path / "new")
     old = tmp_path / "old"
     old.mkdir()
     model: Any = T5ForConditionalGeneration.from_pretrained(folder)
-    torch.save(model.state_dict(), old / "pytorch_model.bin")
+    file = old / "pytorch_model.bin"
+    torch.save(model.state_dict(), file, _use_new_zipfile_serialization=archive)
     (old / "config.json").write_bytes((folder / "config.json").read_bytes())
     with torch.inference_mode():
         logits = [steps_of(path).begin([INPUTS[0]]).logits([[0]], [0]) for path in (folder, old)]

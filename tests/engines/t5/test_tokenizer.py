@@ -29,7 +29,7 @@ def json_only(folder: Path) -> Tokenizer:
     return open_tokenizer(folder, SHAPE)
 
 
-@settings(max_examples=300)
+@settings(max_examples=1000)
 @given(st.text(max_size=40).filter(lambda text: "</s>" not in text and "<" not in text))
 def test_equal_on_any_text(text: str) -> None:
     """Scripts, controls, blanks and emoji alike; what is encoded comes back."""
@@ -48,6 +48,17 @@ def test_json_form_is_equal(tmp_path: Path) -> None:
         assert other.encode(text) == ids
         assert other.decode(ids[:-1]) == OURS.decode(ids[:-1])
     assert other.encode("a </s> b") is None
+
+
+def test_special_pieces_of_the_json_form_are_no_text(tmp_path: Path) -> None:
+    """``<extra_id_0>`` and its like, which T5's own vocabulary counts among its pieces."""
+    said = json.loads((bundled_model() / "tokenizer.json").read_text("utf-8"))
+    piece = dict(said["added_tokens"][-1], id=400, content=said["model"]["vocab"][400][0])
+    said["added_tokens"].append(piece)
+    (tmp_path / "tokenizer.json").write_text(json.dumps(said), "utf-8")
+    other = open_tokenizer(tmp_path, SHAPE)
+    assert other.decode([401]) is not None
+    assert other.decode([401, 400]) is None
 
 
 def test_special_token_spelled_out_stays_text() -> None:
