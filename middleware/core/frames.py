@@ -24,7 +24,7 @@ from .terms import (
     words,
 )
 
-__all__ = ["may_go", "without_courtesy"]
+__all__ = ["ASKERS", "may_go", "without_courtesy"]
 
 # Words that may go wherever they stand.
 _FILLERS = frozenset(
@@ -80,9 +80,10 @@ _MONTHS = frozenset("may will".split())
 # What people do to have a thing, not with it: "how do i find a lamp" asks for a lamp.
 _SOUGHT = frozenset("find get buy know locate tell look go learn obtain order purchase".split())
 _ANYBODY = frozenset("i you we one they people".split())
-_ASKERS = frozenset(
+ASKERS = frozenset(
     "i i'm i've i'd i'll we we're we've we'd we'll you you've you'd me us y'all".split()
 )
+"""Who asks, or is asked: with a verb of asking beside them they make a request."""
 # What a single letter names, and what "a" and "I" behind it are therefore part of.
 _LETTERED = frozenset(
     "vitamin hepatitis type grade class influenza plan series level factor group section part war "
@@ -228,7 +229,7 @@ def _asides(low: list[str], own: list[bool], front: int, back: int) -> set[int]:
             run.append(index)
             continue
         said = {low[place] for place in run}
-        if len(run) > 2 and not said.isdisjoint(_ASKERS) and not said.isdisjoint(_VERBS):
+        if len(run) > 2 and not said.isdisjoint(ASKERS) and not said.isdisjoint(_VERBS):
             found.update(run)
         run = []
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from .frames import may_go
+from .frames import ASKERS, may_go
 from .terms import (
     CONTRACTIONS,
     FUNCTION_WORDS,
@@ -88,4 +88,6 @@ def _left(kept: list[str], request: list[str]) -> int:
         count += 1
     between = request[at:]
     touching = count > 0 and _DETERMINERS.issuperset(between) and kept[count - 1] not in _LEADING
+    # "Do you know where I might find lamps": who asks for a thing does not mean the verb.
+    touching = touching and ASKERS.isdisjoint(map(_plain, request))
     return count if 2 * count < len(request) and not touching else 0

@@ -45,7 +45,7 @@ def test_the_rest_of_a_request_goes(text: str, rewrite: str, rest: str) -> None:
         ("how to list files python", "list files python"),
         ("what is the who tour", "who tour"),
         ("how to make a lamp", "make lamp"),
-        ("i want to buy my lamp", "buy lamp"),
+        ("how to buy my lamp", "buy lamp"),
         ("looking for flights from paris to rome", "flights from paris to rome"),
         ("the lamps of the ships for the sailors", "the lamps of the ships for the sailors"),
         ("the isoform A of the red lamp is in use", "isoform A red lamp use"),
