@@ -62,6 +62,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="QUERIES",
         help="tell the memory that t5 takes from its start to after so many queries, and no times",
     )
+    parser.add_argument(
+        "--same",
+        action="store_true",
+        help="tell for which share of the queries t5's answers are those of float32, of no drafts "
+        "and of a batch, and how many tokens a step brings, and no times",
+    )
     parser.add_argument("--queries", type=Path, metavar="FILE", help="real queries, one a line")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -112,6 +118,8 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
         queries = [line.strip() for line in lines if line.strip()] or queries
     if options.memory is not None:
         return _memory(options)
+    if options.same:
+        return _same(options, queries)
     lengths = options.tokens_in, options.tokens_out
     forced = options.model.startswith("random:") or lengths != (None, None)
     pattern = measured_pattern(queries) if forced else ()
@@ -127,6 +135,14 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
         report["note"] = "random tokens and forced lengths: times only; guesses are replayed"
         report["replayed_tokens_per_step"] = 1 + statistics.mean(right for _, right in pattern)
     return report
+
+
+def _same(options: argparse.Namespace, queries: list[str]) -> dict[str, Any]:
+    from .engine_same import measure_same
+
+    with checkpoint(options.model) as folder:
+        found = measure_same(folder, queries, threads=options.threads)
+    return {**machine_facts(*_PACKAGES), "model": options.model, **found}
 
 
 def _memory(options: argparse.Namespace) -> dict[str, Any]:

@@ -7,6 +7,7 @@ a test holds that none can be put together from the parts that training uses.
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 __all__ = ["REQUESTS", "chatty"]
 
@@ -39,6 +40,6 @@ REQUESTS = (
 """Requests with ``{}`` in the place of the query."""
 
 
-def chatty(text: str, rng: random.Random) -> str:
+def chatty(text: str, rng: random.Random, requests: Sequence[str] = REQUESTS) -> str:
     """Return a request around a text; the text itself keeps every character but its last dot."""
-    return rng.choice(REQUESTS).format(text.rstrip(" .?!") or text)
+    return rng.choice(requests).format(text.rstrip(" .?!") or text)

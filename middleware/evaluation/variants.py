@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 
 from .chatter import chatty
+from .ramblings import RAMBLINGS
 from .slips import misspelled
 
 __all__ = ["CLEAN", "VARIANTS", "variant"]
 
 CLEAN = "clean"
-VARIANTS = (CLEAN, "typo1", "typo2", "chatty", "chatty+typo1")
+VARIANTS = (CLEAN, "typo1", "typo2", "chatty", "chatty+typo1", "rambling")
 """Every variant, ``clean`` first: the others are held against it."""
 
 
@@ -25,4 +26,6 @@ def variant(name: str, query_id: str, text: str, seed: int) -> str:
         text = misspelled(text, int(typos[-1]), random.Random(f"{seed}:{typos}:{query_id}"))
     if wrapped == "chatty":
         text = chatty(text, random.Random(f"{seed}:chatty:{query_id}"))
+    elif wrapped == "rambling":
+        text = chatty(text, random.Random(f"{seed}:rambling:{query_id}"), RAMBLINGS)
     return text

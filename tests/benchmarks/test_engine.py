@@ -50,6 +50,19 @@ def test_lengths_are_forced_on_a_folder(tmp_path: Path, capsys: pytest.CaptureFi
     }
 
 
+def test_equal_answers_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Quantized, drafted and batched answers of the bundled model are float32's own."""
+    file = tmp_path / "queries.txt"
+    file.write_text("\n".join(replay.QUERIES), "utf-8")
+    arguments = ("--same", "--threads", "1", "--queries", str(file), "--json")
+    assert engine.run(options(*arguments)) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["queries"] == len(replay.QUERIES)
+    assert report["int8_equals_fp32"] >= 0.95
+    assert report["drafted_equals_plain"] == report["batched_equals_single"] == 1.0
+    assert report["tokens_per_step"] > 2
+
+
 def test_memory_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     """Memory is told of a first start and of one from the kept weights, and stays flat."""
     arguments = ("--model", "random:t5-tiny", "--threads", "1", "--memory", "60", "--json")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from middleware.core.edit_distance import close_spelling
 from middleware.evaluation import chatter, slips
 from middleware.evaluation.chatter import REQUESTS, chatty
+from middleware.evaluation.ramblings import RAMBLINGS
 from middleware.evaluation.slips import misspelled, slip
 from middleware.evaluation.variants import VARIANTS, variant
 from middleware.training import phrases, typos, wrappers
@@ -70,7 +71,7 @@ def test_both_together_are_each_alone() -> None:
     assert variant("chatty+typo1", "q7", text, 3) == request.replace(text, typo)
 
 
-@pytest.mark.parametrize("frame", REQUESTS)
+@pytest.mark.parametrize("frame", [*REQUESTS, *RAMBLINGS])
 def test_a_request_holds_the_query_once(frame: str) -> None:
     """Braces elsewhere would break the frame."""
     assert frame.count("{}") == 1
@@ -111,7 +112,7 @@ def _made_of(words: list[str], parts: set[tuple[str, ...]]) -> bool:
     return len(words) in reached
 
 
-@pytest.mark.parametrize("frame", REQUESTS)
+@pytest.mark.parametrize("frame", [*REQUESTS, *RAMBLINGS])
 def test_no_request_can_be_made_from_parts_of_training(frame: str) -> None:
     """However the generator draws, it never writes one of these around a query."""
     front, _, back = frame.partition("{}")
