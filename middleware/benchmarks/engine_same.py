@@ -48,7 +48,8 @@ def measure_same(folder: Path, queries: Sequence[str], *, threads: int) -> dict[
 
 
 def _share(found: Sequence[Any], wanted: Sequence[Any]) -> float:
-    return sum(a == b for a, b in zip(found, wanted, strict=True)) / max(1, len(wanted))
+    same = sum(bool(a == b) for a, b in zip(found, wanted, strict=True))
+    return same / max(1, len(wanted))
 
 
 def _never(index: int) -> bool:
