@@ -221,16 +221,13 @@ class Clients:
         path: str,
     ) -> None:
         """Take note of what the first pages in a request are sent with."""
-        pages = self.pages
-        first = [
-            (slot, result)
-            for slot, result in zip(slots, results, strict=True)
+        pages, client, now = self.pages, None, 0.0
+        for slot, result in zip(slots, results, strict=True):
+            changed = result.changed
             # While nothing is noted, there is nothing to take back.
-            if slot.skip is None and (result.changed or len(pages))
-        ]
-        if not first:
-            return
-        client, now = self._client_of(scope), self._clock.now()
-        for slot, result in first:
+            if slot.skip is not None or not (changed or len(pages)):
+                continue
+            if client is None:
+                client, now = self._client_of(scope), self._clock.now()
             key = PageKey(tenant, client, path, slot.text, slot.expands)
-            pages.note(key, Sent(result.query, result.added) if result.changed else None, now)
+            pages.note(key, Sent(result.query, result.added) if changed else None, now)

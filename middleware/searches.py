@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from starlette.types import Scope
 
@@ -22,8 +22,7 @@ __all__ = ["Rewritten", "SearchRewriter"]
 _log = logging.getLogger("middleware.asgi")
 
 
-@dataclass(frozen=True, slots=True)
-class Rewritten:
+class Rewritten(NamedTuple):
     """What became of a request's texts, in their order; never none.
 
     ``edited`` holds query string and body with the rewrites in place, where there are any.
@@ -90,14 +89,14 @@ class SearchRewriter:
         if self._clients.typing is not None:
             typed = self._clients.under_way(slots, scope, tenant, path)
         allowed = self._clients.allows(scope)
+        if len(slots) == 1 and slots[0].skip is None and slots[0].text != typed:
+            return [await self._one(slots[0], control, tenant, allowed)]  # the usual case
         waiting = [
             self._one(slot, control, tenant, allowed)
             if slot.skip is None and slot.text != typed
             else _at_once(self._settled(slot, control, scope, tenant, path))
             for slot in slots
         ]
-        if len(waiting) == 1:
-            return [await waiting[0]]
         return list(await asyncio.gather(*waiting))
 
     def _settled(

@@ -126,8 +126,9 @@ class Memo:
         with self._lock:
             self._now = max(self._now, now)
             # Words of the vocabulary are texts, so that the key finds its bare tuple.
-            kept = self._cache.get(key)
-            if kept is None:
+            try:
+                kept = self._cache[key]  # its get would look twice
+            except KeyError:
                 self._misses += count
                 return None
             self._hits += count

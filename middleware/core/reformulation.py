@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from .outcome import Mode, Outcome, Reason, Source
 from .terms import words
@@ -19,8 +20,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Timings:
+class Timings(NamedTuple):
     """Where the time of a reformulation went, in seconds.
 
     ``total`` runs from reading the text to the decision; ``queue`` and ``engine`` are
@@ -35,8 +35,7 @@ class Timings:
 _NO_TIME = Timings()
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What the engine and acceptance said of a text, the same for every caller who asks.
 
     Exactly one of the two is set where the model spoke: ``rewrite`` when it was

@@ -139,7 +139,10 @@ def apply_edits(request: SearchRequest, edits: Iterable[tuple[Slot, str]]) -> tu
     Every byte outside of the slots is kept.
     """
     query_string, body = request.query_string, request.body or b""
-    for slot, text in sorted(edits, key=lambda edit: edit[0].start, reverse=True):
+    edits = list(edits)
+    if len(edits) > 1:
+        edits.sort(key=lambda edit: edit[0].start, reverse=True)
+    for slot, text in edits:
         if slot.part is Part.QUERY_STRING:
             query_string = query_string[: slot.start] + slot.spell(text) + query_string[slot.stop :]
         else:

@@ -114,6 +114,8 @@ def _is_verb(path: str) -> bool:
 
     The name of the API may not be known, and ``/_delete_by_query?q=`` deletes what ``q`` finds.
     """
+    if "/_" not in path:
+        return False
     last = path.rstrip("/").rpartition("/")[2]
     return last.startswith("_") and last not in _SEARCHES
 
