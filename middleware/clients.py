@@ -223,7 +223,7 @@ class Clients:
         """Take note of what the first pages in a request are sent with."""
         pages, client, now = self.pages, None, 0.0
         for slot, result in zip(slots, results, strict=True):
-            changed = result.changed
+            changed = result.outcome is Outcome.REWRITTEN
             # While nothing is noted, there is nothing to take back.
             if slot.skip is not None or not (changed or len(pages)):
                 continue

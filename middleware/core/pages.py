@@ -54,12 +54,14 @@ class Pages:
         self.ttl = ttl
         # Every use moves an entry to the end, so that the order is that of expiry as well.
         self._entries: OrderedDict[PageKey, tuple[float, Sent]] = OrderedDict()
+        self._due = 0.0  # nothing expires before
         self._lock = threading.Lock()
 
     def note(self, key: PageKey, sent: Sent | None, now: float) -> None:
         """Take note of what a first page was sent with; ``None`` for its own text."""
         with self._lock:
-            self._expire(now)
+            if now >= self._due:
+                self._expire(now)
             self._entries.pop(key, None)
             if sent is not None:
                 self._entries[key] = (now + self.ttl, sent)
@@ -69,7 +71,8 @@ class Pages:
     def first(self, key: PageKey, now: float) -> Sent | None:
         """Return what the first page was sent with, or ``None`` where that is its own text."""
         with self._lock:
-            self._expire(now)
+            if now >= self._due:
+                self._expire(now)
             entry = self._entries.get(key)
             if entry is None:
                 return None
@@ -85,8 +88,10 @@ class Pages:
         return len(self._entries)
 
     def _expire(self, now: float) -> None:
+        self._due = now + self.ttl  # what comes from now on lives as long
         while self._entries:
             key, (until, _) = next(iter(self._entries.items()))
             if until > now:
+                self._due = until
                 return
             del self._entries[key]
