@@ -15,6 +15,7 @@ from middleware.asgi import ReformulationMiddleware
 from middleware.core.outcome import Reason
 from middleware.dialects.base import SearchRequest, Slot
 from middleware.dialects.plain import PlainDialect
+from middleware.dialects.registry import load_dialect
 from middleware.rules import SearchRule
 from middleware.runtime.reformulator import Reformulator
 from middleware.scope_keys import RETRY_SAFE
@@ -256,6 +257,20 @@ async def test_only_searches_with_a_text_are_said_to_be_safe_to_repeat(
     assert "extensions" not in app.scopes[-1]
     await call(middleware, scope, body_messages(b"q=red+lamp"))
     assert app.scopes[-1]["extensions"] == {"other": {}, RETRY_SAFE: True}
+
+
+@pytest.mark.parametrize(("name", "safe"), [("groonga", False), ("solr", False), ("plain", None)])
+async def test_what_writes_by_get_is_not_sent_twice(
+    reformulator: Reformulator, name: str, safe: bool | None
+) -> None:
+    """``/d/load?values=`` and ``/update?stream.body=`` are GETs like any other to HTTP."""
+    app = App()
+    rules = [SearchRule("/d/select", dialect=load_dialect(name))]
+    middleware = ReformulationMiddleware(app, reformulator, rules=rules)
+    await call(middleware, http_scope("GET", "/d/load", query=b"values=[]"))
+    assert app.scopes[-1].get("extensions", {}).get(RETRY_SAFE) is safe
+    await call(middleware, http_scope("GET", "/d/select", query=b"query=red+lamp"))
+    assert app.scopes[-1].get("extensions", {}).get(RETRY_SAFE) is None  # as any GET
 
 
 # Any character at all: what an engine could come up with, whatever acceptance may let through.
