@@ -11,7 +11,7 @@ from starlette.types import Scope
 
 from middleware.asgi import ReformulationMiddleware
 from middleware.assembly import build_clients, build_proxy
-from middleware.clients import Clients, by_address, by_connection, by_header, by_person, by_tenant
+from middleware.clients import Clients, by_connection, by_header
 from middleware.core.allowance import Allowance
 from middleware.core.typing_ahead import TypingAhead
 from middleware.dialects.registry import load_dialect
@@ -307,43 +307,6 @@ async def test_a_header_that_tells_clients_apart_tells_who_types(
     assert await search.get(b"q=green+sofa+old") == "rewritten;src=engine"
 
 
-def test_a_header_tells_tenants_apart() -> None:
-    """Equal values share, none is a tenant of its own, and no value is kept as it is."""
-    tenant_of = by_tenant("X-Tenant")
-    scopes = [http_scope(headers=lines) for lines in ([], [(b"x-tenant", b"a" * 9000)])]
-    others = http_scope(headers=[(b"x-tenant", b"a"), (b"x-tenant", b"b")])
-    none, long = map(tenant_of, scopes)
-    assert none == ""
-    assert len(long) == 32
-    assert len({none, long, tenant_of(others), tenant_of(others)}) == 3
-    with pytest.raises(ConfigurationError, match="no name of a header"):
-        by_tenant("a:b")
-
-
-@pytest.mark.parametrize(
-    ("lines", "told"),
-    [
-        ([(b"user-agent", b"Mozilla/5.0 (X11)"), (b"accept-language", b"en")], True),
-        ([(b"user-agent", b"Mozilla/5.0 (X11)")], False),
-        ([(b"user-agent", b"python-httpx/0.28"), (b"accept-language", b"en")], False),
-        ([BROWSER], True),
-    ],
-)
-def test_browsers_are_known_without_fetch_metadata_too(
-    lines: list[tuple[bytes, bytes]], told: bool
-) -> None:
-    """They send it to secure origins only, and search at every key on others as well."""
-    assert (by_person()(http_scope(headers=lines)) is not None) is told
-
-
-def test_of_who_types_only_hashes_are_kept() -> None:
-    lines = (*ME, (b"authorization", b"Bearer secret"))
-    kept = repr(by_person()(http_scope(headers=lines)))
-    assert not any(word in kept for word in ("secret", "session", "192.0.2.1"))
-    with pytest.raises(ConfigurationError, match="no name of a header"):
-        by_person("X Forwarded")
-
-
 async def test_one_keystroke_that_asks_in_two_places_is_one(
     build: Build, clock: ManualClock
 ) -> None:
@@ -389,25 +352,6 @@ def test_serve_has_settings_for_it() -> None:
         build_proxy(Settings(upstream="http://x", client_header="a b"))
     with pytest.raises(ConfigurationError, match="typing_ms"):
         Settings(typing_ms=-1.0)
-
-
-@pytest.mark.parametrize(
-    ("lines", "header"),
-    [
-        ([[(b"authorization", b"Basic %d" % n)] for n in range(3)], ""),
-        (
-            [[(b"x-forwarded-for", b"10.0.0.%d, 192.0.2.9" % n)] for n in range(3)],
-            "X-Forwarded-For",
-        ),
-        ([[(b"x-user", b"me"), (b"cookie", b"%d" % n)] for n in range(3)], "X-User"),
-    ],
-)
-def test_no_client_makes_itself_another_to_be_allowed_more(lines: Any, header: str) -> None:
-    address_of = by_address(header)
-    assert len({address_of(http_scope(headers=each)) for each in lines}) == 1
-    assert address_of(http_scope(client=("192.0.2.2", 1))) != address_of(
-        http_scope(client=("192.0.2.3", 1))
-    )
 
 
 async def test_one_client_cannot_have_all_of_the_engine(
