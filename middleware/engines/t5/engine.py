@@ -198,10 +198,10 @@ class T5Engine:
 
     def _load_steps(self, folder: Path, tokenizer: Tokenizer) -> TorchSteps:
         from . import golden, prepared
-        from .linear import int8_supported
+        from .linear import int8_kernel
 
         weights = self._weights
-        if weights == "int8" and not int8_supported():
+        if weights == "int8" and int8_kernel() is None:
             _log.warning("torch has no int8 kernels for this processor; fp32 weights are used")
             weights = "fp32"
         if weights != "int8":

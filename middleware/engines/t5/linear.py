@@ -21,7 +21,8 @@ __all__ = [
     "FloatLinear",
     "HalfLinear",
     "Int8Linear",
-    "int8_supported",
+    "QnnpackLinear",
+    "int8_kernel",
     "levels",
     "make_linear",
     "quantize",
@@ -32,18 +33,22 @@ _TINY = 1e-30  # a row of zeros is divided by this
 
 
 @cache
-def int8_supported() -> bool:
-    """Tell whether torch has the int8 product here: it does on x86, by fbgemm.
+def int8_kernel() -> str | None:
+    """Return torch's engine for int8 products here: fbgemm on x86, qnnpack on ARM, or ``None``.
 
-    It was run and measured on x86 with VNNI; elsewhere it is tried, and not used where it fails.
+    What is there is tried, and not used where it fails. On ARM nothing was run; qnnpack was, and
+    holds what the tests ask, on x86, where it is not chosen.
     """
-    if "fbgemm" not in torch.backends.quantized.supported_engines:
-        return False
-    try:
-        linear = Int8Linear(torch.full((8, 16), 127, dtype=torch.int8), torch.ones(8))
-        return bool((linear(torch.ones(2, 16)) == 16 * 127).all())
-    except RuntimeError:
-        return False
+    for name, product in (("fbgemm", Int8Linear), ("qnnpack", QnnpackLinear)):
+        if name in torch.backends.quantized.supported_engines:
+            try:
+                linear = product(torch.full((8, 16), 127, dtype=torch.int8), torch.ones(8))
+                found = linear(torch.ones(2, 16))
+            except RuntimeError:
+                continue
+            if torch.allclose(found, torch.full_like(found, 16 * 127), rtol=0.01):
+                return name
+    return None
 
 
 @cache
@@ -70,13 +75,15 @@ def quantize(weight: Tensor) -> tuple[Tensor, Tensor]:
 class Int8Linear(nn.Module):
     """``x @ weight.T`` with int8 weights, a scale an output row, and int8 activations."""
 
+    kernel = "fbgemm"
+
     def __init__(self, values: Tensor, scales: Tensor) -> None:
         super().__init__()
         with quiet():
             quantized = torch._make_per_channel_quantized_tensor(
                 values, scales.double(), torch.zeros(len(scales), dtype=torch.long), 0
             )
-            torch.backends.quantized.engine = "fbgemm"
+            torch.backends.quantized.engine = self.kernel
             self.packed: Any = torch.ops.quantized.linear_prepack(quantized, None)
         self.steps = levels()
         self.step = 1.0 / levels()
@@ -108,6 +115,28 @@ class Int8Linear(nn.Module):
     def direction(self, x: Tensor) -> Tensor:
         """Return the product but for a positive factor a row: enough to find its largest."""
         return self.raw(x)[0]
+
+
+class QnnpackLinear(Int8Linear):
+    """The same by qnnpack, which has no product with a scale of one's own choice.
+
+    It takes the scale of the whole input's range: a row that reaches to both ends, added to the
+    others that reach to one, makes that the same for every input.
+    """
+
+    kernel = "qnnpack"
+
+    def __init__(self, values: Tensor, scales: Tensor) -> None:
+        super().__init__(values, scales)
+        self.ends = torch.zeros(1, values.shape[1])
+        self.ends[0, :2] = torch.tensor([1.0, -1.0])
+
+    def raw(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the product of the rows divided by their largest value, and that value."""
+        largest = x.abs().amax(-1, keepdim=True).clamp_min(_TINY)
+        rows = torch.cat((x / largest, self.ends))
+        product: Tensor = torch.ops.quantized.linear_dynamic(rows, self.packed)
+        return product[:-1], largest
 
 
 class FloatLinear(nn.Module):
@@ -160,6 +189,9 @@ class HalfLinear(FloatLinear):
 
 def make_linear(values: Tensor, scales: Tensor | None) -> Int8Linear | FloatLinear:
     """Return the product with int8 ``values`` and their ``scales``, or with float ``values``."""
+    fbgemm = int8_kernel() == Int8Linear.kernel
     if scales is not None:
-        return Int8Linear(values, scales)
-    return HalfLinear(values) if values.dtype == torch.float16 else FloatLinear(values)
+        return Int8Linear(values, scales) if fbgemm else QnnpackLinear(values, scales)
+    if values.dtype == torch.float16:  # a product that only fbgemm has
+        return HalfLinear(values) if fbgemm else FloatLinear(values.float())
+    return FloatLinear(values)

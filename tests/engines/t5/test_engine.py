@@ -293,11 +293,34 @@ def test_int8_missing_falls_back(
     """Where torch has no int8 product the engine says so and serves in float32."""
     from middleware.engines.t5 import linear
 
-    monkeypatch.setattr(linear, "int8_supported", lambda: False)
+    monkeypatch.setattr(linear, "int8_kernel", lambda: None)
     made = T5Engine()
     made.load()
     assert "int8" in caplog.text
     assert made.generate(["red leather sofa"], never) == ["red leather sofa"]
+
+
+def test_the_kernels_of_arm_answer_alike_in_any_company(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With qnnpack, which torch has here as well: near float32, and drafts change nothing."""
+    from middleware.engines.t5 import linear
+
+    if "qnnpack" not in torch.backends.quantized.supported_engines:
+        pytest.skip("torch was built without qnnpack")
+    monkeypatch.setattr(linear, "int8_kernel", lambda: "qnnpack")
+    assert isinstance(linear.make_linear(torch.ones(8, 16).half(), None), linear.FloatLinear)
+    for module in (engine, prepared):
+        monkeypatch.setattr(module, "SMALL", 0)
+    answers = []
+    for drafting in (True, False):
+        made = T5Engine(cache_dir=tmp_path, threads=1, drafting=drafting)
+        made.load()  # which holds it against float32's golden answers
+        assert made._steps is not None
+        assert isinstance(made._steps._parts[0]["head"], linear.QnnpackLinear)
+        answers += [list(made.generate(QUERIES, never))]
+        answers += [[made.generate([query], never)[0] for query in QUERIES]]
+    assert all(found == answers[0] for found in answers)
 
 
 def test_bundled_folder_is_left_alone(bundled: T5Engine) -> None:
