@@ -98,7 +98,8 @@ def _checked(header: str) -> bytes:
 def by_person(header: str = "") -> ClientOf:
     """Return what tells one person who types from all others, or ``None`` of everybody's requests.
 
-    A browser's own requests are one person's, and those with ``header``, by which a proxy in front
+    A browser's own requests are one person's (by Fetch Metadata, or by an agent that calls itself
+    Mozilla and says what its reader reads), and those with ``header``, by which a proxy in front
     tells clients apart; those of a program, such as an app that asks for all of its users, are
     not. People are told apart by all that differs between them: that header, what a proxy says of
     where requests come from or, where none does, the connection itself, cookies, ``Authorization``,

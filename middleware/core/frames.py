@@ -17,6 +17,7 @@ from .homographs import is_meant
 from .terms import (
     BOILERPLATE,
     FUNCTION_WORDS,
+    folded,
     holds_word,
     is_headline,
     is_pronoun_i,
@@ -165,7 +166,7 @@ class _Judged:
 
 
 def _judge(found: list[str], polite: list[bool], shouting: bool) -> _Judged:
-    low = [word.casefold().replace("’", "'") for word in found]
+    low = list(map(folded, found))
     headline = is_headline(found)
     own: list[bool] = []  # words of the query itself
     for index, word in enumerate(found):

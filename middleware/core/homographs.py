@@ -32,7 +32,7 @@ _BEFORE = {
 # Whom one shows, gives or tells something: "us" behind them is who asks.
 _GIVERS = frozenset(
     "show shows tell tells give gives gave get gets got find finds help helps let lets let's send "
-    "bring ask buy make teach offer lend told remind of for to with".split()
+    "bring ask buy make teach offer lend told remind".split()
 )
 _PLACES = frozenset("in across within throughout inside the".split())
 _VERBS = frozenset("is are was were do does did has have".split())
@@ -74,7 +74,7 @@ def is_meant(low: Sequence[str], index: int) -> bool:
         return _is_noun(low, index, before, after)
     if word == "us":
         if _is_content(after):
-            return before not in _GIVERS or (before in _PREPOSITIONS and index > 1)
+            return before not in _GIVERS
         if before in _PLACES:
             return True
         return (not after or after in _PREPOSITIONS) and _is_content(before)

@@ -10,6 +10,7 @@ from .terms import (
     CONTRACTIONS,
     FUNCTION_WORDS,
     GRAMMAR,
+    folded,
     holds_word,
     is_sentence,
     words,
@@ -50,7 +51,7 @@ def finished(text: str, rewrite: str) -> str:
     grammar = _grammar(judged, kept, own[0], own[-1] + 1)
     for place, word in zip(places, kept, strict=True):
         # "A" and "US" are names here.
-        if word in grammar and (pieces[place].islower() or _plain(word) in _NEVER_NAMES):
+        if word in grammar and (pieces[place].islower() or folded(word) in _NEVER_NAMES):
             gone.add(place)
     return " ".join(piece for place, piece in enumerate(pieces) if place not in gone)
 
@@ -67,12 +68,8 @@ def _grammar(
         return set()
     own = {word for word, may in judged if not may}
     # Inside of the query only grammar may go, and a request that stands there as a whole.
-    inside = {word for word, _ in judged[start:end] if _plain(word) not in FUNCTION_WORDS}
-    return {w for w, _ in judged if w not in own and (_plain(w) in _GRAMMAR or w in inside)}
-
-
-def _plain(word: str) -> str:
-    return word.replace("’", "'")
+    inside = {word for word, _ in judged[start:end] if folded(word) not in FUNCTION_WORDS}
+    return {w for w, _ in judged if w not in own and (folded(w) in _GRAMMAR or w in inside)}
 
 
 def _left(kept: list[str], request: list[str]) -> int:
@@ -89,5 +86,5 @@ def _left(kept: list[str], request: list[str]) -> int:
     between = request[at:]
     touching = count > 0 and _DETERMINERS.issuperset(between) and kept[count - 1] not in _LEADING
     # "Do you know where I might find lamps": who asks for a thing does not mean the verb.
-    touching = touching and ASKERS.isdisjoint(map(_plain, request))
+    touching = touching and ASKERS.isdisjoint(map(folded, request))
     return count if 2 * count < len(request) and not touching else 0

@@ -14,6 +14,7 @@ __all__ = [
     "CONTRACTIONS",
     "FUNCTION_WORDS",
     "GRAMMAR",
+    "folded",
     "holds_word",
     "is_headline",
     "is_identifier",
@@ -183,6 +184,11 @@ def words(text: str) -> list[str]:
 def holds_word(piece: str) -> bool:
     """Tell whether a piece of a text holds a letter or a digit."""
     return any(map(str.isalnum, piece))
+
+
+def folded(word: str) -> str:
+    """Return a word case-folded and with a typewriter's apostrophe, as the lists here have them."""
+    return word.casefold().replace("’", "'")
 
 
 def is_pronoun_i(word: str) -> bool:
