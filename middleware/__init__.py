@@ -1,7 +1,7 @@
 """Querylift: search queries rewritten with a T5 model, inside a latency budget.
 
-Three ways in, one decision path: :class:`ReformulationMiddleware` in an ASGI app,
-:class:`ReverseProxy` in front of a search API, :func:`reformulated` on a search handler.
+Three ways in, one decision path: ``ReformulationMiddleware`` in an ASGI app,
+``ReverseProxy`` in front of a search API, ``reformulated`` on a search handler.
 Importing the package loads neither torch nor transformers.
 """
 
@@ -12,9 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .asgi import ReformulationMiddleware
-    from .clients import Clients
-    from .core.acceptance import Acceptance
-    from .core.admission import Admission
     from .core.breaker import Breaker
     from .core.memo import Memo
     from .core.outcome import Mode, Outcome, Reason, Source
@@ -30,10 +27,13 @@ if TYPE_CHECKING:
         ModelError,
         QueryliftError,
     )
+    from .http.clients import Clients
+    from .http.matching import SearchRule
+    from .policy.acceptance import Acceptance
+    from .policy.admission import Admission
     from .proxy import ReverseProxy
-    from .rules import SearchRule
-    from .runtime.lanes import Limits
     from .runtime.reformulator import Reformulator
+    from .runtime.scheduler import Limits
 
 __all__ = [
     "Acceptance",
@@ -67,10 +67,10 @@ __all__ = [
 # Where each name is; looked up when it is first asked for, so that a program pays only
 # for the ways in that it uses.
 _HOMES = {
-    "Acceptance": "core.acceptance",
-    "Admission": "core.admission",
+    "Acceptance": "policy.acceptance",
+    "Admission": "policy.admission",
     "Breaker": "core.breaker",
-    "Clients": "clients",
+    "Clients": "http.clients",
     "Memo": "core.memo",
     "Mode": "core.outcome",
     "Outcome": "core.outcome",
@@ -89,8 +89,8 @@ _HOMES = {
     "QueryliftError": "errors",
     "ReformulationMiddleware": "asgi",
     "ReverseProxy": "proxy",
-    "SearchRule": "rules",
-    "Limits": "runtime.lanes",
+    "SearchRule": "http.matching",
+    "Limits": "runtime.scheduler",
     "Reformulator": "runtime.reformulator",
     "reformulated": "decorator",
 }

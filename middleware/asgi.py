@@ -11,26 +11,21 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from middleware.clients import Clients
-from middleware.control import DEFAULT_CONTROL, Control, Trust, parse_control
-from middleware.core.reformulation import Reformulation
-from middleware.dialects.base import SearchRequest
-from middleware.dialects.undecided import UndecidedDialect
-from middleware.errors import ConfigurationError
-from middleware.instrumentation.headers import (
-    CONTROL_HEADER,
-    RESULT_HEADER,
-    result_headers,
-    summary,
-)
-from middleware.instrumentation.metrics import Metrics
-from middleware.messages import read_ahead, replay, send_page, with_length
-from middleware.patience import FRAMING
-from middleware.readiness import readiness
-from middleware.rules import SearchRule, canonical_path, first_match
-from middleware.runtime.reformulator import Reformulator
-from middleware.scope_keys import RETRY_SAFE
-from middleware.searches import SearchRewriter
+from .core.reformulation import Reformulation
+from .dialects.base import SearchRequest
+from .dialects.detection.pending import PendingDialect
+from .errors import ConfigurationError
+from .http.body_timeout import FRAMING
+from .http.clients import Clients
+from .http.control import DEFAULT_CONTROL, Control, Trust, parse_control
+from .http.extensions import RETRY_SAFE
+from .http.health import readiness
+from .http.matching import SearchRule, canonical_path, first_match
+from .http.messages import read_ahead, replay, send_page, with_length
+from .http.rewriting import SearchRewriter
+from .instrumentation.headers import CONTROL_HEADER, RESULT_HEADER, result_headers, summary
+from .instrumentation.metrics import Metrics
+from .runtime.reformulator import Reformulator
 
 __all__ = ["DEFAULT_PREFIX", "ReformulationMiddleware"]
 
@@ -44,7 +39,7 @@ MAX_BUDGET = 10.0
 _CONTROL = CONTROL_HEADER.encode()
 _RESULT = RESULT_HEADER.encode()
 
-_log = logging.getLogger("middleware.asgi")
+_log = logging.getLogger("querylift.asgi")
 
 
 class ReformulationMiddleware:
@@ -64,7 +59,7 @@ class ReformulationMiddleware:
     first question for ``/readyz``. A dialect or ``scope_of`` that raises is logged, and the
     search passes as it came.
 
-    Errors: :class:`ConfigurationError` from the constructor; never at a request.
+    Errors: ``ConfigurationError`` from the constructor; never at a request.
     Concurrency: holds no state of a request but what ``clients`` keeps.
     """
 
@@ -114,7 +109,7 @@ class ReformulationMiddleware:
 
     def dialects(self) -> dict[str, Any]:
         """Return what ``/readyz`` tells of the dialects in use: none while they are not known."""
-        names = {rule.dialect.name for rule in self.rules} - {UndecidedDialect.name}
+        names = {rule.dialect.name for rule in self.rules} - {PendingDialect.name}
         return {"dialect": ", ".join(sorted(names)) or None, "dialect_guessed": self._guessed}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

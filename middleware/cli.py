@@ -14,18 +14,18 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from middleware.core.outcome import Mode
-from middleware.core.reformulation import Reformulation
-from middleware.errors import QueryliftError
+from .core.outcome import Mode
+from .core.reformulation import Reformulation
+from .errors import QueryliftError
 
 __all__ = ["main"]
 
 # name -> (module with add_arguments and run, what it does)
 _BENCHMARKS = {
-    "overhead": ("middleware.benchmarks.overhead", "what the middleware costs a request"),
-    "engine": ("middleware.benchmarks.engine", "engines side by side"),
-    "load": ("middleware.benchmarks.load", "the proxy under load that does not wait for it"),
-    "proxy": ("middleware.benchmarks.proxy", "the proxy beside others that only forward"),
+    "overhead": (".lab.benchmarks.overhead", "what the middleware costs a request"),
+    "engine": (".lab.benchmarks.engine", "engines side by side"),
+    "load": (".lab.benchmarks.load", "the proxy under load that does not wait for it"),
+    "proxy": (".lab.benchmarks.proxy", "the proxy beside others that only forward"),
 }
 
 
@@ -57,9 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_warm(commands)
     _add_rewrite(commands)
     _add_bench(commands)
-    if find_spec("middleware.evaluation.command") is not None:
+    if find_spec(".lab.evaluation.command", __package__) is not None:
         evaluate = commands.add_parser("eval", help="measure what rewriting does to a search")
-        _add_module(evaluate, "middleware.evaluation.command")
+        _add_module(evaluate, ".lab.evaluation.command")
     return parser
 
 
@@ -119,7 +119,7 @@ def _add_serve(commands: Any) -> None:
 
 def _add_further_settings(serve: argparse.ArgumentParser) -> None:
     """Add an option for each setting that has none yet."""
-    from middleware.settings import Settings, describe
+    from .serving.settings import Settings, describe
 
     known = {action.dest for action in serve._actions}
     defaults = {field.name: field.default for field in fields(Settings)}
@@ -167,12 +167,12 @@ def _add_bench(commands: Any) -> None:
     bench = commands.add_parser("bench", help="measure on this machine")
     benchmarks = bench.add_subparsers(title="benchmarks", required=True, metavar="NAME")
     for name, (module, explanation) in _BENCHMARKS.items():
-        if find_spec(module) is not None:
+        if find_spec(module, __package__) is not None:
             _add_module(benchmarks.add_parser(name, help=explanation), module)
 
 
 def _add_module(parser: argparse.ArgumentParser, name: str) -> None:
-    module = import_module(name)
+    module = import_module(name, __package__)
     module.add_arguments(parser)
     parser.set_defaults(run=module.run)
 
@@ -188,7 +188,7 @@ def _add_budget(parser: argparse.ArgumentParser, default: float) -> None:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from middleware.demo.run import run_demo
+    from .demo.run import run_demo
 
     return run_demo(
         host=options.host,
@@ -201,8 +201,8 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from middleware.serve import run_proxy
-    from middleware.settings import load_settings
+    from .serving.run import run_proxy
+    from .serving.settings import load_settings
 
     given = {
         name: tuple(value) if isinstance(value, list) else value
@@ -213,8 +213,8 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _warm(options: argparse.Namespace) -> int:
-    from middleware.settings import load_settings
-    from middleware.warm import run_warm
+    from .serving.settings import load_settings
+    from .serving.warm import run_warm
 
     names = ("memo_snapshot", "model", "engine", "mode")
     given = {name: getattr(options, name) for name in names}
@@ -222,8 +222,8 @@ def _warm(options: argparse.Namespace) -> int:
 
 
 def _rewrite(options: argparse.Namespace) -> int:
-    from middleware.engines.registry import load_engine
-    from middleware.runtime.reformulator import Reformulator
+    from .engines.registry import load_engine
+    from .runtime.reformulator import Reformulator
 
     own = {"words": options.words} if options.words else {}
     reformulator = Reformulator(
@@ -273,7 +273,3 @@ def _version() -> str:
         return version("querylift")
     except PackageNotFoundError:  # run from a checkout
         return "0+unknown"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

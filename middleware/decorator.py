@@ -8,10 +8,10 @@ import re
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, cast, get_type_hints
 
-from middleware.core.outcome import Mode, Reason
-from middleware.core.reformulation import Reformulation
-from middleware.errors import ConfigurationError
-from middleware.runtime.reformulator import Reformulator
+from .core.outcome import Mode, Reason
+from .core.reformulation import Reformulation
+from .errors import ConfigurationError
+from .runtime.reformulator import Reformulator
 
 __all__ = ["reformulated"]
 
@@ -37,12 +37,12 @@ def reformulated(
 
     Handlers may be functions, methods or generators, sync or async, and get the text however
     it is passed: positionally, by keyword, or as the parameter's default. What is no ``str``
-    goes on as it is. A parameter annotated :class:`Reformulation` receives the decision
+    goes on as it is. A parameter annotated ``Reformulation`` receives the decision
     (``skipped``, ``empty`` where there was no text); it is not part of the decorated
     function's signature, and callers do not pass it.
 
     Concurrency: a sync handler's thread is held for the budget at most.
-    Errors: :class:`ConfigurationError` where the handler has no such parameter, for an
+    Errors: ``ConfigurationError`` where the handler has no such parameter, for an
     unknown mode, and for a budget (seconds) that is not above 0 and below 60.
     """
     chosen = None if mode is None else Mode.parse(mode)

@@ -9,7 +9,7 @@
         └── ModelError                    model files are missing, damaged or unsupported
 
 None of them ever reaches a search request: past start-up every fault becomes a
-:class:`~middleware.core.outcome.Reason` and the original query goes on.
+``Reason`` and the original query goes on.
 """
 
 from __future__ import annotations

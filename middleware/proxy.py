@@ -7,26 +7,26 @@ from typing import Any, Protocol
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from middleware.asgi import DEFAULT_PREFIX, MAX_BODY, ReformulationMiddleware
-from middleware.clients import Clients
-from middleware.control import Trust
-from middleware.errors import ConfigurationError
-from middleware.instrumentation.headers import CONTROL_HEADER
-from middleware.instrumentation.metrics import Metrics
-from middleware.patience import SlowClientError, has_body, patient
-from middleware.rules import SearchRule
-from middleware.runtime.reformulator import Reformulator
-from middleware.upstream.answers import answer
-from middleware.upstream.client import UpstreamClient
-from middleware.upstream.forwarder import Forwarder
+from .asgi import DEFAULT_PREFIX, MAX_BODY, ReformulationMiddleware
+from .errors import ConfigurationError
+from .http.body_timeout import SlowClientError, has_body, patient
+from .http.clients import Clients
+from .http.control import Trust
+from .http.matching import SearchRule
+from .instrumentation.headers import CONTROL_HEADER
+from .instrumentation.metrics import Metrics
+from .runtime.reformulator import Reformulator
+from .upstream.answers import answer
+from .upstream.client import UpstreamClient
+from .upstream.forwarder import Forwarder
 
-__all__ = ["Beside", "ReverseProxy"]
+__all__ = ["BackgroundService", "ReverseProxy"]
 
 _CONTROL = CONTROL_HEADER.encode()
 _RETRY_AFTER = 1  # seconds
 
 
-class Beside(Protocol):
+class BackgroundService(Protocol):
     """What runs beside the requests, on their event loop."""
 
     def start(self) -> None:
@@ -42,8 +42,8 @@ class ReverseProxy:
     """Forwards every request to one upstream, searches with their text rewritten.
 
     ``upstream`` is a URL, ``http(s)://host[:port][/base]``, or a client for one; the
-    remaining options are those of :class:`ReformulationMiddleware` and
-    :class:`~middleware.upstream.forwarder.Forwarder`. Without a reformulator it only forwards.
+    remaining options are those of ``ReformulationMiddleware`` and
+    ``Forwarder``. Without a reformulator it only forwards.
 
     At most ``max_requests`` requests are under way at a time (``None``: any number). Further
     ones, and those for which the upstream has no room, are answered with 503 and ``Retry-After``
@@ -52,10 +52,10 @@ class ReverseProxy:
     its connection closed.
 
     What is put into ``beside`` runs from start-up to shutdown, or where the server runs no
-    lifespan from the first request on; it may change the rules with :meth:`search_by`.
+    lifespan from the first request on; it may change the rules with ``search_by``.
 
     Serve it with uvicorn's own ``Date`` and ``Server`` headers off, as the upstream's go through.
-    Errors: :class:`~middleware.errors.ConfigurationError` from the constructor.
+    Errors: ``ConfigurationError`` from the constructor.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class ReverseProxy:
         self._under_way = 0
         self.reformulator = reformulator
         self.metrics = metrics
-        self.beside: Beside | None = None
+        self.beside: BackgroundService | None = None
         self._begun = False
         self._app: ASGIApp = self._bare
         self._middleware: ReformulationMiddleware | None = None

@@ -1,6 +1,6 @@
 """For tests of code that uses Querylift: a clock that stands still and an engine that obeys.
 
-With a :class:`ManualClock` time passes only in :meth:`~ManualClock.advance`, and that
+With a ``ManualClock`` time passes only in ``advance``, and that
 returns once every thread of the runtime is waiting again, so that a test of deadlines is
 exact, quick, and the same on a busy machine.
 """
@@ -12,8 +12,8 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from middleware.engines.base import Answer
-from middleware.errors import ConfigurationError
+from .engines.base import Answer
+from .errors import ConfigurationError
 
 __all__ = ["ManualClock", "ScriptedEngine"]
 
@@ -50,13 +50,13 @@ class _Waiting:
 
 @dataclass(eq=False)
 class ManualClock:
-    """A :class:`~middleware.runtime.clock.Clock` whose seconds pass when the test says so.
+    """A ``Clock`` whose seconds pass when the test says so.
 
-    Threads that were started through :meth:`spawn` are waited for; a test that calls
+    Threads that were started through ``spawn`` are waited for; a test that calls
     something blocking on a thread of its own starts it there too, to be exact.
 
-    Concurrency: :meth:`advance` and :meth:`settle` are for one task of the test; the rest
-    is for any thread. Errors: :class:`AssertionError` when a thread does not come to rest.
+    Concurrency: ``advance`` and ``settle`` are for one task of the test; the rest
+    is for any thread. Errors: ``AssertionError`` when a thread does not come to rest.
     """
 
     seconds: float = 1000.0
@@ -71,14 +71,14 @@ class ManualClock:
         return self.seconds
 
     def call_at(self, when: float, callback: Callable[[], None]) -> _ManualTimer:
-        """Call back on the running event loop within :meth:`advance`, once the time has come."""
+        """Call back on the running event loop within ``advance``, once the time has come."""
         timer = _ManualTimer(when, callback, asyncio.get_running_loop())
         with self._monitor:
             self._timers.append(timer)
         return timer
 
     def spawn(self, name: str, target: Callable[[], None]) -> threading.Thread:
-        """Start a thread that :meth:`advance` waits for."""
+        """Start a thread that ``advance`` waits for."""
 
         def run() -> None:
             try:
@@ -192,12 +192,12 @@ class ManualClock:
 
 @dataclass(eq=False)
 class ScriptedEngine:
-    """An :class:`~middleware.engines.base.Engine` that answers from a script.
+    """An ``Engine`` that answers from a script.
 
     ``script`` gives the answer to a text (texts it does not hold come back as they are) or
     an exception to raise. A call takes ``delay`` seconds of ``clock`` in ``steps`` steps, and
     asks between them whether it is still wanted. ``calls`` are the texts of each call.
-    Errors: :class:`ConfigurationError` for a delay without a clock, or no step.
+    Errors: ``ConfigurationError`` for a delay without a clock, or no step.
     """
 
     script: Mapping[str, Answer | BaseException] | Callable[[str], Answer | BaseException] = field(

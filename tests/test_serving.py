@@ -10,7 +10,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 
 from middleware.errors import ConfigurationError
-from middleware.serving import address_of, bound_socket, served_in_thread
+from middleware.serving.server import address_of, bound_socket, served_in_thread
 
 
 def test_a_taken_port_is_told_with_a_way_out() -> None:

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cann
 _PROGRAM = """
 import os, signal, sys, time
 from middleware.errors import ConfigurationError
-from middleware.workers import run_workers
+from middleware.serving.supervisor import run_workers
 
 def work(number, ready):
     kind = sys.argv[2]

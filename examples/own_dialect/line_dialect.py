@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from middleware.dialects.base import Part, SearchRequest, Slot
+from middleware.dialects.base import Part, QuerySpan, SearchRequest
 
 _LINE = re.compile(rb"find ([ -~]+?)(?: limit \d+)?\n?")
 
@@ -25,10 +25,12 @@ class LineDialect:
         """Tell that texts are in plain bodies."""
         return request.media_type == "text/plain"
 
-    def slots(self, request: SearchRequest) -> Sequence[Slot]:
+    def spans(self, request: SearchRequest) -> Sequence[QuerySpan]:
         """Return the bytes of the text, and how another text is written there."""
         found = _LINE.fullmatch(request.body or b"")
         if found is None or not self.wants_body(request):
             return ()
         text = found[1].decode("ascii")
-        return (Slot(Part.BODY, *found.span(1), text, lambda said: said.encode("ascii", "ignore")),)
+        return (
+            QuerySpan(Part.BODY, *found.span(1), text, lambda said: said.encode("ascii", "ignore")),
+        )

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import deque
 from enum import StrEnum
 
-from middleware.errors import ConfigurationError
-
-from .pace import Pace
+from ..errors import ConfigurationError
+from .slow_calls import SlowCallDetector
 
 __all__ = ["Breaker", "BreakerState"]
 
@@ -25,7 +24,7 @@ class Breaker:
 
     ``window`` is how many calls are looked at, ``share`` the part of them that must have
     failed, ``rest`` the seconds of rest before a probe; each failed probe doubles the
-    rest up to ``max_rest``. Its user also counts as failed what ``pace`` says is slow.
+    rest up to ``max_rest``. Its user also counts as failed what ``slow_calls`` says is slow.
 
     Invariants: while half open at most one call is under way. Concurrency: owned by one
     lock of its user; time is given to each call.
@@ -38,14 +37,14 @@ class Breaker:
         share: float = 0.5,
         rest: float = 5.0,
         max_rest: float = 60.0,
-        pace: Pace | None = None,
+        slow_calls: SlowCallDetector | None = None,
     ) -> None:
         if window < 1 or not 0 < share <= 1 or not 0 < rest <= max_rest:
             raise ConfigurationError(
                 f"breaker: window ({window}) must be at least 1, share ({share}) within 0 and 1, "
                 f"rest ({rest}) above 0 and at most max_rest ({max_rest})"
             )
-        self.pace = Pace() if pace is None else pace
+        self.slow_calls = SlowCallDetector() if slow_calls is None else slow_calls
         self._window = window
         self._share = share
         self._first_rest = self._rest = rest

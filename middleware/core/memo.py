@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 from cachetools import TLRUCache
 
-from middleware.errors import ConfigurationError
-
+from ..errors import ConfigurationError
 from .outcome import Mode, Reason
 from .reformulation import Verdict
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from middleware.errors import ConfigurationError
+from ..errors import ConfigurationError
 
 __all__ = ["Mode", "Outcome", "Reason", "Source"]
 
@@ -50,7 +50,7 @@ class Mode(_Word):
 
     @classmethod
     def parse(cls, word: str) -> Mode:
-        """Return the mode a word names. Errors: :class:`ConfigurationError` with the words."""
+        """Return the mode a word names. Errors: ``ConfigurationError`` with the words."""
         try:
             return cls(word)
         except ValueError:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from .outcome import Mode, Outcome, Reason, Source
-from .terms import words
+from .text import words
 
 __all__ = [
     "Reformulation",
@@ -16,7 +15,6 @@ __all__ = [
     "conclude",
     "effective_query",
     "expansion_terms",
-    "normalize",
 ]
 
 
@@ -73,15 +71,6 @@ class Reformulation:
     ) -> Reformulation:
         """Return the reformulation that sends the original because of ``reason``."""
         return cls(original, original, reason.outcome, reason, None, timings)
-
-
-def normalize(text: str) -> str:
-    """Return the text in NFC with white space collapsed; case, accents and quotes stay.
-
-    Two texts with equal normal forms are the same request to the model, so this is
-    what the memo is keyed by and what the model is given.
-    """
-    return " ".join((text if text.isascii() else unicodedata.normalize("NFC", text)).split())
 
 
 def expansion_terms(original: str, rewrite: str) -> tuple[str, ...]:

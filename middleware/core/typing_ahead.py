@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Hashable
 
-from middleware.errors import ConfigurationError
+from ..errors import ConfigurationError
 
 __all__ = ["TypingAhead"]
 
@@ -25,7 +25,7 @@ class TypingAhead:
     ``max_entries`` clients, and none that was quiet for longer than the window; a text of more than
     ``max_chars`` characters is nobody's typing, and is not kept. Concurrency: each call takes one
     lock for a microsecond; any thread.
-    Errors: :class:`ConfigurationError` from the constructor.
+    Errors: ``ConfigurationError`` from the constructor.
     """
 
     def __init__(

@@ -14,7 +14,7 @@ __all__ = ["load_collection"]
 def load_collection(path: Path | None = None, *, progress: Progress | None = None) -> Collection:
     """Return the user's own collection at ``path``, or the documentation of what is installed.
 
-    See :func:`~middleware.demo.own.own_collection` for what ``path`` may be.
+    See ``own_collection`` for what ``path`` may be.
 
     :raises CollectionError: when there is nothing to search, or a file is not as it must be.
     """

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from middleware.errors import ConfigurationError
+from ..errors import ConfigurationError
 
 __all__ = ["Collection", "CollectionError", "Document", "Progress", "clean", "summary_of"]
 

@@ -12,8 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from middleware.core.outcome import Outcome, Reason, Source
-
+from ..core.outcome import Outcome, Reason, Source
 from .examples import Example
 
 __all__ = ["SECURITY_HEADERS", "STATIC_FILES", "build_page", "vocabulary"]

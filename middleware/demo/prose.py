@@ -35,7 +35,7 @@ def documents_in_prose(text: str, source: str, fallback_title: str) -> list[Docu
 
 
 def documents_in_html(markup: str, source: str, fallback_title: str) -> list[Document]:
-    """Return the documents of an HTML page's visible text, cut as :func:`documents_in_prose`."""
+    """Return the documents of an HTML page's visible text, cut as ``documents_in_prose``."""
     reader = _PageText()
     # The parser of the standard library gives up on some broken declarations with an
     # AssertionError; what it had read by then is kept.

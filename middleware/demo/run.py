@@ -14,9 +14,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.text import Text
 from starlette.types import ASGIApp
 
-from middleware.errors import QueryliftError
-from middleware.serving import address_of, bound_socket, serve, served_in_thread
-
+from ..errors import QueryliftError
+from ..serving.server import address_of, bound_socket, serve, served_in_thread
 from .app import build_app
 from .backend import build_backend
 from .corpus import load_collection
@@ -76,7 +75,7 @@ def run_demo(
 
 def _proxy(upstream: str, *, model: str | None, budget: float) -> ASGIApp:
     """Return the product in front of the backend: what any user of the package would write."""
-    from middleware import Reformulator, ReverseProxy, SearchRule, load_engine
+    from .. import Reformulator, ReverseProxy, SearchRule, load_engine
 
     engine = load_engine("t5", model=model) if model else load_engine("t5")
     return ReverseProxy(

@@ -1,1 +1,1 @@
-"""Dialects: where each search API keeps the text of a query; see :mod:`.base`."""
+"""Dialects: where each search API keeps the text of a query; see ``base``."""

@@ -13,11 +13,10 @@ from base64 import b64decode
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from middleware.core.outcome import Reason
-
-from .base import Part, SearchRequest, Slot
+from ..core.outcome import Reason
+from .base import Part, QuerySpan, SearchRequest
 from .expansion import respelled
-from .jsonspans import JsonValue, Path, read, spell_json
+from .jsonspans import JsonValue, Path, encode_json, read
 from .layers import json_layer
 from .operators import WORDS
 from .search_api import SearchApi, is_later, json_slot, param_slot
@@ -43,7 +42,7 @@ class AlgoliaDialect(SearchApi):
             ("/query", "/queries")
         )
 
-    def texts(self, request: SearchRequest, params: Params, body: bytes) -> Iterator[Slot]:
+    def texts(self, request: SearchRequest, params: Params, body: bytes) -> Iterator[QuerySpan]:
         """Yield the slots of each query; for a GET, that of the parameter."""
         key = params.get("x-algolia-api-key") or ""
         header = request.header(b"x-algolia-api-key").decode("latin-1")
@@ -55,11 +54,11 @@ class AlgoliaDialect(SearchApi):
             fixed = fixed or bool(_restrictions(root.get("apiKey").text or "").data)
             many = request.path.rstrip("/").endswith("/queries")
             searches = root.get("requests").items if many else (root,)
-            found = (slot for search in searches for slot in _body(body, search))
+            found = (span for search in searches for span in _body(body, search))
         else:
             return
-        for slot in found:
-            yield replace(slot, skip=Reason.SIGNED) if fixed else slot
+        for span in found:
+            yield replace(span, skip=Reason.SIGNED) if fixed else span
 
 
 def _restrictions(key: str) -> Params:
@@ -81,27 +80,27 @@ def _is_later(params: Params) -> bool:
 
 def _encoded(
     params: Params, part: Part, *, later: bool = False, optional: bool = False
-) -> Iterator[Slot]:
+) -> Iterator[QuerySpan]:
     """Yield the slot of ``query`` among URL-encoded parameters.
 
     ``later`` and ``optional`` are whether a page and ``optionalWords`` are said beside them.
     """
-    slot = param_slot(part, params, "query", later=later or _is_later(params))
-    if slot is None:
+    span = param_slot(part, params, "query", later=later or _is_later(params))
+    if span is None:
         return
     if not optional and "optionalWords" not in params:
-        encode, spell = speller(params.data[slot.start : slot.stop]), slot.spell
+        outer, inner = speller(params.data[span.start : span.stop]), span.encode
 
         def write(text: str, added: tuple[str, ...]) -> bytes:
             words = _words(added)
-            optional = encode(_list(words).decode("utf-8"))
-            return spell(f"{text} {' '.join(words)}") + b"&optionalWords=" + optional
+            optional = outer(_list(words).decode("utf-8"))
+            return inner(f"{text} {' '.join(words)}") + b"&optionalWords=" + optional
 
-        slot = replace(slot, expansion=respelled(slot, write))
-    yield slot
+        span = replace(span, expansion=respelled(span, write))
+    yield span
 
 
-def _body(body: bytes, search: JsonValue) -> Iterator[Slot]:
+def _body(body: bytes, search: JsonValue) -> Iterator[QuerySpan]:
     """Yield the slot of one search in a body, said plainly or in ``params``."""
     if search.get("type").value not in (None, "default"):
         return  # a search for values of a facet
@@ -115,20 +114,20 @@ def _body(body: bytes, search: JsonValue) -> Iterator[Slot]:
     if layer is not None and "query" in params:
         if query.value is not None:
             return  # said twice: which one counts is not told
-        for slot in _encoded(params, Part.BODY, later=later, optional=optional):
-            yield layer.lift(slot, Part.BODY)
+        for span in _encoded(params, Part.BODY, later=later, optional=optional):
+            yield layer.to_outer(span, Part.BODY)
         return
     plain = json_slot(query, later=later or _is_later(params))
     if plain is not None:
         if not optional and "optionalWords" not in params:
-            plain = replace(plain, expansion=respelled(plain, _optional(plain.spell)))
+            plain = replace(plain, expansion=respelled(plain, _optional(plain.encode)))
         yield plain
 
 
-def _optional(spell: Callable[[str], bytes]) -> Callable[[str, tuple[str, ...]], bytes]:
+def _optional(encode: Callable[[str], bytes]) -> Callable[[str, tuple[str, ...]], bytes]:
     def write(text: str, added: tuple[str, ...]) -> bytes:
         words = _words(added)
-        return spell(f"{text} {' '.join(words)}") + b',"optionalWords":' + _list(words)
+        return encode(f"{text} {' '.join(words)}") + b',"optionalWords":' + _list(words)
 
     return write
 
@@ -138,4 +137,4 @@ def _words(added: tuple[str, ...]) -> list[str]:
 
 
 def _list(words: list[str]) -> bytes:
-    return b"[" + b",".join(map(spell_json, words)) + b"]"
+    return b"[" + b",".join(map(encode_json, words)) + b"]"

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
-from middleware.core.outcome import Reason
+from ..core.outcome import Reason
 
-__all__ = ["Dialect", "Expansion", "Part", "SearchRequest", "Slot", "apply_edits"]
+__all__ = ["Dialect", "Expansion", "Part", "QuerySpan", "SearchRequest", "apply_edits"]
 
-MAX_SLOTS = 16
+MAX_SPANS = 16
 """Texts of one request that are looked at; a dialect gives no more."""
 
 
@@ -56,25 +56,25 @@ class Expansion:
     """How an API says a text together with further terms that weigh less.
 
     ``start`` and ``stop`` bound the bytes that are replaced; they hold the slot's own
-    span and no other slot's. ``spell`` is given the slot's text and the added terms.
+    span and no other slot's. ``encode`` is given the slot's text and the added terms.
     """
 
     start: int
     stop: int
-    spell: Callable[[str, tuple[str, ...]], bytes]
+    encode: Callable[[str, tuple[str, ...]], bytes]
 
 
 @dataclass(slots=True)
-class Slot:
+class QuerySpan:
     """A place that holds the text of a query.
 
-    ``start`` and ``stop`` bound the bytes in ``part`` that spell ``text``; ``spell`` gives
+    ``start`` and ``stop`` bound the bytes in ``part`` that spell ``text``; ``encode`` gives
     the bytes that spell another text there. ``skip`` is set where the request itself says
     that the text must stay (operators, a signature, a later page). ``expansion`` is set
     where the API can say further terms of lower weight; where it is not, ``expand`` mode
     has to replace the text instead.
 
-    A later page (``skip`` is :attr:`~middleware.core.outcome.Reason.PAGED`) may still be
+    A later page (``skip`` is ``PAGED``) may still be
     given the very query that was *sent* for its first page; nothing else fits to it.
     """
 
@@ -82,7 +82,7 @@ class Slot:
     start: int
     stop: int
     text: str
-    spell: Callable[[str], bytes]
+    encode: Callable[[str], bytes]
     skip: Reason | None = None
     expansion: Expansion | None = None
 
@@ -91,7 +91,7 @@ class Slot:
         """Whether added terms can be said beside the text."""
         return self.expansion is not None
 
-    def expanding(self, added: tuple[str, ...]) -> Slot:
+    def expanding(self, added: tuple[str, ...]) -> QuerySpan:
         """Return the slot whose edit keeps the text and says the added terms beside it.
 
         What text that slot is told to spell does not matter: it spells this one's own.
@@ -104,7 +104,7 @@ class Slot:
             self,
             start=expansion.start,
             stop=expansion.stop,
-            spell=lambda _: expansion.spell(text, added),
+            encode=lambda _: expansion.encode(text, added),
             expansion=None,
         )
 
@@ -114,7 +114,7 @@ class Dialect(Protocol):
 
     Neither method may raise; what is malformed has no slots. A class may also have
     ``paths``, globs of the paths that are searches when nobody says otherwise (see
-    :mod:`.paths`), ``pages = False`` where it can tell no later page from a first one, so that
+    ``paths``), ``pages = False`` where it can tell no later page from a first one, so that
     nothing is remembered of first pages, and ``writes_by_get = True`` where other requests of its
     API by GET may change something, so that none is sent twice. Concurrency: immutable.
     """
@@ -128,12 +128,14 @@ class Dialect(Protocol):
         """Tell, before the body is read, whether it may hold a text."""
         ...
 
-    def slots(self, request: SearchRequest) -> Sequence[Slot]:
+    def spans(self, request: SearchRequest) -> Sequence[QuerySpan]:
         """Return the texts of a request, most important first; spans do not overlap."""
         ...
 
 
-def apply_edits(request: SearchRequest, edits: Iterable[tuple[Slot, str]]) -> tuple[bytes, bytes]:
+def apply_edits(
+    request: SearchRequest, edits: Iterable[tuple[QuerySpan, str]]
+) -> tuple[bytes, bytes]:
     """Return the query string and the body with each slot's bytes spelling the text given.
 
     Every byte outside of the slots is kept.
@@ -142,9 +144,11 @@ def apply_edits(request: SearchRequest, edits: Iterable[tuple[Slot, str]]) -> tu
     edits = list(edits)
     if len(edits) > 1:
         edits.sort(key=lambda edit: edit[0].start, reverse=True)
-    for slot, text in edits:
-        if slot.part is Part.QUERY_STRING:
-            query_string = query_string[: slot.start] + slot.spell(text) + query_string[slot.stop :]
+    for span, text in edits:
+        if span.part is Part.QUERY_STRING:
+            query_string = (
+                query_string[: span.start] + span.encode(text) + query_string[span.stop :]
+            )
         else:
-            body = body[: slot.start] + slot.spell(text) + body[slot.stop :]
+            body = body[: span.start] + span.encode(text) + body[span.stop :]
     return query_string, body

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from .base import Part, SearchRequest, Slot
+from .base import Part, QuerySpan, SearchRequest
 from .expansion import WEIGHT, boosted_should, either, respelled
 from .jsonspans import JsonValue, MalformedError, Path, read
 from .layers import url_layer
@@ -91,7 +91,7 @@ class ElasticsearchDialect(SearchApi):
             self._is_many(request) and request.media_type in _LINES
         )
 
-    def texts(self, request: SearchRequest, params: Params, body: bytes) -> Iterator[Slot]:
+    def texts(self, request: SearchRequest, params: Params, body: bytes) -> Iterator[QuerySpan]:
         """Yield the slots of the parameters ``q`` and ``source``, and of the body."""
         if self._is_many(request):
             if body:
@@ -101,22 +101,22 @@ class ElasticsearchDialect(SearchApi):
         uri = param_slot(Part.QUERY_STRING, params, "q", later=later, language=LUCENE)
         # Version 7 and before take a semicolon for the end of a parameter.
         if uri is not None and b";" not in params.data[uri.start : uri.stop]:
-            spelling = either(LUCENE.words, _plain_spell(params, uri), f"^{WEIGHT}")
+            spelling = either(LUCENE.words, _plain_encode(params, uri), f"^{WEIGHT}")
             yield replace(uri, expansion=respelled(uri, spelling))
         if body:
             yield from _search(body, later)
-        elif (span := params.span("source")) is not None:
-            layer = url_layer(params.data, *span)
-            for slot in _search(layer.data, later):
-                yield layer.lift(slot, Part.QUERY_STRING)
+        elif (source := params.span("source")) is not None:
+            layer = url_layer(params.data, *source)
+            for span in _search(layer.data, later):
+                yield layer.to_outer(span, Part.QUERY_STRING)
 
     def _is_many(self, request: SearchRequest) -> bool:
         return request.path.rstrip("/").endswith("/_msearch")
 
 
-def _plain_spell(params: Params, slot: Slot) -> Callable[[str], bytes]:
+def _plain_encode(params: Params, span: QuerySpan) -> Callable[[str], bytes]:
     plain = param_slot(Part.QUERY_STRING, params, "q", language=None)
-    return slot.spell if plain is None else plain.spell
+    return span.encode if plain is None else plain.encode
 
 
 def _enter(path: Path) -> bool:
@@ -127,7 +127,7 @@ def _enter(path: Path) -> bool:
     return above in _BY_FIELD or (above == "constant_score" and path[-1] == "filter")
 
 
-def _many(body: bytes) -> Iterator[Slot]:
+def _many(body: bytes) -> Iterator[QuerySpan]:
     """Yield the slots of the lines of a multi-search: a header, which may be blank, and a body."""
     if not body.endswith(b"\n"):
         raise MalformedError("a multi-search ends with a newline")
@@ -137,21 +137,21 @@ def _many(body: bytes) -> Iterator[Slot]:
         raise MalformedError("a header has no body")
     for position, line in enumerate(lines):
         if position % 2:
-            for slot in _search(line, later=False):
-                yield _moved(slot, start)
+            for span in _search(line, later=False):
+                yield _moved(span, start)
         elif line.strip():
             read(line, lambda path: not path)
         start += len(line) + 1
 
 
-def _moved(slot: Slot, by: int) -> Slot:
-    expansion = slot.expansion
+def _moved(span: QuerySpan, by: int) -> QuerySpan:
+    expansion = span.expansion
     if expansion is not None:
         expansion = replace(expansion, start=expansion.start + by, stop=expansion.stop + by)
-    return replace(slot, start=slot.start + by, stop=slot.stop + by, expansion=expansion)
+    return replace(span, start=span.start + by, stop=span.stop + by, expansion=expansion)
 
 
-def _search(data: bytes, later: bool) -> Iterator[Slot]:
+def _search(data: bytes, later: bool) -> Iterator[QuerySpan]:
     """Yield the slots of one search's JSON."""
     root = read(data, _enter)
     later = (
@@ -183,7 +183,7 @@ class _Finder:
         self._data = data
         self._later = later
 
-    def query(self, clause: JsonValue) -> Iterator[Slot]:
+    def query(self, clause: JsonValue) -> Iterator[QuerySpan]:
         """Yield the texts of a query clause and of those in it."""
         for kind, body in clause.named():
             if kind in _INNER:
@@ -201,12 +201,12 @@ class _Finder:
                         text = field if field.text is not None else field.get(_BY_FIELD[kind])
                         yield from self._leaf(kind, clause, text)
 
-    def knn(self, body: JsonValue) -> Iterator[Slot]:
+    def knn(self, body: JsonValue) -> Iterator[QuerySpan]:
         """Yield the text that a model makes a vector of."""
         text = body.get("query_vector_builder").get("text_embedding").get("model_text")
         yield from self._leaf("knn", body, text)
 
-    def retriever(self, body: JsonValue) -> Iterator[Slot]:
+    def retriever(self, body: JsonValue) -> Iterator[QuerySpan]:
         """Yield the texts of a retriever and of those in it."""
         for kind, inside in body.named():
             if kind == "knn":
@@ -226,22 +226,22 @@ class _Finder:
                 yield from finder.retriever(item if weighted.value is None else weighted)
             yield from finder.rescore(inside.get("rescore"))
 
-    def rescore(self, stages: JsonValue) -> Iterator[Slot]:
+    def rescore(self, stages: JsonValue) -> Iterator[QuerySpan]:
         """Yield the texts by which the best hits are ranked anew."""
         for stage in _each(stages):
             yield from self.query(stage.get("query").get("rescore_query"))
 
-    def _leaf(self, kind: str, clause: JsonValue, text: JsonValue) -> Iterator[Slot]:
+    def _leaf(self, kind: str, clause: JsonValue, text: JsonValue) -> Iterator[QuerySpan]:
         language = _LANGUAGES.get(kind)
-        slot = json_slot(text, later=self._later, language=language)
-        if slot is None:
+        span = json_slot(text, later=self._later, language=language)
+        if span is None:
             return
         # A copy of a clause has room for one text.
         alone = len(clause.members) == 1 and (kind not in _BY_FIELD or _is_one(clause))
         if kind in _EXPANDS and alone:
-            span = (clause.start, clause.stop)
-            slot = replace(slot, expansion=boosted_should(self._data, span, slot))
-        yield slot
+            whole = (clause.start, clause.stop)
+            span = replace(span, expansion=boosted_should(self._data, whole, span))
+        yield span
 
 
 def _is_one(clause: JsonValue) -> bool:

@@ -5,7 +5,7 @@ API                 what is sent for a text and its added terms                 
 ==================  ===========================================================  ==============
 plain               the text and the terms after it, of equal weight             never
 Elasticsearch and   ``bool.should`` of the clause as it came and of its copy     semantic, neural
-OpenSearch DSL      for the added terms, boosted by :data:`WEIGHT`               and kNN texts;
+OpenSearch DSL      for the added terms, boosted by ``WEIGHT``               and kNN texts;
                                                                                  ``rrf`` texts
 Elasticsearch and   ``(text) OR (terms)^0.3``                                    never
 OpenSearch ``q=``
@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .base import Expansion, Slot
+from .base import Expansion, QuerySpan
 
 __all__ = ["WEIGHT", "boosted_should", "either", "respelled"]
 
@@ -37,36 +37,36 @@ WEIGHT = "0.3"
 """Weight of added terms beside the text's own 1, where an API can say one."""
 
 
-def respelled(slot: Slot, write: Callable[[str, tuple[str, ...]], bytes]) -> Expansion:
+def respelled(span: QuerySpan, write: Callable[[str, tuple[str, ...]], bytes]) -> Expansion:
     """Return an expansion in the slot's own place."""
-    return Expansion(slot.start, slot.stop, write)
+    return Expansion(span.start, span.stop, write)
 
 
 def either(
-    words: Callable[[str], str], spell: Callable[[str], bytes], weight: str = ""
+    words: Callable[[str], str], encode: Callable[[str], bytes], weight: str = ""
 ) -> Callable[[str, tuple[str, ...]], bytes]:
     """Return the spelling of ``(text) OR (terms)``; ``words`` neutralizes each side."""
 
     def write(text: str, added: tuple[str, ...]) -> bytes:
         terms = words(" ".join(added))
         if not any(map(str.isalnum, terms)):
-            return spell(words(text))
-        return spell(f"({words(text)}) OR ({terms}){weight}")
+            return encode(words(text))
+        return encode(f"({words(text)}) OR ({terms}){weight}")
 
     return write
 
 
-def boosted_should(data: bytes, clause: tuple[int, int], slot: Slot) -> Expansion:
+def boosted_should(data: bytes, clause: tuple[int, int], span: QuerySpan) -> Expansion:
     """Return the expansion of a query clause of Elasticsearch that holds the slot's text.
 
     The clause stands first as it came; a copy of it asks for the added terms.
     """
     start, stop = clause
-    whole, before, after = data[start:stop], data[start : slot.start], data[slot.stop : stop]
-    spell = slot.spell
+    whole, before, after = data[start:stop], data[start : span.start], data[span.stop : stop]
+    encode = span.encode
 
     def write(_: str, added: tuple[str, ...]) -> bytes:
-        copy = before + spell(" ".join(added)) + after
+        copy = before + encode(" ".join(added)) + after
         return b'{"bool":{"should":[%s,{"bool":{"must":[%s],"boost":%s}}]}}' % (
             whole,
             copy,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from .base import Part, SearchRequest, Slot
+from .base import Part, QuerySpan, SearchRequest
 from .expansion import either, respelled
 from .operators import GROONGA
 from .search_api import SearchApi, is_form, is_later, param_slot
@@ -25,16 +25,16 @@ class GroongaDialect(SearchApi):
         """Tell whether a body is a form."""
         return request.method == "POST" and is_form(request)
 
-    def texts(self, request: SearchRequest, params: Params, body: bytes) -> Iterator[Slot]:
+    def texts(self, request: SearchRequest, params: Params, body: bytes) -> Iterator[QuerySpan]:
         """Yield the slot of ``query``; none where it is said in the URL and in the form."""
         form = Params(body)
         later = any(is_later(source.get("offset")) for source in (params, form))
         found = []
         for part, source in ((Part.QUERY_STRING, params), (Part.BODY, form)):
-            slot = param_slot(part, source, "query", later=later, language=GROONGA)
+            span = param_slot(part, source, "query", later=later, language=GROONGA)
             plain = param_slot(part, source, "query", language=None)
-            if slot is not None and plain is not None:
-                write = either(GROONGA.words, plain.spell)
-                found.append(replace(slot, expansion=respelled(slot, write)))
+            if span is not None and plain is not None:
+                write = either(GROONGA.words, plain.encode)
+                found.append(replace(span, expansion=respelled(span, write)))
         if len(found) == 1:
             yield found[0]

@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from types import EllipsisType
 from typing import NamedTuple, NoReturn
 
-from middleware.errors import ConfigurationError
+from ..errors import ConfigurationError
 
 __all__ = [
     "JsonString",
     "JsonValue",
     "MalformedError",
+    "encode_json",
     "find",
     "parse_pointer",
     "read",
-    "spell_json",
 ]
 
 Path = tuple[str, ...]
@@ -59,9 +59,9 @@ class JsonValue(NamedTuple):
         return self.value if isinstance(self.value, str) else None
 
     def get(self, key: str) -> JsonValue:
-        """Return the member called ``key``, :data:`MISSING` (a null) where there is none.
+        """Return the member called ``key``, ``MISSING`` (a null) where there is none.
 
-        Errors: :class:`MalformedError` where there are two; readers differ in which counts.
+        Errors: ``MalformedError`` where there are two; readers differ in which counts.
         """
         if not self.members:
             return MISSING
@@ -71,7 +71,7 @@ class JsonValue(NamedTuple):
         return found[0] if found else MISSING
 
     def named(self) -> Iterator[tuple[str, JsonValue]]:
-        """Yield the members. Errors: :class:`MalformedError` where a name is said twice."""
+        """Yield the members. Errors: ``MalformedError`` where a name is said twice."""
         if len(self.members) > 1 and len(dict(self.members)) < len(self.members):
             raise MalformedError("a key is said twice")
         yield from self.members
@@ -96,7 +96,7 @@ class JsonString:
 def parse_pointer(pointer: str) -> Path:
     """Return the reference tokens of a JSON pointer (RFC 6901).
 
-    Errors: :class:`ConfigurationError` where it does not start with a slash or misuses ``~``.
+    Errors: ``ConfigurationError`` where it does not start with a slash or misuses ``~``.
     """
     if not pointer.startswith("/") or re.search(r"~(?![01])", pointer):
         raise ConfigurationError(
@@ -112,7 +112,7 @@ def read(data: bytes, enter: Callable[[Path], bool]) -> JsonValue:
     ``enter`` tells whether the members of the object or array at a path are wanted; the
     rest is passed over at the speed of the standard library's scanner.
 
-    Errors: :class:`MalformedError` for what is no JSON in UTF-8 (``NaN`` is none, nor is a
+    Errors: ``MalformedError`` for what is no JSON in UTF-8 (``NaN`` is none, nor is a
     byte order mark part of it), or is nested too deeply.
     """
     if not data.startswith(_STARTS):
@@ -135,7 +135,7 @@ def find(
 ) -> Sequence[JsonString]:
     """Return the string values whose path is ``wanted``, in the order they stand.
 
-    ``enter`` is that of :func:`read`. Gives nothing for what :func:`read` refuses, or where
+    ``enter`` is that of ``read``. Gives nothing for what ``read`` refuses, or where
     one of the keys on the way to a wanted string is said twice.
     """
     try:
@@ -144,7 +144,7 @@ def find(
         return ()
 
 
-def spell_json(text: str) -> bytes:
+def encode_json(text: str) -> bytes:
     """Return a text as a JSON string; only what must be escaped is.
 
     What has no bytes in UTF-8 (a lone surrogate) becomes a question mark.

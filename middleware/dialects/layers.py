@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-from .base import Expansion, Part, Slot
-from .jsonspans import JsonValue, MalformedError, spell_json
+from .base import Expansion, Part, QuerySpan
+from .jsonspans import JsonValue, MalformedError, encode_json
 
 __all__ = ["Layer", "json_layer", "url_layer"]
 
@@ -37,31 +37,31 @@ class Layer:
     starts: tuple[int, ...]
     encode: Callable[[bytes], bytes]
 
-    def lift(self, slot: Slot, part: Part) -> Slot:
+    def to_outer(self, span: QuerySpan, part: Part) -> QuerySpan:
         """Return the slot of the outer bytes, in ``part``, for a slot of ``data``."""
-        encode, spell, expansion = self.encode, slot.spell, slot.expansion
+        outer, inner, expansion = self.encode, span.encode, span.expansion
         return replace(
-            slot,
+            span,
             part=part,
-            start=self.starts[slot.start],
-            stop=self.starts[slot.stop],
-            spell=lambda text: encode(spell(text)),
-            expansion=None if expansion is None else self._lift(expansion),
+            start=self.starts[span.start],
+            stop=self.starts[span.stop],
+            encode=lambda text: outer(inner(text)),
+            expansion=None if expansion is None else self._to_outer(expansion),
         )
 
-    def _lift(self, expansion: Expansion) -> Expansion:
-        encode, spell = self.encode, expansion.spell
+    def _to_outer(self, expansion: Expansion) -> Expansion:
+        outer, inner = self.encode, expansion.encode
         return Expansion(
             self.starts[expansion.start],
             self.starts[expansion.stop],
-            lambda text, added: encode(spell(text, added)),
+            lambda text, added: outer(inner(text, added)),
         )
 
 
 def url_layer(outer: bytes, start: int, stop: int) -> Layer:
     """Return the layer below the URL-encoded value at a span of ``outer``.
 
-    Errors: :class:`MalformedError` for a broken escape.
+    Errors: ``MalformedError`` for a broken escape.
     """
     raw = outer[start:stop]
     units = _URL_UNIT.findall(raw.replace(b"+", b" "))
@@ -78,7 +78,7 @@ def url_layer(outer: bytes, start: int, stop: int) -> Layer:
 def json_layer(outer: bytes, string: JsonValue) -> Layer:
     """Return the layer below a JSON string in ``outer``.
 
-    Errors: :class:`MalformedError` where the string has no bytes in UTF-8.
+    Errors: ``MalformedError`` where the string has no bytes in UTF-8.
     """
     start, stop = string.start + 1, string.stop - 1
     raw = outer[start:stop]
@@ -99,4 +99,4 @@ def json_layer(outer: bytes, string: JsonValue) -> Layer:
 
 
 def _inside_string(data: bytes) -> bytes:
-    return spell_json(data.decode("utf-8"))[1:-1]
+    return encode_json(data.decode("utf-8"))[1:-1]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from .base import Part, SearchRequest, Slot
+from .base import Part, QuerySpan, SearchRequest
 from .expansion import respelled
 from .jsonspans import JsonValue, Path, read
 from .operators import WORDS
@@ -27,7 +27,7 @@ class MeilisearchDialect(SearchApi):
     name = "meilisearch"
     paths = ("/**/indexes/*/search", f"/**/{_MANY}")
 
-    def texts(self, request: SearchRequest, params: Params, body: bytes) -> Iterator[Slot]:
+    def texts(self, request: SearchRequest, params: Params, body: bytes) -> Iterator[QuerySpan]:
         """Yield the slots of ``q``."""
         if request.path.rstrip("/").endswith(f"/{_MANY}"):
             if body:
@@ -37,9 +37,9 @@ class MeilisearchDialect(SearchApi):
                     yield from _body(query, later=_later(federation.get))
         elif request.method == "GET":
             later = _later(lambda name: _param(params, name))
-            slot = param_slot(Part.QUERY_STRING, params, "q", later=later)
-            if slot is not None:
-                yield _expanding(slot, params.get("matchingStrategy"))
+            span = param_slot(Part.QUERY_STRING, params, "q", later=later)
+            if span is not None:
+                yield _expanding(span, params.get("matchingStrategy"))
         elif body:
             yield from _body(read(body, lambda path: not path), later=False)
 
@@ -56,18 +56,18 @@ def _later(get: Callable[[str], JsonValue]) -> bool:
     return is_later(get("offset").value) or is_later(get("page").value, 1)
 
 
-def _body(query: JsonValue, *, later: bool) -> Iterator[Slot]:
-    slot = json_slot(query.get("q"), later=later or _later(query.get))
-    if slot is not None:
-        yield _expanding(slot, query.get("matchingStrategy").value)
+def _body(query: JsonValue, *, later: bool) -> Iterator[QuerySpan]:
+    span = json_slot(query.get("q"), later=later or _later(query.get))
+    if span is not None:
+        yield _expanding(span, query.get("matchingStrategy").value)
 
 
-def _expanding(slot: Slot, strategy: object) -> Slot:
+def _expanding(span: QuerySpan, strategy: object) -> QuerySpan:
     if strategy not in (None, "last"):
-        return slot
-    spell = slot.spell
+        return span
+    encode = span.encode
 
     def write(text: str, added: tuple[str, ...]) -> bytes:
-        return spell(f"{text} {WORDS.words(' '.join(added))}")
+        return encode(f"{text} {WORDS.words(' '.join(added))}")
 
-    return replace(slot, expansion=respelled(slot, write))
+    return replace(span, expansion=respelled(span, write))

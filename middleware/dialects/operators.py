@@ -43,14 +43,14 @@ class Language:
             text = _KEYWORDS.sub(lambda match: match[0].lower(), text)
         return text
 
-    def wrap(self, spell: Callable[[str], bytes], original: str) -> Callable[[str], bytes]:
+    def wrap(self, encode: Callable[[str], bytes], original: str) -> Callable[[str], bytes]:
         """Return a spelling that neutralizes a rewrite; nothing left of it is the original."""
 
         def spell_words(text: str) -> bytes:
             if text == original:
-                return spell(text)
+                return encode(text)
             said = self.words(text)
-            return spell(said if any(map(str.isalnum, said)) else original)
+            return encode(said if any(map(str.isalnum, said)) else original)
 
         return spell_words
 

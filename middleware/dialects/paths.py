@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-from middleware.errors import ConfigurationError
+from ..errors import ConfigurationError
 
 __all__ = ["PathGlobs"]
 
@@ -18,7 +18,7 @@ __all__ = ["PathGlobs"]
 class PathGlobs:
     """A set of globs that paths are matched against; a slash at a path's end does not count.
 
-    Errors: :class:`ConfigurationError` for a glob that does not start with a slash, or
+    Errors: ``ConfigurationError`` for a glob that does not start with a slash, or
     with ``**`` beside other characters in a segment. Concurrency: immutable.
     """
 

@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 
-from middleware.core.outcome import Reason
-from middleware.errors import ConfigurationError
-
-from .base import MAX_SLOTS, Part, SearchRequest, Slot
+from ..core.outcome import Reason
+from ..errors import ConfigurationError
+from .base import MAX_SPANS, Part, QuerySpan, SearchRequest
 from .expansion import respelled
 from .jsonspans import JsonValue, MalformedError, find, parse_pointer, read
 from .search_api import is_encoded, is_form, is_json, json_slot
@@ -35,7 +34,7 @@ class PlainDialect:
     top of a JSON body: above 1 for a name with ``page`` in it, above 0 for any other. What is
     no number asks for none. Without names each request is a search of its own.
 
-    Errors: :class:`ConfigurationError` for a malformed pointer, and when neither is given.
+    Errors: ``ConfigurationError`` for a malformed pointer, and when neither is given.
     """
 
     name = "plain"
@@ -65,35 +64,35 @@ class PlainDialect:
             return bool(self.params) and is_form(request)
         return bool(self._pointers) and is_json(request.media_type)
 
-    def slots(self, request: SearchRequest) -> Sequence[Slot]:
+    def spans(self, request: SearchRequest) -> Sequence[QuerySpan]:
         """Return the texts in the query string and in the body."""
         if _is_verb(request.path):
             return ()
-        slots, later = self._in_query_string(request.query_string)
-        found = list(slots)
+        spans, later = self._in_query_string(request.query_string)
+        found = list(spans)
         if request.body and self.wants_body(request):
             if request.media_type == FORM:
                 found += _expanding(value_slots(Part.BODY, request.body, self.params))
                 later = later or _asks_for_later(request.body, self._pages)
             else:
-                found += _expanding(self._json_slots(request.body))
+                found += _expanding(self._json_spans(request.body))
                 later = later or (bool(found) and self._json_later(request.body))
         if not found:
             return found
         signed = signed_parts(request)
         if not signed and not later:
-            return found[:MAX_SLOTS]
-        return [_left_alone(slot, slot.part in signed, later) for slot in found[:MAX_SLOTS]]
+            return found[:MAX_SPANS]
+        return [_left_alone(span, span.part in signed, later) for span in found[:MAX_SPANS]]
 
-    def _in_query_string(self, query_string: bytes) -> tuple[Sequence[Slot], bool]:
+    def _in_query_string(self, query_string: bytes) -> tuple[Sequence[QuerySpan], bool]:
         if len(query_string) > _REMEMBERED_LENGTH:
             return _found(query_string, self.params, self._pages)
         return _remembered(query_string, self.params, self._pages)
 
-    def _json_slots(self, body: bytes) -> list[Slot]:
+    def _json_spans(self, body: bytes) -> list[QuerySpan]:
         strings = find(body, self._pointers.__contains__, self._above.__contains__)
-        slots = (json_slot(JsonValue(s.start, s.stop, s.text), language=None) for s in strings)
-        return [slot for slot in slots if slot is not None]
+        spans = (json_slot(JsonValue(s.start, s.stop, s.text), language=None) for s in strings)
+        return [span for span in spans if span is not None]
 
     def _json_later(self, body: bytes) -> bool:
         if not any(name.encode() in body for name in self._pages):
@@ -127,17 +126,17 @@ _REMEMBERED_LENGTH = 256  # bytes
 @lru_cache(maxsize=2048)
 def _remembered(
     query_string: bytes, params: frozenset[str], pages: frozenset[str]
-) -> tuple[Sequence[Slot], bool]:
+) -> tuple[Sequence[QuerySpan], bool]:
     """Do the same for a short query string: searches that repeat are found in one step."""
     return _found(query_string, params, pages)
 
 
 def _found(
     query_string: bytes, params: frozenset[str], pages: frozenset[str]
-) -> tuple[Sequence[Slot], bool]:
+) -> tuple[Sequence[QuerySpan], bool]:
     """Return the slots of a query string, and whether it asks for a later page."""
-    slots = tuple(_expanding(value_slots(Part.QUERY_STRING, query_string, params)))
-    return slots, bool(pages) and _asks_for_later(query_string, pages)
+    spans = tuple(_expanding(value_slots(Part.QUERY_STRING, query_string, params)))
+    return spans, bool(pages) and _asks_for_later(query_string, pages)
 
 
 def _asks_for_later(data: bytes, pages: frozenset[str]) -> bool:
@@ -152,18 +151,18 @@ def _is_later(name: str, said: str | int | float | None) -> bool:
         return False
 
 
-def _left_alone(slot: Slot, signed: bool, later: bool) -> Slot:
+def _left_alone(span: QuerySpan, signed: bool, later: bool) -> QuerySpan:
     if signed:
-        return replace(slot, skip=Reason.SIGNED)
-    return slot if slot.skip is not None or not later else replace(slot, skip=Reason.PAGED)
+        return replace(span, skip=Reason.SIGNED)
+    return span if span.skip is not None or not later else replace(span, skip=Reason.PAGED)
 
 
-def _expanding(slots: list[Slot]) -> list[Slot]:
+def _expanding(spans: list[QuerySpan]) -> list[QuerySpan]:
     """Give each slot the expansion of this dialect: the text and the terms after it."""
-    for slot in slots:
-        slot.expansion = respelled(slot, partial(_after, slot.spell))
-    return slots
+    for span in spans:
+        span.expansion = respelled(span, partial(_after, span.encode))
+    return spans
 
 
-def _after(spell: Callable[[str], bytes], text: str, added: tuple[str, ...]) -> bytes:
-    return spell(f"{text} {' '.join(added)}")
+def _after(encode: Callable[[str], bytes], text: str, added: tuple[str, ...]) -> bytes:
+    return encode(f"{text} {' '.join(added)}")

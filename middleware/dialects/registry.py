@@ -6,8 +6,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, cast
 
-from middleware.errors import ConfigurationError
-
+from ..errors import ConfigurationError
 from .base import Dialect
 
 __all__ = ["ENTRY_POINTS", "default_paths", "dialect_names", "load_dialect"]
@@ -28,14 +27,14 @@ _DIALECTS = {
 
 
 def dialect_names() -> list[str]:
-    """Return the names that :func:`load_dialect` knows."""
+    """Return the names that ``load_dialect`` knows."""
     return sorted({*_DIALECTS, *(point.name for point in entry_points(group=ENTRY_POINTS))})
 
 
 def load_dialect(name: str, **options: Any) -> Dialect:
     """Return the dialect called ``name``, made with ``options``.
 
-    Errors: :class:`ConfigurationError` for an unknown name, for options that the dialect
+    Errors: ``ConfigurationError`` for an unknown name, for options that the dialect
     does not take, and for what an entry point names and is no dialect.
     """
     factory = _factory(name)
@@ -43,11 +42,11 @@ def load_dialect(name: str, **options: Any) -> Dialect:
         dialect = factory(**options)
     except TypeError as error:
         raise ConfigurationError(f"dialect {name}: {error}") from error
-    if not callable(getattr(dialect, "slots", None)) or not callable(
+    if not callable(getattr(dialect, "spans", None)) or not callable(
         getattr(dialect, "wants_body", None)
     ):
         raise ConfigurationError(
-            f"dialect {name}: {type(dialect).__name__} has no slots() and wants_body()"
+            f"dialect {name}: {type(dialect).__name__} has no spans() and wants_body()"
         )
     return cast(Dialect, dialect)
 
@@ -59,7 +58,7 @@ def default_paths(dialect: Dialect) -> tuple[str, ...]:
 
 def _factory(name: str) -> Any:
     if name in _DIALECTS:
-        return getattr(import_module(f"middleware.dialects.{name}"), _DIALECTS[name])
+        return getattr(import_module(f".{name}", __package__), _DIALECTS[name])
     for point in entry_points(group=ENTRY_POINTS, name=name):
         return point.load()
     raise ConfigurationError(f"no dialect is called {name!r}; known: {', '.join(dialect_names())}")

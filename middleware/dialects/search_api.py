@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from middleware.core.outcome import Reason
-
-from .base import MAX_SLOTS, Part, SearchRequest, Slot
-from .jsonspans import JsonValue, MalformedError, spell_json
+from ..core.outcome import Reason
+from .base import MAX_SPANS, Part, QuerySpan, SearchRequest
+from .jsonspans import JsonValue, MalformedError, encode_json
 from .operators import WORDS, Language
 from .paths import PathGlobs
 from .signing import signed_parts
@@ -26,9 +25,9 @@ class SearchApi(ABC):
 
     ``paths`` are globs of the paths that are searches; other ones can be given to the
     constructor for a search behind a gateway that names it otherwise. A subclass writes
-    :meth:`texts`, which may raise :class:`~.jsonspans.MalformedError` at any point.
+    ``texts``, which may raise ``MalformedError`` at any point.
 
-    Concurrency: immutable. Errors: :class:`~middleware.errors.ConfigurationError` from the
+    Concurrency: immutable. Errors: ``ConfigurationError`` from the
     constructor for a malformed glob.
     """
 
@@ -50,7 +49,7 @@ class SearchApi(ABC):
         return is_json(request.media_type)
 
     @abstractmethod
-    def texts(self, request: SearchRequest, params: Params, body: bytes) -> Iterator[Slot]:
+    def texts(self, request: SearchRequest, params: Params, body: bytes) -> Iterator[QuerySpan]:
         """Yield the slots of a search, most important first; ``body`` is empty if unread.
 
         ``params`` are those of the query string.
@@ -60,7 +59,7 @@ class SearchApi(ABC):
         """Tell, before the body is read, whether it may hold a text."""
         return self.searches(request) and not is_encoded(request) and self.reads(request)
 
-    def slots(self, request: SearchRequest) -> Sequence[Slot]:
+    def spans(self, request: SearchRequest) -> Sequence[QuerySpan]:
         """Return the texts of a request; none where any part of it is malformed."""
         if not self.searches(request):
             return ()
@@ -68,12 +67,12 @@ class SearchApi(ABC):
         if body and (is_encoded(request) or not self.reads(request)):
             body = b""
         try:
-            found = list(islice(self.texts(request, Params(request.query_string), body), MAX_SLOTS))
+            found = list(islice(self.texts(request, Params(request.query_string), body), MAX_SPANS))
         except (MalformedError, RecursionError):
             return ()
         signed = signed_parts(request) if found else frozenset()
         return [
-            replace(slot, skip=Reason.SIGNED) if slot.part in signed else slot for slot in found
+            replace(span, skip=Reason.SIGNED) if span.part in signed else span for span in found
         ]
 
 
@@ -109,7 +108,7 @@ def is_later(said: object, first: int = 0) -> bool:
 
 def json_slot(
     value: JsonValue, *, later: bool = False, language: Language | None = WORDS
-) -> Slot | None:
+) -> QuerySpan | None:
     """Return the slot of a JSON string in a body; ``None`` where the value is no string."""
     text = value.text
     if text is None:
@@ -118,7 +117,7 @@ def json_slot(
     broken = not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text)
     skip = Reason.UNENCODABLE if broken else None
     return _settled(
-        Slot(Part.BODY, value.start, value.stop, text, spell_json, skip), later, language
+        QuerySpan(Part.BODY, value.start, value.stop, text, encode_json, skip), later, language
     )
 
 
@@ -129,7 +128,7 @@ def param_slot(
     *,
     later: bool = False,
     language: Language | None = WORDS,
-) -> Slot | None:
+) -> QuerySpan | None:
     """Return the slot of a parameter's value; ``None`` where there is none."""
     span = params.span(name)
     if span is None:
@@ -137,13 +136,13 @@ def param_slot(
     return _settled(value_slot(part, params.data, *span), later, language)
 
 
-def _settled(slot: Slot, later: bool, language: Language | None) -> Slot:
-    spell: Callable[[str], bytes] = slot.spell
-    skip = slot.skip
+def _settled(span: QuerySpan, later: bool, language: Language | None) -> QuerySpan:
+    encode: Callable[[str], bytes] = span.encode
+    skip = span.skip
     if language is not None:
-        spell = language.wrap(spell, slot.text)
-        if skip is None and language.holds(slot.text):
+        encode = language.wrap(encode, span.text)
+        if skip is None and language.holds(span.text):
             skip = Reason.SYNTAX
     if skip is None and later:
         skip = Reason.PAGED
-    return replace(slot, spell=spell, skip=skip)
+    return replace(span, encode=encode, skip=skip)

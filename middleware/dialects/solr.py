@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from .base import Part, SearchRequest, Slot
+from .base import Part, QuerySpan, SearchRequest
 from .expansion import WEIGHT, either, respelled
 from .jsonspans import JsonValue, Path, read
 from .operators import LUCENE
@@ -39,18 +39,18 @@ class SolrDialect(SearchApi):
         """Tell whether a body is a form or JSON."""
         return is_form(request) or is_json(request.media_type)
 
-    def texts(self, request: SearchRequest, params: Params, body: bytes) -> Iterator[Slot]:
+    def texts(self, request: SearchRequest, params: Params, body: bytes) -> Iterator[QuerySpan]:
         """Yield the slot of the one place where the query is said."""
         form = Params(body if is_form(request) else b"")
         if not _is_plain(params) or not _is_plain(form):
             return
         parser = form.get("defType") or params.get("defType")
         found = [
-            slot
+            span
             for part, source in ((Part.QUERY_STRING, params), (Part.BODY, form))
-            if (slot := _param(part, source, (params, form), parser)) is not None
+            if (span := _param(part, source, (params, form), parser)) is not None
         ]
-        places = [[slot] for slot in found]
+        places = [[span] for span in found]
         if body and not is_form(request):
             places += filter(None, _document(body, params, parser))
         if len(places) == 1 and parser in _PARSERS:
@@ -78,36 +78,38 @@ def _later(params: Params) -> bool:
 
 def _param(
     part: Part, source: Params, all_params: tuple[Params, Params], parser: str | None
-) -> Slot | None:
+) -> QuerySpan | None:
     later = any(map(_later, all_params))
-    slot = param_slot(part, source, "q", later=later, language=LUCENE)
+    span = param_slot(part, source, "q", later=later, language=LUCENE)
     plain = param_slot(part, source, "q", language=None)
-    if slot is None or plain is None:
+    if span is None or plain is None:
         return None
     said = any(name in params for name in ("mm", "q.op") for params in all_params)
     if parser == "lucene":
-        write = either(LUCENE.words, plain.spell, f"^{WEIGHT}")
+        write = either(LUCENE.words, plain.encode, f"^{WEIGHT}")
     elif parser in ("dismax", "edismax") and not said:
-        write = _with_mm(plain.spell, f"^{WEIGHT}" if parser == "edismax" else "")
+        write = _with_mm(plain.encode, f"^{WEIGHT}" if parser == "edismax" else "")
     else:
-        return slot
-    return replace(slot, expansion=respelled(slot, write))
+        return span
+    return replace(span, expansion=respelled(span, write))
 
 
-def _with_mm(spell: Callable[[str], bytes], weight: str) -> Callable[[str, tuple[str, ...]], bytes]:
+def _with_mm(
+    encode: Callable[[str], bytes], weight: str
+) -> Callable[[str, tuple[str, ...]], bytes]:
     """Return the spelling that asks for as many of all words as the text alone has."""
 
     def write(text: str, added: tuple[str, ...]) -> bytes:
         words = [word for term in added for word in LUCENE.words(term).split()]
         terms = " ".join(f"{word}{weight}" for word in words if any(map(str.isalnum, word)))
         if not terms:
-            return spell(LUCENE.words(text))
-        return spell(f"{LUCENE.words(text)} {terms}") + b"&mm=%d" % max(1, len(text.split()))
+            return encode(LUCENE.words(text))
+        return encode(f"{LUCENE.words(text)} {terms}") + b"&mm=%d" % max(1, len(text.split()))
 
     return write
 
 
-def _document(body: bytes, params: Params, parser: str | None) -> list[list[Slot]]:
+def _document(body: bytes, params: Params, parser: str | None) -> list[list[QuerySpan]]:
     """Return the slots of a JSON request by where they are: in ``query``, and in ``params.q``."""
     root = read(body, _enter)
     inner = root.get("params")
@@ -123,8 +125,8 @@ def _document(body: bytes, params: Params, parser: str | None) -> list[list[Slot
     )
     places = []
     for texts in ((inner.get("q"),), _queries(root.get("query"))):
-        slots = (json_slot(text, later=later, language=LUCENE) for text in texts)
-        places.append([slot for slot in slots if slot is not None])
+        spans = (json_slot(text, later=later, language=LUCENE) for text in texts)
+        places.append([span for span in spans if span is not None])
     return places
 
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from middleware.core.outcome import Reason
-
-from .base import Part, SearchRequest, Slot
+from ..core.outcome import Reason
+from .base import Part, QuerySpan, SearchRequest
 from .jsonspans import Path, read
 from .search_api import SearchApi, is_later, json_slot, param_slot
 from .urlencoded import Params
@@ -36,7 +35,7 @@ class TypesenseDialect(SearchApi):
         """Tell whether the request is a multi-search; a search has no body."""
         return request.method == "POST" and request.path.rstrip("/").endswith(f"/{_MANY}")
 
-    def texts(self, request: SearchRequest, params: Params, body: bytes) -> Iterator[Slot]:
+    def texts(self, request: SearchRequest, params: Params, body: bytes) -> Iterator[QuerySpan]:
         """Yield the slots of each search's ``q``, then of the one that all have in common."""
         if any(_is_on(params.get(name)) for name in _OTHERWISE):
             return
@@ -59,6 +58,6 @@ def _is_on(said: object) -> bool:
     return said is True or said == "true"
 
 
-def _kept(slot: Slot | None) -> Iterator[Slot]:
-    if slot is not None:
-        yield replace(slot, skip=Reason.SYNTAX) if slot.text.strip() == "*" else slot
+def _kept(span: QuerySpan | None) -> Iterator[QuerySpan]:
+    if span is not None:
+        yield replace(span, skip=Reason.SYNTAX) if span.text.strip() == "*" else span

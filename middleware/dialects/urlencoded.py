@@ -10,9 +10,8 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from urllib.parse import quote, quote_plus, unquote_to_bytes
 
-from middleware.core.outcome import Reason
-
-from .base import Part, Slot
+from ..core.outcome import Reason
+from .base import Part, QuerySpan
 from .jsonspans import MalformedError
 
 __all__ = ["FORM", "Params", "speller", "url_text", "value_slot", "value_slots", "values"]
@@ -26,7 +25,7 @@ _UNRESERVED = re.compile(r"[A-Za-z0-9._~ -]*")
 class Params:
     """The parameters of a query string or form, by decoded name.
 
-    A name that is asked for and said more than once is :class:`MalformedError`: servers
+    A name that is asked for and said more than once is ``MalformedError``: servers
     differ in which one counts.
     """
 
@@ -57,7 +56,7 @@ def values(data: bytes, names: Collection[str]) -> Iterator[tuple[str, int, int]
     return ((name, start, stop) for name, start, stop in _pairs(data) if name in names)
 
 
-def value_slots(part: Part, data: bytes, names: Collection[str]) -> list[Slot]:
+def value_slots(part: Part, data: bytes, names: Collection[str]) -> list[QuerySpan]:
     """Return a slot for each value of the parameters ``names`` in ``data``."""
     found = []
     position = 0
@@ -70,12 +69,12 @@ def value_slots(part: Part, data: bytes, names: Collection[str]) -> list[Slot]:
     return found
 
 
-def value_slot(part: Part, data: bytes, start: int, stop: int) -> Slot:
+def value_slot(part: Part, data: bytes, start: int, stop: int) -> QuerySpan:
     """Return the slot of one value; where it is no text, it is there with the reason."""
     raw = data[start:stop]
     text = url_text(raw)
     skip = Reason.UNENCODABLE if text is None else None
-    return Slot(part, start, stop, text or "", speller(raw), skip)
+    return QuerySpan(part, start, stop, text or "", speller(raw), skip)
 
 
 def speller(raw: bytes) -> Callable[[str], bytes]:
@@ -85,14 +84,14 @@ def speller(raw: bytes) -> Callable[[str], bytes]:
     """
     plus = b"+" in raw
     blank = "+" if plus else "%20"
-    encode = quote_plus if plus else quote
+    quoted = quote_plus if plus else quote
 
-    def spell(text: str) -> bytes:
+    def encode(text: str) -> bytes:
         if _UNRESERVED.fullmatch(text):  # the usual case, ten times as quick
             return text.replace(" ", blank).encode("ascii")
-        return encode(text, safe="", errors="replace").encode("ascii")
+        return quoted(text, safe="", errors="replace").encode("ascii")
 
-    return spell
+    return encode
 
 
 def url_text(raw: bytes) -> str | None:

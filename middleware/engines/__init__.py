@@ -1,1 +1,1 @@
-"""Engines: what turns a text into a reformulation; see :mod:`.base` for the contract."""
+"""Engines: what turns a text into a reformulation; see ``base`` for the contract."""

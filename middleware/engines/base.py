@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from middleware.core.outcome import Reason
+from ..core.outcome import Reason
 
 __all__ = ["Answer", "Engine", "Loadable", "Refusal"]
 
@@ -66,6 +66,6 @@ class Loadable(Protocol):
     def load(self) -> None:
         """Load and warm up; called once, on the worker thread, before ``generate``.
 
-        Errors: :class:`~middleware.errors.EngineError` with what is wrong and how to mend it.
+        Errors: ``EngineError`` with what is wrong and how to mend it.
         """
         ...

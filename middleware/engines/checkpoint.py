@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from middleware.errors import ModelError
-
+from ..errors import ModelError
 from .hints import WORDS_FILE
-from .reach import reachable
+from .reachability import reachable
 
 __all__ = ["BUNDLED", "Checkpoint", "bundled_model", "locate"]
 
@@ -58,7 +57,7 @@ class Checkpoint:
     def fetch(self) -> Path:
         """Return the folder with all files, downloading them first for a hub id; blocks.
 
-        Errors: :class:`ModelError` when the hub cannot be reached or lacks a file.
+        Errors: ``ModelError`` when the hub cannot be reached or lacks a file.
         """
         if self.folder is not None:
             return self.folder
@@ -97,7 +96,7 @@ def locate(model: str | os.PathLike[str] | None = None) -> Checkpoint:
     """Return the checkpoint that ``model`` names: ``bundled``, a folder or a hub's ``owner/name``.
 
     Only a hub id reaches for the network, and then only for its ``config.json``.
-    Errors: :class:`ModelError` saying what is wrong, where, and how to mend it.
+    Errors: ``ModelError`` saying what is wrong, where, and how to mend it.
     """
     if model is None or model == BUNDLED:
         return _local(bundled_model())

@@ -2,7 +2,7 @@
 
 "lcd flta creen" goes in as "lcd flta | flat creen | screen": a small model that has seen too
 few words to spell them can still choose among given ones, or leave a name as it is. A model
-that was trained so ships its words beside its weights, in :data:`WORDS_FILE`. The bar between
+that was trained so ships its words beside its weights, in ``WORDS_FILE``. The bar between
 words never comes from a request, as admission takes it for syntax.
 """
 
@@ -17,9 +17,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from middleware.errors import ConfigurationError, EngineError
-
-from .nearest import Nearest, distance
+from ..errors import ConfigurationError, EngineError
+from .spelling_index import SpellingIndex, distance
 
 __all__ = ["MARK", "WORDS_FILE", "Lexicon", "encoded", "fingerprint", "own_words"]
 
@@ -37,7 +36,7 @@ _OWN_RANK = 5_000
 def own_words(path: str | os.PathLike[str]) -> list[str]:
     """Return the different plain words of a text file, lower-cased, as they come.
 
-    Errors: :class:`ConfigurationError` where the file cannot be read or has no such word.
+    Errors: ``ConfigurationError`` where the file cannot be read or has no such word.
     """
     try:
         text = Path(path).expanduser().read_text(encoding="utf-8", errors="replace")
@@ -88,13 +87,13 @@ class Lexicon:
             self._rank.setdefault(word, len(self._rank))
         for word in own:
             self._rank[word] = min(_OWN_RANK, self._rank.get(word, _OWN_RANK))
-        self._nearest = Nearest(list(self._rank))
+        self._nearest = SpellingIndex(list(self._rank))
 
     @classmethod
     def of(cls, folder: Path, own: Sequence[str] = ()) -> Lexicon | None:
         """Read a model's word list; ``None`` where its folder has none.
 
-        Errors: :class:`EngineError` for a file that is no list of lower-case words, and where
+        Errors: ``EngineError`` for a file that is no list of lower-case words, and where
         ``own`` words are given to a model that takes no hints.
         """
         path = folder / WORDS_FILE

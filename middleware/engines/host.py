@@ -1,6 +1,6 @@
 """The process that runs an engine for others, which reach it through a local socket.
 
-Messages are JSON, one a message of :mod:`multiprocessing.connection`, so that nothing is
+Messages are JSON, one a message of ``multiprocessing.connection``, so that nothing is
 unpickled that came through the socket. A client says what engine it expects, and then sends texts
 and hears answers in turn; between them it may say which of the texts nobody wants any more.
 """
@@ -21,17 +21,17 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, Listener
 from typing import Any
 
-from middleware.core.acceptance import Acceptance
-from middleware.core.outcome import Mode, Reason
-from middleware.core.reformulation import Verdict
-from middleware.engines.base import Engine, Loadable, Refusal
-from middleware.engines.judging import Judged, judged
-from middleware.engines.process import give_way
-from middleware.errors import EngineError
+from ..core.outcome import Mode, Reason
+from ..core.reformulation import Verdict
+from ..errors import EngineError
+from ..policy.acceptance import Acceptance
+from .base import Engine, Loadable, Refusal
+from .judging import Judged, judged
+from .process import lower_priority
 
-__all__ = ["LINGER", "as_json", "from_json", "identity", "locked", "main", "receive", "send"]
+__all__ = ["IDLE_TIMEOUT", "as_json", "from_json", "identity", "locked", "main", "receive", "send"]
 
-LINGER = 10.0
+IDLE_TIMEOUT = 10.0
 """Seconds without a client until the process ends."""
 
 _REASONS = {reason.value: reason for reason in Reason}
@@ -40,12 +40,12 @@ _LOOK_EVERY = 0.5  # seconds between looks at whether there is one
 
 
 def send(connection: Connection, message: dict[str, Any]) -> None:
-    """Send a message. Errors: :class:`OSError` where the other side is gone."""
+    """Send a message. Errors: ``OSError`` where the other side is gone."""
     connection.send_bytes(json.dumps(message).encode("ascii"))
 
 
 def receive(connection: Connection) -> dict[str, Any]:
-    """Return the next message. Errors: :class:`EOFError`, :class:`OSError`."""
+    """Return the next message. Errors: ``EOFError``, ``OSError``."""
     return dict(json.loads(connection.recv_bytes()))
 
 
@@ -87,7 +87,7 @@ def as_json(answer: Judged) -> Told:
 
 
 def from_json(answer: Told) -> Judged:
-    """Return what :func:`as_json` was given."""
+    """Return what ``as_json`` was given."""
     if isinstance(answer, dict):
         reason = answer["reason"]
         return Verdict(answer["rewrite"], None if reason is None else _REASONS[reason])
@@ -111,13 +111,13 @@ class _Host:
         self,
         engine: Engine,
         listener: Listener,
-        linger: float,
+        idle_timeout: float,
         acceptance: Acceptance | None,
     ) -> None:
         self._acceptance = acceptance
         self._engine = engine
         self._listener = listener
-        self._linger = linger
+        self._idle_timeout = idle_timeout
         self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
         self._clients: set[Connection] = set()
         threading.Thread(target=self._accept, daemon=True).start()
@@ -130,7 +130,7 @@ class _Host:
     def run(self) -> None:
         """Answer until there was no client for a while."""
         seen = time.monotonic()
-        while time.monotonic() - seen < self._linger:
+        while time.monotonic() - seen < self._idle_timeout:
             try:
                 jobs = [self._jobs.get(timeout=_LOOK_EVERY)]
             except queue.Empty:
@@ -216,10 +216,10 @@ def main() -> None:
     Standard input is the parent's own pipe: a pickle of address, maker, linger and acceptance.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    address, make, linger, acceptance = pickle.load(sys.stdin.buffer)
+    address, make, idle_timeout, acceptance = pickle.load(sys.stdin.buffer)
     if os.fork():
         os._exit(0)  # so that nobody has to wait for the end of the process
-    give_way()
+    lower_priority()
     told = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints is no message
     try:
@@ -241,7 +241,7 @@ def main() -> None:
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 1)
         os.dup2(nowhere.fileno(), 2)
-    host = _Host(engine, listener, linger, acceptance)
+    host = _Host(engine, listener, idle_timeout, acceptance)
     while True:
         host.run()
         try:

@@ -10,10 +10,10 @@ import pickle
 from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
-from middleware.core.acceptance import Acceptance
-from middleware.core.outcome import Mode, Reason
-from middleware.core.reformulation import Verdict, normalize
-
+from ..core.outcome import Mode, Reason
+from ..core.reformulation import Verdict
+from ..core.text import normalize
+from ..policy.acceptance import Acceptance
 from .base import Answer, Refusal
 
 __all__ = ["Judged", "Judging", "judged", "sendable", "verdict_of"]

@@ -16,19 +16,19 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from middleware.core.acceptance import Acceptance
-from middleware.core.outcome import Mode
-from middleware.engines.base import Answer, Engine, Loadable
-from middleware.engines.judging import Judged, judged, sendable
-from middleware.errors import ConfigurationError, EngineError
+from ..core.outcome import Mode
+from ..errors import ConfigurationError, EngineError
+from ..policy.acceptance import Acceptance
+from .base import Answer, Engine, Loadable
+from .judging import Judged, judged, sendable
 
-__all__ = ["ASK_EVERY", "ProcessEngine", "give_way"]
+__all__ = ["ASK_EVERY", "ProcessEngine", "lower_priority"]
 
 _MOST_TEXTS = 256
 ASK_EVERY = 0.01
 """Seconds between looks at whether texts are still wanted."""
 _NICENESS, _SESSION_NICENESS = 10, 19  # as nice counts
-_log = logging.getLogger("middleware.engines")
+_log = logging.getLogger("querylift.engines")
 
 
 class ProcessEngine:
@@ -83,18 +83,18 @@ class ProcessEngine:
         self._take(lambda: True)
 
     def judge_with(self, acceptance: Acceptance) -> None:
-        """Have the child judge by this; see :class:`~middleware.engines.judging.Judging`."""
+        """Have the child judge by this; see ``Judging``."""
         self._acceptance = sendable(acceptance)
 
     def generate(self, texts: Sequence[str], cancelled: Callable[[int], bool]) -> Sequence[Answer]:
-        """Have the child answer; see :class:`~middleware.engines.base.Engine`."""
+        """Have the child answer; see ``Engine``."""
         answers: Sequence[Answer] = self._asked(texts, None, cancelled)
         return answers
 
     def generate_judged(
         self, texts: Sequence[str], modes: Sequence[Mode], cancelled: Callable[[int], bool]
     ) -> Sequence[Judged]:
-        """Have the child answer and judge; see :class:`~middleware.engines.judging.Judging`."""
+        """Have the child answer and judge; see ``Judging``."""
         answers: Sequence[Judged] = self._asked(
             texts, None if self._acceptance is None else list(modes), cancelled
         )
@@ -165,7 +165,7 @@ class ProcessEngine:
         return EngineError(f"engine {self.name}: its process ended (exit code {code})")
 
 
-def give_way() -> None:
+def lower_priority() -> None:
     """Let other processes go first where processors are short: requests first, rewrites second.
 
     Linux shares out processors among sessions before it does among a session's processes (sched(7),
@@ -184,7 +184,7 @@ def _serve(
     """Make the engine and answer until the pipe is closed: what the child does."""
     import signal
 
-    give_way()
+    lower_priority()
     # A terminal's interrupt reaches all its processes; this one ends with the pipe.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

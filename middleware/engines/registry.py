@@ -7,8 +7,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, cast
 
-from middleware.errors import ConfigurationError, MissingExtraError
-
+from ..errors import ConfigurationError, MissingExtraError
 from .base import Engine
 
 __all__ = ["DEFAULT_ENGINE", "engine_names", "load_engine"]
@@ -19,13 +18,13 @@ ENTRY_POINTS = "querylift.engines"
 
 # name -> (module and class, extra that brings what it needs)
 _ENGINES: dict[str, tuple[str, str | None]] = {
-    "t5": ("middleware.engines.t5:T5Engine", None),
-    "transformers": ("middleware.engines.transformers:TransformersEngine", None),
+    "t5": (".t5:T5Engine", None),
+    "transformers": (".transformers:TransformersEngine", None),
 }
 
 
 def engine_names() -> list[str]:
-    """Return the names that :func:`load_engine` knows."""
+    """Return the names that ``load_engine`` knows."""
     return sorted({*_ENGINES, *(point.name for point in entry_points(group=ENTRY_POINTS))})
 
 
@@ -35,9 +34,9 @@ def load_engine(
     """Return the engine called ``name`` for ``model``: the bundled one, a folder or a hub id.
 
     The files are checked here, in milliseconds; the weights are loaded later, by the
-    worker thread. ``options`` are the engine's own. Errors: :class:`ConfigurationError`
-    for an unknown name or option, :class:`~middleware.errors.ModelError` for wrong files,
-    :class:`~middleware.errors.MissingExtraError` where an optional dependency is missing.
+    worker thread. ``options`` are the engine's own. Errors: ``ConfigurationError``
+    for an unknown name or option, ``ModelError`` for wrong files,
+    ``MissingExtraError`` where an optional dependency is missing.
     """
     factory = _factory(name)
     try:
@@ -51,7 +50,7 @@ def _factory(name: str) -> Any:
         target, extra = _ENGINES[name]
         module, _, attribute = target.partition(":")
         try:
-            return getattr(import_module(module), attribute)
+            return getattr(import_module(module, __package__), attribute)
         except ImportError as error:
             if extra is None:
                 raise

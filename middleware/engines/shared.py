@@ -19,36 +19,36 @@ from multiprocessing.connection import Client, Connection
 from pathlib import Path
 from typing import Any, cast
 
-from middleware.core.acceptance import Acceptance
-from middleware.core.outcome import Mode
-from middleware.engines.base import Answer, Engine
-from middleware.engines.host import LINGER, from_json, identity, locked, receive, send
-from middleware.engines.judging import Judged, sendable
-from middleware.engines.process import ASK_EVERY
-from middleware.errors import ConfigurationError, EngineError, ModelError
+from ..core.outcome import Mode
+from ..errors import ConfigurationError, EngineError, ModelError
+from ..policy.acceptance import Acceptance
+from .base import Answer, Engine
+from .host import IDLE_TIMEOUT, from_json, identity, locked, receive, send
+from .judging import Judged, sendable
+from .process import ASK_EVERY
 
 __all__ = ["SharedEngine"]
 
 _LONGEST = 100  # bytes of a path that every system's sockets take
-_START = "import sys; sys.path[:] = {path!r}; from middleware.engines.host import main; main()"
-_log = logging.getLogger("middleware.engines")
+_START = "import sys; sys.path[:] = {path!r}; from {package}.host import main; main()"
+_log = logging.getLogger("querylift.engines")
 
 
 class SharedEngine:
     """Runs another engine in a process that all who name the same socket share.
 
-    ``make`` makes the engine, as for :class:`~middleware.engines.process.ProcessEngine`. Who
+    ``make`` makes the engine, as for ``ProcessEngine``. Who
     finds no process at ``socket`` starts it; the others wait for that and use it. It belongs to
-    none of them and ends some ``linger`` seconds after the last one has left. Where it dies,
+    none of them and ends some ``idle_timeout`` seconds after the last one has left. Where it dies,
     the calls under way fail and whoever calls next starts another one. One that does not come back
     ``patience`` seconds after the last text of a call stopped being wanted is killed.
 
     Texts of several processes that wait at the same time are answered in one call. The socket is
     open to its user only; put it into a folder that nobody else can write.
 
-    Concurrency: owned by one thread, as any engine. Errors: :class:`ConfigurationError` for a
-    path that can be no socket, from :meth:`load` those of the engine's, and
-    :class:`EngineError` where the process at the socket runs another engine.
+    Concurrency: owned by one thread, as any engine. Errors: ``ConfigurationError`` for a
+    path that can be no socket, from ``load`` those of the engine's, and
+    ``EngineError`` where the process at the socket runs another engine.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class SharedEngine:
         socket: str | os.PathLike[str],
         *,
         patience: float = 10.0,
-        linger: float = LINGER,
+        idle_timeout: float = IDLE_TIMEOUT,
     ) -> None:
         self._address = os.path.abspath(os.path.expanduser(os.fspath(socket)))
         if os.name != "posix":
@@ -70,9 +70,10 @@ class SharedEngine:
             raise ConfigurationError(
                 f"engine socket {self._address}: its folder is not there; make it first"
             )
-        if not patience > 0 or not linger > 0:
+        if not patience > 0 or not idle_timeout > 0:
             raise ConfigurationError(
-                f"engine socket: patience ({patience}) and linger ({linger}) must be above 0"
+                f"engine socket: patience ({patience}) and idle_timeout ({idle_timeout}) "
+                "must be above 0"
             )
         engine = make()
         self.name = engine.name
@@ -80,7 +81,7 @@ class SharedEngine:
         self._identity = identity(engine)
         self._make = make
         self._patience = patience
-        self._linger = linger
+        self._idle_timeout = idle_timeout
         self._owner = 0
         self._pipe: Connection | None = None
         self._acceptance: Acceptance | None = None
@@ -102,20 +103,20 @@ class SharedEngine:
             raise EngineError(f"engine {self.name}: its process at {self._address} has ended")
 
     def judge_with(self, acceptance: Acceptance) -> None:
-        """Have the process judge by this; see :class:`~middleware.engines.judging.Judging`.
+        """Have the process judge by this; see ``Judging``.
 
         It does where it was started for the same policy; else answers come back as they are.
         """
         self._acceptance = sendable(acceptance)
 
     def generate(self, texts: Sequence[str], cancelled: Callable[[int], bool]) -> Sequence[Answer]:
-        """Have the process answer; see :class:`~middleware.engines.base.Engine`."""
+        """Have the process answer; see ``Engine``."""
         return cast("Sequence[Answer]", self._asked(texts, None, cancelled))
 
     def generate_judged(
         self, texts: Sequence[str], modes: Sequence[Mode], cancelled: Callable[[int], bool]
     ) -> Sequence[Judged]:
-        """Have it answer and judge; see :class:`~middleware.engines.judging.Judging`."""
+        """Have it answer and judge; see ``Judging``."""
         return self._asked(texts, modes, cancelled)
 
     def _asked(
@@ -190,7 +191,7 @@ class SharedEngine:
         with suppress(FileNotFoundError):
             os.unlink(self._address)  # nobody is behind it
         process = subprocess.Popen(
-            [sys.executable, "-c", _START.format(path=sys.path)],
+            [sys.executable, "-c", _START.format(path=sys.path, package=__package__)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,  # a terminal's interrupt is not for it
@@ -198,7 +199,9 @@ class SharedEngine:
         assert process.stdin is not None
         assert process.stdout is not None
         with suppress(BrokenPipeError), process.stdin as pipe:
-            pipe.write(pickle.dumps((self._address, self._make, self._linger, self._acceptance)))
+            pipe.write(
+                pickle.dumps((self._address, self._make, self._idle_timeout, self._acceptance))
+            )
         with process.stdout as answer:
             told = answer.readline()
         process.wait()  # it left its work to a child that is nobody's

@@ -10,9 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from middleware.core.outcome import Reason
-from middleware.errors import ConfigurationError, EngineError, ModelError
-
+from ..core.outcome import Reason
+from ..errors import ConfigurationError, EngineError, ModelError
 from .base import Answer, Refusal
 from .checkpoint import locate
 from .hints import Lexicon, encoded, fingerprint, own_words
@@ -35,9 +34,9 @@ class TransformersEngine:
     and to 1 for small models. ``words`` is a text file of words that are spelled right, for a
     model that takes hints.
 
-    Concurrency: owned by one thread, the one that calls :meth:`load`.
-    Errors: :class:`ModelError` from the constructor for files that cannot be a T5, and
-    from :meth:`load` for those that turn out not to be.
+    Concurrency: owned by one thread, the one that calls ``load``.
+    Errors: ``ModelError`` from the constructor for files that cannot be a T5, and
+    from ``load`` for those that turn out not to be.
     """
 
     name = "transformers"
@@ -115,7 +114,7 @@ class TransformersEngine:
         self.generate(["warm up"], lambda index: False)
 
     def generate(self, texts: Sequence[str], cancelled: Callable[[int], bool]) -> Sequence[Answer]:
-        """Return greedy rewrites; see :class:`~middleware.engines.base.Engine`."""
+        """Return greedy rewrites; see ``Engine``."""
         if self._model is None:
             raise EngineError("the engine was not loaded")
         answers: list[Answer] = [None] * len(texts)

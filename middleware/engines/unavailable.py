@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from middleware.engines.base import Answer
-from middleware.errors import EngineError, MissingExtraError
+from ..errors import EngineError, MissingExtraError
+from .base import Answer
 
 __all__ = ["UnavailableEngine"]
 

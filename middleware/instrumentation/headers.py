@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from functools import cache
 from urllib.parse import quote
 
-from middleware.core.outcome import Outcome, Reason, Source
-from middleware.core.reformulation import Reformulation
+from ..core.outcome import Outcome, Reason, Source
+from ..core.reformulation import Reformulation
 
 __all__ = ["CONTROL_HEADER", "RESULT_HEADER", "result_headers", "summary"]
 
@@ -36,7 +36,7 @@ def result_headers(
 
     The first is an item with parameters (RFC 9651); ``dur`` is in milliseconds. With
     ``expose_query`` its parameter ``q`` carries the effective query as a string,
-    percent-encoded, as such strings are ASCII; one of more than :data:`MAX_QUERY` characters is
+    percent-encoded, as such strings are ASCII; one of more than ``MAX_QUERY`` characters is
     left out. The second follows W3C Server Timing.
     """
     duration = _milliseconds(reformulation.timings.total)

@@ -6,16 +6,15 @@ import logging
 import random
 import re
 
-from middleware.core.terms import is_identifier
-from middleware.errors import ConfigurationError
-
+from ..errors import ConfigurationError
+from ..policy.terms import is_identifier
 from .record import Record
 
 __all__ = ["LogObserver", "redacted"]
 
 _WORD = re.compile(r"\S+")
 
-_log = logging.getLogger("middleware.decisions")
+_log = logging.getLogger("querylift.decisions")
 
 
 class LogObserver:
@@ -24,7 +23,7 @@ class LogObserver:
     ``redact`` writes ``…`` in their place for words with a digit or an ``@``, and for identifiers
     of other kinds; names of people stay, as nothing tells them from words. ``sample`` is the
     share of the decisions that is written.
-    Errors: :class:`ConfigurationError` for a share that is none.
+    Errors: ``ConfigurationError`` for a share that is none.
     """
 
     def __init__(self, *, queries: bool = False, redact: bool = False, sample: float = 1.0) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from middleware.errors import ConfigurationError, MissingExtraError
-
+from ..errors import ConfigurationError, MissingExtraError
 from .record import Record
 
 __all__ = ["METRICS", "Metrics"]
@@ -35,8 +34,8 @@ class _Watched(Protocol):
 class Metrics:
     """An observer that counts decisions, and a page with the counts.
 
-    Give it to the reformulator as an observer, then :meth:`watch` that. Each object has a
-    registry of its own. Errors: :class:`MissingExtraError` without ``prometheus-client``.
+    Give it to the reformulator as an observer, then ``watch`` that. Each object has a
+    registry of its own. Errors: ``MissingExtraError`` without ``prometheus-client``.
     Concurrency: any thread.
     """
 
@@ -83,7 +82,7 @@ class Metrics:
     def watch(self, reformulator: _Watched) -> None:
         """Have the state of a reformulator on the page as well; of one, as names are unique.
 
-        Errors: :class:`ConfigurationError` for a second one.
+        Errors: ``ConfigurationError`` for a second one.
         """
         if self._watched is reformulator:
             return

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from middleware.core.outcome import Mode
-from middleware.core.reformulation import Reformulation
+from ..core.outcome import Mode
+from ..core.reformulation import Reformulation
 
 __all__ = ["Observer", "Record"]
 

@@ -47,7 +47,7 @@ class SystemClock:
     """The machine's monotonic clock; wall time and its jumps play no part."""
 
     def now(self) -> float:
-        """Return :func:`time.monotonic`."""
+        """Return ``time.monotonic``."""
         return time.monotonic()
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:

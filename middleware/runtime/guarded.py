@@ -6,13 +6,13 @@ import logging
 import traceback
 from collections.abc import Iterable
 
-from middleware.core.memo import Memo, MemoKey
-from middleware.core.reformulation import Verdict
-from middleware.instrumentation.record import Observer, Record
+from ..core.memo import Memo, MemoKey
+from ..core.reformulation import Verdict
+from ..instrumentation.record import Observer, Record
 
-__all__ = ["keep", "recall", "tell", "where"]
+__all__ = ["memo_get", "memo_put", "tell", "where"]
 
-_log = logging.getLogger("middleware.runtime")
+_log = logging.getLogger("querylift.runtime")
 
 
 def where(error: BaseException) -> str:
@@ -20,7 +20,7 @@ def where(error: BaseException) -> str:
     return "".join(traceback.format_tb(error.__traceback__)).rstrip()
 
 
-def recall(memo: Memo, key: MemoKey, now: float, *, count: bool = True) -> Verdict | None:
+def memo_get(memo: Memo, key: MemoKey, now: float, *, count: bool = True) -> Verdict | None:
     """Return what the memo knows; a fault of the memo is a miss."""
     try:
         return memo.get(key, now, count=count)
@@ -29,7 +29,7 @@ def recall(memo: Memo, key: MemoKey, now: float, *, count: bool = True) -> Verdi
         return None
 
 
-def keep(memo: Memo, key: MemoKey, verdict: Verdict, now: float) -> None:
+def memo_put(memo: Memo, key: MemoKey, verdict: Verdict, now: float) -> None:
     """Give a verdict to the memo; where that fails it is known to its callers only."""
     try:
         memo.put(key, verdict, now)

@@ -10,33 +10,33 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
-from middleware.core.acceptance import Acceptance
-from middleware.core.admission import Admission
-from middleware.core.breaker import Breaker
-from middleware.core.deadline import Deadline
-from middleware.core.memo import Memo, MemoKey
-from middleware.core.outcome import Mode, Reason, Source
-from middleware.core.pace import Pace
-from middleware.core.reformulation import Reformulation, Timings, Verdict, conclude, normalize
-from middleware.engines.base import Engine
-from middleware.engines.judging import Judged, Judging, verdict_of
-from middleware.errors import ConfigurationError
-from middleware.instrumentation.record import Observer, Record
-
-from .arrival import Arrival
-from .ask import Ask
+from ..core.breaker import Breaker
+from ..core.deadline import Deadline
+from ..core.memo import Memo, MemoKey
+from ..core.outcome import Mode, Reason, Source
+from ..core.reformulation import Reformulation, Timings, Verdict, conclude
+from ..core.slow_calls import SlowCallDetector
+from ..core.text import normalize
+from ..engines.base import Engine
+from ..engines.judging import Judged, Judging, verdict_of
+from ..errors import ConfigurationError
+from ..instrumentation.record import Observer, Record
+from ..policy.acceptance import Acceptance
+from ..policy.admission import Admission
 from .clock import SYSTEM_CLOCK, Clock
-from .desk import Desk
+from .dispatcher import Dispatcher
+from .flights import Flight, FlightResult, Wake
 from .forking import forget_at_fork
-from .guarded import keep, recall, tell
-from .lanes import NOTHING, Limits
-from .single_flight import Flight, Landing, Wake
+from .guarded import memo_get, memo_put, tell
+from .loop_notifier import ResultFuture, resolve
+from .pending import PendingLookup
+from .scheduler import NOTHING, Limits
 from .stats import Stats
-from .waking import Landed, resolve
+from .thread_waiter import ThreadWaiter
 
 __all__ = ["Reformulator"]
 
-_log = logging.getLogger("middleware.runtime")
+_log = logging.getLogger("querylift.runtime")
 
 
 class Reformulator:
@@ -52,8 +52,8 @@ class Reformulator:
     ``skipped;reason=not_ready`` until then.
 
     Concurrency: safe to share between threads, tasks and event loops; a forked child
-    starts a worker of its own. Errors: :class:`ConfigurationError` from the constructor,
-    :class:`~middleware.errors.EngineError` from starting; never from a reformulation.
+    starts a worker of its own. Errors: ``ConfigurationError`` from the constructor,
+    ``EngineError`` from starting; never from a reformulation.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Reformulator:
         self._switch_interval = switch_interval
         self._clock = clock
         self._limits = limits or Limits()
-        self._breaker = breaker or Breaker(pace=Pace(above=budget))
+        self._breaker = breaker or Breaker(slow_calls=SlowCallDetector(above=budget))
         self._engine_key = f"{engine.name}:{engine.revision}"
         self._policy = f"{self.admission.revision}/{self.acceptance.revision}"
         if isinstance(engine, Judging):
@@ -97,7 +97,7 @@ class Reformulator:
 
     def _set_up(self) -> None:
         self._pid = os.getpid()
-        self._desk = Desk(
+        self._dispatcher = Dispatcher(
             self.engine,
             self._judge,
             self.memo,
@@ -113,22 +113,22 @@ class Reformulator:
     @property
     def ready(self) -> bool:
         """Whether the engine is loaded, so that texts are rewritten."""
-        return self._desk.ready
+        return self._dispatcher.ready
 
     def start(self) -> None:
         """Start the worker without waiting for the engine to load; again is no harm."""
-        self._desk.start()
+        self._dispatcher.start()
 
     def wait_ready(self, timeout: float | None = None) -> None:
         """Start the worker and wait until the engine is loaded, at most ``timeout`` seconds.
 
-        Errors: :class:`EngineError` when it cannot be loaded, or not within the time.
+        Errors: ``EngineError`` when it cannot be loaded, or not within the time.
         """
-        self._desk.wait_ready(timeout)
+        self._dispatcher.wait_ready(timeout)
 
     def close(self) -> None:
         """Stop the worker; the memo is kept, and a later call starts it again."""
-        self._desk.stop()
+        self._dispatcher.stop()
 
     def __enter__(self) -> Self:
         try:
@@ -159,7 +159,7 @@ class Reformulator:
 
     def stats(self) -> Stats:
         """Return a snapshot."""
-        return self._desk.stats()
+        return self._dispatcher.stats()
 
     # --- The decision path ---
 
@@ -184,8 +184,8 @@ class Reformulator:
         if isinstance(ask, Reformulation):
             return ask
         loop = asyncio.get_running_loop()
-        future: Landed = loop.create_future()
-        wake = partial(self._desk.waking.of(loop).ring, future)
+        future: ResultFuture = loop.create_future()
+        wake = partial(self._dispatcher.notifier.of(loop).ring, future)
         entered = self._enter(ask, wake)
         if isinstance(entered, Reformulation):
             return self._done(ask, entered)
@@ -193,12 +193,12 @@ class Reformulator:
         try:
             timer = self._clock.call_at(ask.deadline.at, partial(resolve, future, None))
             try:
-                landing = await future
+                result = await future
             finally:
                 timer.cancel()
         finally:
-            self._desk.leave(flight, wake)
-        return self._done(ask, ask.landed(landing, source))
+            self._dispatcher.leave(flight, wake)
+        return self._done(ask, ask.landed(result, source))
 
     def reformulate_sync(
         self,
@@ -211,20 +211,20 @@ class Reformulator:
         stored: bool = True,
         allowed: Callable[[], bool] | None = None,
     ) -> Reformulation:
-        """Do the same as :meth:`reformulate` for code without an event loop; blocks."""
+        """Do the same as ``reformulate`` for code without an event loop; blocks."""
         ask = self._ask(text, budget, mode, scope, cached, stored, allowed)
         if isinstance(ask, Reformulation):
             return ask
-        arrival = Arrival(self._clock)
+        arrival = ThreadWaiter(self._clock)
         entered = self._enter(ask, arrival)
         if isinstance(entered, Reformulation):
             return self._done(ask, entered)
         flight, source = entered
         try:
-            landing = arrival.wait(ask.deadline)
+            result = arrival.wait(ask.deadline)
         finally:
-            self._desk.leave(flight, arrival)
-        return self._done(ask, ask.landed(landing, source))
+            self._dispatcher.leave(flight, arrival)
+        return self._done(ask, ask.landed(result, source))
 
     def _ask(
         self,
@@ -235,7 +235,7 @@ class Reformulator:
         cached: bool,
         stored: bool,
         allowed: Callable[[], bool] | None = None,
-    ) -> Ask | Reformulation:
+    ) -> PendingLookup | Reformulation:
         """Admission and memo: what can be said at once, or the question to wait for."""
         started = self._clock.now()
         chosen = self.mode if mode is None else mode if type(mode) is Mode else Mode.parse(mode)
@@ -247,20 +247,22 @@ class Reformulator:
             key = MemoKey(normalize(text), self._engine_key, self._policy, keyed, scope)
             # A text that is in the memo has passed the same admission before, so that the
             # memo can be asked first: its answer is the quicker one.
-            verdict = recall(self.memo, key, started) if cached else None
+            verdict = memo_get(self.memo, key, started) if cached else None
             if verdict is not None and chosen is not Mode.SHADOW:
                 timings = Timings(self._clock.now() - started)
                 return self.record(conclude(text, verdict, chosen, Source.MEMO, timings), chosen)
             seconds = self.budget if budget is None else budget
             deadline = Deadline.after(started, seconds)
-            ask = Ask(text, key, chosen, started, deadline, cached, stored)
+            ask = PendingLookup(text, key, chosen, started, deadline, cached, stored)
             if verdict is not None:
                 return self._done(ask, conclude(text, verdict, chosen, Source.MEMO))
             # Looking at it any further is most of what it costs to turn a text away.
-            crowded = (
-                None if chosen is Mode.SHADOW else self._desk.lanes.crowded(key, seconds, started)
+            fast_reject = (
+                None
+                if chosen is Mode.SHADOW
+                else self._dispatcher.scheduler.fast_reject(key, seconds, started)
             )
-            reason = crowded or self.admission.check(key.text)
+            reason = fast_reject or self.admission.check(key.text)
             if reason is None and not self.ready:
                 self.start()
                 reason = None if self.ready else Reason.NOT_READY
@@ -274,15 +276,15 @@ class Reformulator:
             return self.record(Reformulation.untouched(text, reason, timings=timings), chosen)
         return ask
 
-    def _enter(self, ask: Ask, wake: Wake) -> tuple[Flight, Source] | Reformulation:
+    def _enter(self, ask: PendingLookup, wake: Wake) -> tuple[Flight, Source] | Reformulation:
         if ask.mode is Mode.SHADOW:
 
-            def wake(landing: Landing) -> None:
-                self._shadowed(ask, landing)
+            def wake(result: FlightResult) -> None:
+                self._shadowed(ask, result)
 
-        return self._desk.enter(ask, wake)
+        return self._dispatcher.enter(ask, wake)
 
-    def _done(self, ask: Ask, reformulation: Reformulation) -> Reformulation:
+    def _done(self, ask: PendingLookup, reformulation: Reformulation) -> Reformulation:
         """Put the total time on a decision and tell it."""
         reformulation = ask.timed(reformulation, self._clock.now())
         if ask.mode is not Mode.SHADOW:
@@ -292,11 +294,11 @@ class Reformulator:
         timings = reformulation.timings
         return Reformulation.untouched(ask.original, Reason.SHADOW, timings=timings)
 
-    def _shadowed(self, ask: Ask, landing: Landing) -> None:
+    def _shadowed(self, ask: PendingLookup, result: FlightResult) -> None:
         """Tell what a text in shadow mode would have become."""
-        if landing == NOTHING:
-            landing = Landing(reason=Reason.OVERLOADED)
-        self._done(ask, ask.landed(landing, Source.ENGINE))
+        if result == NOTHING:
+            result = FlightResult(reason=Reason.OVERLOADED)
+        self._done(ask, ask.landed(result, Source.ENGINE))
 
     def record(self, reformulation: Reformulation, mode: Mode) -> Reformulation:
         """Tell the observers a decision; also one that was made before this was asked."""
@@ -310,7 +312,7 @@ class Reformulator:
         """Acceptance: turn an engine's answer into a verdict, and keep it."""
         verdict = verdict_of(flight.text, flight.key.mode, answer, self.acceptance)
         if flight.stored:
-            keep(self.memo, flight.key, verdict, self._clock.now())
+            memo_put(self.memo, flight.key, verdict, self._clock.now())
         return verdict
 
     def forget(self) -> None:

@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from middleware.core.memo import Memo, MemoKey
-from middleware.core.outcome import Mode, Reason
-from middleware.core.reformulation import Verdict
+from ..core.memo import Memo, MemoKey
+from ..core.outcome import Mode, Reason
+from ..core.reformulation import Verdict
 
 __all__ = ["load", "save"]
 
@@ -28,7 +28,7 @@ _FORMAT = "querylift-memo/1"
 _LONGEST = 2**30  # bytes; a larger file is none of ours
 _REASONS = {reason.value: reason for reason in Reason}
 
-_log = logging.getLogger("middleware.runtime")
+_log = logging.getLogger("querylift.runtime")
 
 
 def save(file: Path, memo: Memo, *, now: float) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from middleware.core.breaker import BreakerState
-from middleware.core.memo import MemoStats
+from ..core.breaker import BreakerState
+from ..core.memo import MemoStats
 
 __all__ = ["Stats"]
 

@@ -8,27 +8,26 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 
-from middleware.core.outcome import Reason
-from middleware.core.reformulation import Verdict
-from middleware.engines.base import Engine, Loadable
-from middleware.engines.judging import Judged, Judging
-from middleware.errors import EngineError
-
+from ..core.outcome import Reason
+from ..core.reformulation import Verdict
+from ..engines.base import Engine, Loadable
+from ..engines.judging import Judged, Judging
+from ..errors import EngineError
 from .clock import Clock
+from .flights import Flight, FlightResult
 from .guarded import where
-from .lanes import Lanes
-from .single_flight import Flight, Landing
+from .scheduler import Scheduler
 
 __all__ = ["Worker"]
 
-_log = logging.getLogger("middleware.runtime")
+_log = logging.getLogger("querylift.runtime")
 
 
 class Worker:
     """Runs flights through an engine on a thread of its own.
 
     ``judge`` turns an answer into a verdict and stores it; it runs on the worker thread,
-    without the lock. ``desk`` is the one lock of the runtime; it guards the lanes and is
+    without the lock. ``dispatcher`` is the one lock of the runtime; it guards the lanes and is
     notified when there is work. ``switch_interval`` (seconds) bounds how long the engine
     keeps the interpreter from the event loop; ``None`` leaves the process's own setting.
 
@@ -40,16 +39,16 @@ class Worker:
         self,
         engine: Engine,
         judge: Callable[[Flight, Judged], Verdict],
-        lanes: Lanes,
-        desk: threading.Condition,
+        scheduler: Scheduler,
+        dispatcher: threading.Condition,
         clock: Clock,
         *,
         switch_interval: float | None = None,
     ) -> None:
         self._engine = engine
         self._judge = judge
-        self._lanes = lanes
-        self._desk = desk
+        self._scheduler = scheduler
+        self._dispatcher = dispatcher
         self._clock = clock
         self._switch_interval = switch_interval
         self._thread: threading.Thread | None = None
@@ -65,7 +64,7 @@ class Worker:
     def start(self) -> None:
         """Start the thread unless there is one; the desk is held.
 
-        After an engine could not be loaded, this does nothing until :meth:`stop`.
+        After an engine could not be loaded, this does nothing until ``stop``.
         """
         if self._thread is None:
             self.failure = None
@@ -80,32 +79,32 @@ class Worker:
 
         An engine that does not come back within ``patience`` seconds is left to itself.
         """
-        with self._desk:
+        with self._dispatcher:
             thread, self._thread = self._thread, None
-            self._lanes.clear()
-            self._clock.notify(self._desk)
+            self._scheduler.clear()
+            self._clock.notify(self._dispatcher)
         self.tell()
         if thread is not None and thread is not threading.current_thread():
             thread.join(patience)
 
     def tell(self) -> None:
         """Wake those whose flight has ended; the desk is not held."""
-        outbox = self._lanes.outbox
+        outbox = self._scheduler.outbox
         while True:
             try:
-                wake, landing = outbox.popleft()
+                wake, result = outbox.popleft()
             except IndexError:
                 return
             try:
-                wake(landing)
+                wake(result)
             except Exception:
                 _log.exception("a caller could not be told how its rewrite ended")
 
     def _run(self) -> None:
-        with self._desk:
+        with self._dispatcher:
             # A thread that was stopped may still be in a call that has not come back.
             while self._mine() and self._occupant is not None:
-                self._clock.wait(self._desk)
+                self._clock.wait(self._dispatcher)
             if not self._mine():
                 return
             self._occupant = threading.current_thread()
@@ -113,9 +112,9 @@ class Worker:
             if self._load():
                 self._serve()
         finally:
-            with self._desk:
+            with self._dispatcher:
                 self._occupant = None
-                self._clock.notify(self._desk)
+                self._clock.notify(self._dispatcher)
 
     def _mine(self) -> bool:
         """Tell whether the calling thread is the one that is to work."""
@@ -124,7 +123,7 @@ class Worker:
     def _serve(self) -> None:
         while True:
             try:
-                with self._desk:
+                with self._dispatcher:
                     batch = self._next_batch()
                 self.tell()
                 if batch is None:
@@ -133,28 +132,28 @@ class Worker:
             except Exception:  # a fault of the runtime's own must not end the thread
                 _log.exception("a batch of rewrites was lost")
                 self._start_over()
-            with self._desk:
-                self._lanes.ended(self._clock.now())
+            with self._dispatcher:
+                self._scheduler.ended(self._clock.now())
             self.tell()
 
     def _start_over(self) -> None:
         """Let all go, and wait for new work: the same again would end the same way."""
-        with self._desk:
-            self._lanes.clear()
+        with self._dispatcher:
+            self._scheduler.clear()
         self.tell()
-        with self._desk:
-            self._lanes.ended(self._clock.now())
-            if self._mine() and not (self._lanes.live or self._lanes.late):
-                self._clock.wait(self._desk)
+        with self._dispatcher:
+            self._scheduler.ended(self._clock.now())
+            if self._mine() and not (self._scheduler.live or self._scheduler.late):
+                self._clock.wait(self._dispatcher)
 
     def _next_batch(self) -> list[Flight] | None:
         """Wait for something to run or to tell; ``None`` when the thread is to end."""
         while self._mine():
-            batch = self._lanes.next_batch(self._clock.now())
-            if batch or self._lanes.outbox:
-                self._lanes.began(batch, self._clock.now())
+            batch = self._scheduler.next_batch(self._clock.now())
+            if batch or self._scheduler.outbox:
+                self._scheduler.began(batch, self._clock.now())
                 return batch
-            self._clock.wait(self._desk)
+            self._clock.wait(self._dispatcher)
         return None
 
     def _load(self) -> bool:
@@ -165,17 +164,17 @@ class Worker:
             self._engine.load()
         except BaseException as error:  # whatever it is, requests go on without rewrites
             _log.error("engine %s cannot be started: %s", self._engine.name, error)
-            with self._desk:
+            with self._dispatcher:
                 self.failure = error
-                self._clock.notify(self._desk)
+                self._clock.notify(self._dispatcher)
             return False
         # The libraries of a model are hundreds of thousands of objects that live as long as
         # the process. Taken out of the collector's sight they no longer hold up the event
         # loop at every full collection.
         gc.freeze()
-        with self._desk:
+        with self._dispatcher:
             self.loaded = True
-            self._clock.notify(self._desk)
+            self._clock.notify(self._dispatcher)
         return True
 
     def _fly(self, batch: list[Flight]) -> None:
@@ -208,21 +207,21 @@ class Worker:
                 self._fly_alone(batch)
             return
         ended = self._clock.now()
-        with self._desk:
-            self._lanes.answered(batch, ended - started, ended, complete=len(cut) < len(batch))
+        with self._dispatcher:
+            self._scheduler.answered(batch, ended - started, ended, complete=len(cut) < len(batch))
         for index, (flight, answer) in enumerate(zip(batch, answers, strict=True)):
             if answer is None and index in cut:
-                with self._desk:
-                    self._lanes.take_back(flight, self._clock.now())
+                with self._dispatcher:
+                    self._scheduler.take_back(flight, self._clock.now())
                 continue
             try:
                 verdict = self._judge(flight, answer)
             except Exception as error:
                 self._failed(flight, error)
                 continue
-            landing = Landing(verdict, None, started - flight.opened, ended - started)
-            with self._desk:
-                self._lanes.close(flight, landing)
+            result = FlightResult(verdict, None, started - flight.opened, ended - started)
+            with self._dispatcher:
+                self._scheduler.close(flight, result)
 
     def _generate(self, batch: list[Flight], cancelled: Callable[[int], bool]) -> Sequence[Judged]:
         texts = [flight.text for flight in batch]
@@ -233,7 +232,7 @@ class Worker:
 
     def _look(self, batch: list[Flight], cut: set[int]) -> None:
         """Add to ``cut`` which running flights should stop, asked by the engine between steps."""
-        with self._desk:
+        with self._dispatcher:
             now = self._clock.now()
             cut.update(i for i, f in enumerate(batch) if i not in cut and self._unwanted(f, now))
 
@@ -243,19 +242,19 @@ class Worker:
             return True  # stopped
         if flight.awaited(now):
             return False
-        return not flight.worthwhile or any(f.awaited(now) for f in self._lanes.live)
+        return not flight.worthwhile or any(f.awaited(now) for f in self._scheduler.live)
 
     def _fly_alone(self, batch: list[Flight]) -> None:
         """Run each flight by itself, as far as it is still wanted and the breaker lets it."""
         for flight in batch:
-            with self._desk:
+            with self._dispatcher:
                 now = self._clock.now()
-                rested = self._lanes.resting(now) and not flight.probe
+                rested = self._scheduler.resting(now) and not flight.probe
                 unwanted = not rested and self._unwanted(flight, now)
                 if rested:
-                    self._lanes.close(flight, Landing(reason=Reason.BREAKER_OPEN))
+                    self._scheduler.close(flight, FlightResult(reason=Reason.BREAKER_OPEN))
                 elif unwanted:
-                    self._lanes.take_back(flight, now)
+                    self._scheduler.take_back(flight, now)
             if rested:
                 self.tell()
             elif not unwanted:
@@ -271,5 +270,5 @@ class Worker:
             str(error).replace(flight.text, "…"),
         )
         _log.debug("it failed in\n%s", where(error))
-        with self._desk:
-            self._lanes.failed(flight, self._clock.now())
+        with self._dispatcher:
+            self._scheduler.failed(flight, self._clock.now())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from starlette.types import Send
 
-from middleware.upstream.errors import error_body
-from middleware.upstream.headers import HeaderLines
+from .errors import error_body
+from .headers import HeaderLines
 
 __all__ = ["answer"]
 

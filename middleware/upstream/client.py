@@ -16,14 +16,14 @@ from typing import Protocol, Self
 
 import httpx
 
-from middleware.errors import ConfigurationError
-from middleware.upstream.connection import Timeouts
-from middleware.upstream.errors import UpstreamTimeoutError
-from middleware.upstream.httpx_transport import HttpxTransport, translate
-from middleware.upstream.pool import OriginPool, StaleConnectionError
-from middleware.upstream.request_head import HeaderLines
-from middleware.upstream.response import UpstreamResponse
-from middleware.upstream.target import Upstream
+from ..errors import ConfigurationError
+from .connection import Timeouts
+from .errors import UpstreamTimeoutError
+from .httpx_transport import HttpxTransport, translate
+from .pool import OriginPool, StaleConnectionError
+from .request_head import HeaderLines
+from .response import UpstreamResponse
+from .target import Upstream
 
 __all__ = ["UpstreamClient", "UpstreamResponse", "translate"]
 
@@ -32,7 +32,7 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class _Transport(Protocol):
-    """What sends a request: the pool, or an httpx transport behind :class:`HttpxTransport`."""
+    """What sends a request: the pool, or an httpx transport behind ``HttpxTransport``."""
 
     async def send(
         self,
@@ -63,7 +63,7 @@ class UpstreamClient:
 
     Concurrency: nothing is opened before the first request, which ties the pool to the running
     event loop; a later request in another loop gets a new pool. Any number of tasks may use it.
-    Cancelling an exchange closes its connection. After :meth:`aclose` the next request opens a
+    Cancelling an exchange closes its connection. After ``aclose`` the next request opens a
     new pool.
     """
 
@@ -141,8 +141,8 @@ class UpstreamClient:
         ``target`` and ``headers`` go on the wire as they are; ``headers`` must carry ``Host`` and
         the framing of ``content``. A request on a kept-alive connection that the upstream closed
         before a byte of the answer came is sent once more on a new one, if ``retry_safe`` (by
-        default: GET, HEAD, OPTIONS) and ``content`` is bytes. Raises :class:`UpstreamError`, and
-        :class:`RequestRefusedError` for a head that HTTP forbids; exceptions of an asynchronous
+        default: GET, HEAD, OPTIONS) and ``content`` is bytes. Raises ``UpstreamError``, and
+        ``RequestRefusedError`` for a head that HTTP forbids; exceptions of an asynchronous
         ``content`` pass through.
         """
         if retry_safe is None:
@@ -152,7 +152,7 @@ class UpstreamClient:
         return exchange if self._total_timeout is None else _bounded(exchange, self._total_timeout)
 
     async def aclose(self) -> None:
-        """Close all connections; requests in flight fail with :class:`UpstreamError`."""
+        """Close all connections; requests in flight fail with ``UpstreamError``."""
         if self._injected is not None:
             await self._injected.aclose()
         pool, self._pool = self._pool, None

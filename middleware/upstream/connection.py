@@ -16,13 +16,13 @@ from typing import cast
 
 import httptools
 
-from middleware.upstream.errors import (
+from .errors import (
     UpstreamError,
     UpstreamProtocolError,
     UpstreamTimeoutError,
     UpstreamUnreachableError,
 )
-from middleware.upstream.request_head import one_chunk
+from .request_head import one_chunk
 
 __all__ = ["Connection", "Timeouts", "open_connection"]
 
@@ -94,9 +94,9 @@ class Connection(asyncio.Protocol):
     async def ask(
         self, method: bytes, head: bytes, content: bytes | AsyncIterable[bytes], chunked: bool
     ) -> None:
-        """Send a request and wait for its answer's head; see :attr:`status` and :attr:`headers`.
+        """Send a request and wait for its answer's head; see ``status`` and ``headers``.
 
-        Raises :class:`UpstreamError`; exceptions of an asynchronous ``content`` pass through.
+        Raises ``UpstreamError``; exceptions of an asynchronous ``content`` pass through.
         """
         self._parser = httptools.HttpResponseParser(self)
         self._bodyless = method == b"HEAD"
@@ -290,7 +290,7 @@ class Connection(asyncio.Protocol):
 async def open_connection(
     host: str, port: int, *, ssl_context: ssl.SSLContext | None, timeouts: Timeouts
 ) -> Connection:
-    """Connect within the time, TLS handshake included. Raises :class:`UpstreamError`."""
+    """Connect within the time, TLS handshake included. Raises ``UpstreamError``."""
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(timeouts.connect):

@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 from typing import ClassVar, Literal
 
-from middleware.errors import QueryliftError
+from ..errors import QueryliftError
 
 __all__ = [
     "RequestRefusedError",

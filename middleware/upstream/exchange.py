@@ -9,16 +9,11 @@ from contextlib import AbstractAsyncContextManager
 
 from starlette.types import Receive, Send
 
-from middleware.upstream.answers import answer
-from middleware.upstream.client import UpstreamResponse
-from middleware.upstream.errors import (
-    RequestRefusedError,
-    UpstreamBusyError,
-    UpstreamError,
-    UpstreamTimeoutError,
-)
-from middleware.upstream.headers import response_headers
-from middleware.upstream.sparing import SparingLog
+from .answers import answer
+from .client import UpstreamResponse
+from .errors import RequestRefusedError, UpstreamBusyError, UpstreamError, UpstreamTimeoutError
+from .headers import response_headers
+from .sparing import SparingLog
 
 __all__ = ["WRONG_LENGTH", "ClientGoneError", "Exchange", "Upload"]
 
@@ -30,7 +25,7 @@ _POLL_INTERVAL = 0.05
 # over by then, and the task is a fifth of what forwarding costs.
 _WATCH_AFTER = 0.1
 
-_log = SparingLog(logging.getLogger("middleware.upstream"))
+_log = SparingLog(logging.getLogger("querylift.upstream"))
 
 
 class ClientGoneError(Exception):
@@ -41,7 +36,7 @@ class Exchange:
     """One request on its way: relays the response and watches for the client to leave.
 
     Invariants: at most one coroutine awaits ``receive``: the upload first, the watcher after it.
-    The watcher cancels the request's task only between :meth:`watch` and the last message. Once
+    The watcher cancels the request's task only between ``watch`` and the last message. Once
     it has run, an exchange holds no task, so that it goes with its last user and not only when the
     garbage collector finds it.
     """
@@ -162,7 +157,7 @@ class Exchange:
 class Upload:
     """A request body as it arrives from the client, checked against its declared length.
 
-    Raises :class:`ClientGoneError` when the client leaves before the end, so that half a body is
+    Raises ``ClientGoneError`` when the client leaves before the end, so that half a body is
     never completed upstream.
     """
 

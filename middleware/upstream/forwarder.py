@@ -1,6 +1,6 @@
 """A transparent streaming reverse proxy as an ASGI application.
 
-What arrives goes on as it came (see :mod:`.target` and :mod:`.headers` for the few exceptions),
+What arrives goes on as it came (see ``target`` and ``headers`` for the few exceptions),
 what the upstream answers goes back as it comes, chunk by chunk. It knows nothing of rewriting:
 whatever wraps it may have changed the scope's query string, headers and body before.
 """
@@ -12,13 +12,13 @@ from collections.abc import Callable
 
 from starlette.types import Receive, Scope, Send
 
-from middleware.scope_keys import RETRY_SAFE
-from middleware.upstream.answers import answer
-from middleware.upstream.client import UpstreamClient
-from middleware.upstream.errors import RequestRefusedError
-from middleware.upstream.exchange import WRONG_LENGTH, Exchange, Upload
-from middleware.upstream.headers import RequestHeaders, add_framing
-from middleware.upstream.target import Upstream
+from ..http.extensions import RETRY_SAFE
+from .answers import answer
+from .client import UpstreamClient
+from .errors import RequestRefusedError
+from .exchange import WRONG_LENGTH, Exchange, Upload
+from .headers import RequestHeaders, add_framing
+from .target import Upstream
 
 __all__ = ["Forwarder"]
 
@@ -26,7 +26,7 @@ __all__ = ["Forwarder"]
 class Forwarder:
     """Forwards every HTTP request to one upstream.
 
-    ``client`` is an :class:`UpstreamClient`, an :class:`Upstream` or a URL. ``preserve_host`` sends
+    ``client`` is an ``UpstreamClient``, an ``Upstream`` or a URL. ``preserve_host`` sends
     the client's ``Host`` instead of the upstream's authority; ``forwarded`` appends this hop to
     ``Forwarded`` and the ``X-Forwarded-`` lists; ``via`` is a pseudonym for a ``Via`` line (None:
     no such line); ``server_timing`` appends ``Server-Timing: upstream;dur=<ms>``, the time to the

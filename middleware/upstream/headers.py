@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from middleware.upstream.errors import RequestRefusedError, UpstreamProtocolError
+from .errors import RequestRefusedError, UpstreamProtocolError
 
 __all__ = ["HOP_BY_HOP", "Framing", "RequestHeaders", "add_framing", "response_headers"]
 
@@ -68,8 +68,8 @@ class RequestHeaders:
         """The upstream's header lines without framing, the framing, and the declared length.
 
         ``none`` means that the client declared no body. The caller adds the framing line last
-        (see :func:`add_framing`), as a server in front may deliver a body without declaring it
-        (HTTP/2). Raises :class:`RequestRefusedError` for ambiguous framing.
+        (see ``add_framing``), as a server in front may deliver a body without declaring it
+        (HTTP/2). Raises ``RequestRefusedError`` for ambiguous framing.
         """
         lines: HeaderLines = [(b"host", self.authority)]
         dropped = _REQUEST_DROPPED
@@ -162,7 +162,7 @@ def response_headers(
     The length is None for a body that ends with its last chunk or with the connection.
     ``Content-Length`` is dropped beside a transfer coding, which overrides it, and from 204 and
     304 answers, whose (absent) body servers would count against it. Raises
-    :class:`UpstreamProtocolError` for a length that is no number or comes twice and differs.
+    ``UpstreamProtocolError`` for a length that is no number or comes twice and differs.
     """
     lines: HeaderLines = []
     listed: set[bytes] | None = None

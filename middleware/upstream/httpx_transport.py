@@ -16,14 +16,8 @@ from typing import cast
 import httpcore
 import httpx
 
-from middleware.upstream.connection import (
-    CUT_OFF,
-    NO_CONNECTION,
-    NOT_HTTP,
-    NOT_TAKEN,
-    Timeouts,
-)
-from middleware.upstream.errors import (
+from .connection import CUT_OFF, NO_CONNECTION, NOT_HTTP, NOT_TAKEN, Timeouts
+from .errors import (
     TimeoutPhase,
     UpstreamBusyError,
     UpstreamError,
@@ -31,9 +25,9 @@ from middleware.upstream.errors import (
     UpstreamTimeoutError,
     UpstreamUnreachableError,
 )
-from middleware.upstream.request_head import HeaderLines
-from middleware.upstream.response import UpstreamResponse
-from middleware.upstream.target import Upstream
+from .request_head import HeaderLines
+from .response import UpstreamResponse
+from .target import Upstream
 
 __all__ = ["HttpxTransport", "translate"]
 
@@ -65,7 +59,7 @@ _FOREIGN = (
 
 
 def translate(error: Exception) -> UpstreamError:
-    """The :class:`UpstreamError` for an exception of a transport of httpx.
+    """The ``UpstreamError`` for an exception of a transport of httpx.
 
     httpx and httpcore use the same names for the same faults, so the names decide.
     """

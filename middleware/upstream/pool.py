@@ -13,10 +13,10 @@ import ssl
 from collections import deque
 from collections.abc import AsyncIterable
 
-from middleware.upstream.connection import Connection, Timeouts, open_connection
-from middleware.upstream.errors import UpstreamBusyError, UpstreamUnreachableError
-from middleware.upstream.request_head import HeaderLines, request_head
-from middleware.upstream.response import UpstreamResponse
+from .connection import Connection, Timeouts, open_connection
+from .errors import UpstreamBusyError, UpstreamUnreachableError
+from .request_head import HeaderLines, request_head
+from .response import UpstreamResponse
 
 __all__ = ["Lease", "OriginPool", "StaleConnectionError"]
 
@@ -39,7 +39,7 @@ class OriginPool:
     limit.
 
     Invariants: every slot of the semaphore that is taken belongs to one request between
-    :meth:`send` and the release of its lease; idle connections hold no slot, and there are never
+    ``send`` and the release of its lease; idle connections hold no slot, and there are never
     more of them than ``max_connections``.
 
     Concurrency: one event loop. Cancelling a request, at any await, closes its connection and
@@ -97,8 +97,8 @@ class OriginPool:
         """Send a request and return its answer with the body unread.
 
         The caller must release the lease. ``fresh`` forbids a kept-alive connection. Raises
-        :class:`UpstreamError`, among them :class:`StaleConnectionError`, and
-        :class:`RequestRefusedError` for a head that HTTP forbids.
+        ``UpstreamError``, among them ``StaleConnectionError``, and
+        ``RequestRefusedError`` for a head that HTTP forbids.
         """
         verb = method.encode("ascii", "replace")
         head = request_head(verb, target, headers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from middleware.upstream.errors import RequestRefusedError
+from .errors import RequestRefusedError
 
 __all__ = ["HeaderLines", "one_chunk", "request_head"]
 
@@ -17,7 +17,7 @@ _MAX_TOKENS = 1000
 
 
 def request_head(method: bytes, target: bytes, lines: HeaderLines) -> bytes:
-    """The bytes of a request's head. Raises :class:`RequestRefusedError` where they would split."""
+    """The bytes of a request's head. Raises ``RequestRefusedError`` where they would split."""
     head = b"%b %b HTTP/1.1\r\n%b\r\n" % (
         method,
         target,

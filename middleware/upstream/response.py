@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 
-from middleware.upstream.request_head import HeaderLines
+from .request_head import HeaderLines
 
 __all__ = ["UpstreamResponse"]
 
@@ -14,7 +14,7 @@ class UpstreamResponse(ABC):
     """A response whose head has arrived; iterate it for the body's bytes as they come.
 
     ``headers`` are the upstream's lines as it sent them. Bodies are never decoded: compressed
-    stays compressed. Iterating raises :class:`~middleware.upstream.errors.UpstreamError` when the
+    stays compressed. Iterating raises ``UpstreamError`` when the
     body breaks off.
     """
 

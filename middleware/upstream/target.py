@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from middleware.errors import ConfigurationError
-from middleware.scope_keys import BARE_QUERY
-from middleware.upstream.errors import RequestRefusedError
+from ..errors import ConfigurationError
+from ..http.extensions import BARE_QUERY
+from .errors import RequestRefusedError
 
 __all__ = ["Upstream", "request_target"]
 
@@ -59,7 +59,7 @@ class Upstream:
     def parse(cls, url: str) -> Upstream:
         """Read ``http(s)://host[:port][/base]``.
 
-        Raises :class:`~middleware.errors.ConfigurationError` with what is wrong and how to mend it.
+        Raises ``ConfigurationError`` with what is wrong and how to mend it.
         """
         shown = repr(_without_password(url))
         if not isinstance(url, str) or "://" not in url:
@@ -123,7 +123,7 @@ class Upstream:
     def request_target(self, scope: Mapping[str, Any]) -> bytes:
         """The request target for an ASGI ``http`` scope: base path, raw path, query string.
 
-        Raises :class:`RequestRefusedError` where the bytes could split the request line, or where
+        Raises ``RequestRefusedError`` where the bytes could split the request line, or where
         the target has no form that an origin server understands.
         """
         return request_target(scope, self.base)
@@ -134,7 +134,7 @@ def request_target(scope: Mapping[str, Any], base: bytes = b"") -> bytes:
 
     A mount's prefix (``root_path``) is taken off, as it names a place in this server and not in
     the upstream. A target in absolute form is reduced to its path (RFC 9112, 3.2.2), ``*`` is kept
-    for ``OPTIONS``. Raises :class:`RequestRefusedError` for everything else without a leading
+    for ``OPTIONS``. Raises ``RequestRefusedError`` for everything else without a leading
     slash and for blanks and control bytes.
     """
     raw: bytes | None = scope.get("raw_path")

@@ -11,8 +11,16 @@ import pytest
 
 pytest.importorskip("torch")
 
-from middleware.benchmarks import contestants, engine, models, onnx_steps, replay
-from middleware.benchmarks.contestants import CONTESTANTS
+from middleware.lab.benchmarks import (
+    engine,
+    models,
+    onnx_steps,
+    replay,
+)
+from middleware.lab.benchmarks import (
+    engines_under_test as engines_under_test,
+)
+from middleware.lab.benchmarks.engines_under_test import CONTESTANTS
 from tests.engines.t5.checkpoints import build
 
 
@@ -143,7 +151,9 @@ class _Pipe:
         self.sent.append(value)
 
 
-@pytest.mark.parametrize(("name", "module"), [("ctranslate2", contestants), ("onnx", onnx_steps)])
+@pytest.mark.parametrize(
+    ("name", "module"), [("ctranslate2", engines_under_test), ("onnx", onnx_steps)]
+)
 def test_missing_extra_is_named(
     name: str, module: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

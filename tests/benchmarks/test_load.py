@@ -8,10 +8,10 @@ import random
 
 import pytest
 
-from middleware.benchmarks.load import ideal_lru_hits
-from middleware.benchmarks.load_bars import misses
-from middleware.benchmarks.load_client import Client
-from middleware.benchmarks.load_plan import arrivals, texts
+from middleware.lab.benchmarks.load import ideal_lru_hits
+from middleware.lab.benchmarks.load_client import Client
+from middleware.lab.benchmarks.slo import misses
+from middleware.lab.benchmarks.workload import arrivals, texts
 from tests.upstream.wire import Received, reply, upstream
 
 pytestmark = pytest.mark.anyio
@@ -91,7 +91,7 @@ async def test_clients_that_leave_are_told_apart() -> None:
         client = Client(raw.port)
         draw = random.Random(3)
         stream = client.stream(
-            [0.0] * 40, itertools.repeat("a"), leavers=_Leaving(draw), patience=0.01
+            [0.0] * 40, itertools.repeat("a"), disconnects=_Leaving(draw), patience=0.01
         )
         sent = await stream
     assert sum(each.left for each in sent) == 40
@@ -130,12 +130,12 @@ def test_a_figure_that_is_not_as_it_must_be_is_named(figure: str, value: float) 
 
 
 def test_each_kind_of_load_has_its_own_bars() -> None:
-    leavers = {
-        "scenario": "leavers", "errors": 0, "queued_left": 0, "upstream_active_left": 0,
+    disconnects = {
+        "scenario": "disconnects", "errors": 0, "queued_left": 0, "upstream_active_left": 0,
         "tasks_left": 0, "files_growth": 0, "threads_growth": 0,
     }  # fmt: skip
-    assert misses(leavers) == []
-    assert misses({**leavers, "tasks_left": 1, "files_growth": 2}) == [
+    assert misses(disconnects) == []
+    assert misses({**disconnects, "tasks_left": 1, "files_growth": 2}) == [
         "tasks_left is 0", "files_growth is at most 0"
     ]  # fmt: skip
     zipf = {

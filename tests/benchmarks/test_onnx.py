@@ -13,11 +13,11 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 from transformers import T5ForConditionalGeneration
 
-from middleware.benchmarks.contestants import CONTESTANTS
-from middleware.benchmarks.onnx_steps import OnnxSteps
 from middleware.engines.t5.architecture import Architecture
 from middleware.engines.t5.decoding import Stats, greedy
 from middleware.engines.t5.drafting import History
+from middleware.lab.benchmarks.engines_under_test import CONTESTANTS
+from middleware.lab.benchmarks.onnx_steps import OnnxSteps
 from tests.engines.t5.checkpoints import FAMILIES, build
 from tests.engines.t5.test_equal_to_reference import INPUTS, never, reference_ids
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from middleware.benchmarks import proxy
-from middleware.benchmarks import upstream as origin
-from middleware.benchmarks.proxy_client import Sample, closed_loop, first_answer, streamed
 from middleware.errors import ConfigurationError, MissingExtraError
+from middleware.lab.benchmarks import proxy
+from middleware.lab.benchmarks import upstream as origin
+from middleware.lab.benchmarks.proxy_client import Sample, closed_loop, first_answer, streamed
 
 
 def options(*arguments: str) -> argparse.Namespace:

@@ -13,14 +13,14 @@ import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from middleware.dialects.registry import default_paths, load_dialect
+from middleware.http.matching import SearchRule
 from middleware.proxy import ReverseProxy
-from middleware.rules import SearchRule
 from middleware.runtime.reformulator import Reformulator
-from middleware.serving import served_in_thread
+from middleware.serving.server import served_in_thread
 from middleware.testing import ScriptedEngine
 
 CHATTY = "please show me red lamp"
-"""Finds nothing as it is, and :data:`PLAIN` instead where it is rewritten."""
+"""Finds nothing as it is, and ``PLAIN`` instead where it is rewritten."""
 PLAIN = "red lamp"
 
 # What differs from one request to the next, or between two connections.

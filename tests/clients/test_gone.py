@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from middleware.proxy import ReverseProxy
-from middleware.serving import bound_socket, served_in_thread
+from middleware.serving.server import bound_socket, served_in_thread
 
 from .conftest import PLAIN
 

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from middleware.core.acceptance import Acceptance
-from middleware.core.admission import Admission, holds_syntax
 from middleware.core.outcome import Mode, Outcome, Reason
-from middleware.core.reformulation import normalize
-from middleware.core.terms import is_protected, protected_terms, tokens
+from middleware.core.text import normalize, tokens
 from middleware.errors import ConfigurationError
+from middleware.policy.acceptance import Acceptance
+from middleware.policy.admission import Admission, holds_syntax
+from middleware.policy.terms import is_protected, protected_terms
 
 ACCEPTANCE = Acceptance()
 ADMISSION = Admission()

@@ -8,13 +8,12 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from middleware.core import admission
-from middleware.core.admission import Admission, holds_syntax
 from middleware.core.outcome import Outcome, Reason
-from middleware.core.quotation import asks_for_a_phrase
-from middleware.core.reformulation import normalize
-from middleware.core.terms import tokens
+from middleware.core.text import normalize, tokens
 from middleware.errors import ConfigurationError
+from middleware.policy import admission
+from middleware.policy.admission import Admission, holds_syntax
+from middleware.policy.quotation import asks_for_a_phrase
 
 ADMISSION = Admission()
 

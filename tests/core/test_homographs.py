@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from middleware.core.acceptance import Acceptance
-from middleware.core.frames import may_go
+from middleware.policy.acceptance import Acceptance
+from middleware.policy.frames import may_go
 
 MEANT = [
     ("stainless steel can opener for seniors", "can"),

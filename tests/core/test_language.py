@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from middleware.core.language import foreign_script, is_foreign, scripts_of
+from middleware.policy.language import foreign_script, is_foreign, scripts_of
 
 ENGLISH_WORDS = (
     "red shoes table lamp phone garden paper blue kitchen wireless case winter camera pro dove "

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from middleware.core.acceptance import Acceptance
-from middleware.core.frames import may_go
-from middleware.core.leftovers import finished
 from middleware.core.outcome import Mode
-from middleware.core.terms import words
+from middleware.core.text import words
+from middleware.policy.acceptance import Acceptance
+from middleware.policy.frames import may_go
+from middleware.policy.leftovers import finished
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from middleware.core.acceptance import Acceptance
 from middleware.core.outcome import Reason
-from middleware.core.quotation import quotations, quoted_pieces
+from middleware.policy.acceptance import Acceptance
+from middleware.policy.quotation import quotations, quoted_pieces
 
 LETTER = 'could you find papers that tell what "all the world is a stage" means in hamlit please'
 

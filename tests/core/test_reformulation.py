@@ -19,9 +19,8 @@ from middleware.core.reformulation import (
     conclude,
     effective_query,
     expansion_terms,
-    normalize,
 )
-from middleware.core.terms import words
+from middleware.core.text import normalize, words
 
 
 @given(st.text(st.characters(), max_size=60))

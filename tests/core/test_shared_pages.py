@@ -8,17 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from middleware.core.pages import PageKey, Pages, Sent
-from middleware.core.shared_pages import SharedPages
+from middleware.core.pagination import PaginationKey, PaginationMemory, Sent
+from middleware.serving.shared_pagination import SharedPaginationMemory
 
 
-def key(text: str, client: str = "c") -> PageKey:
+def key(text: str, client: str = "c") -> PaginationKey:
     """Return the key of a search."""
-    return PageKey("", client, "/search", text, False)
+    return PaginationKey("", client, "/search", text, False)
 
 
-@pytest.mark.parametrize("kind", [Pages, SharedPages])
-def test_what_was_noted_is_found_until_it_expires_or_is_taken_back(kind: type[Pages]) -> None:
+@pytest.mark.parametrize("kind", [PaginationMemory, SharedPaginationMemory])
+def test_what_was_noted_is_found_until_it_expires_or_is_taken_back(
+    kind: type[PaginationMemory],
+) -> None:
     """Both kinds do the same."""
     pages = kind(ttl=10.0)
     pages.note(key("a"), Sent("b é \ud800", ("x", "y")), 0.0)
@@ -34,7 +36,7 @@ def test_what_was_noted_is_found_until_it_expires_or_is_taken_back(kind: type[Pa
 
 def test_one_who_takes_a_place_does_not_pass_for_who_had_it() -> None:
     """With one place for all, the last one has it; taking back another's is none of its doing."""
-    pages = SharedPages(max_entries=1)
+    pages = SharedPaginationMemory(max_entries=1)
     pages.note(key("a"), Sent("A"), 0.0)
     pages.note(key("b"), Sent("B"), 0.0)
     assert pages.first(key("a"), 0.0) is None
@@ -43,7 +45,7 @@ def test_one_who_takes_a_place_does_not_pass_for_who_had_it() -> None:
 
 
 def test_what_does_not_fit_is_not_kept_and_harms_nobody() -> None:
-    pages = SharedPages(max_entries=2)
+    pages = SharedPaginationMemory(max_entries=2)
     pages.note(key("a"), Sent("x" * 600), 0.0)
     assert pages.first(key("a"), 0.0) is None
     pages.note(key("a"), Sent("x" * 300), 0.0)
@@ -53,7 +55,7 @@ def test_what_does_not_fit_is_not_kept_and_harms_nobody() -> None:
 @given(st.integers(0, 511), st.integers(1, 255))
 def test_a_torn_write_is_as_good_as_none(at: int, bits: int) -> None:
     """Wherever a byte is another than what was written."""
-    pages = SharedPages(max_entries=1)
+    pages = SharedPaginationMemory(max_entries=1)
     pages.note(key("a"), Sent("some query", ("more",)), 0.0)
     pages._memory[at] ^= bits
     assert pages.first(key("a"), 0.0) in (None, Sent("some query", ("more",)))
@@ -62,7 +64,7 @@ def test_a_torn_write_is_as_good_as_none(at: int, bits: int) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
 @pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
 def test_a_forked_process_finds_what_another_noted() -> None:
-    pages = SharedPages()
+    pages = SharedPaginationMemory()
     child = os.fork()
     if child == 0:
         pages.note(key("a"), Sent("b"), 0.0)

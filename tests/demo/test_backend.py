@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from middleware.demo.backend import build_backend
 from middleware.demo.documents import Document
 from middleware.demo.index import SearchIndex
-from middleware.serving import served_in_thread
+from middleware.serving.server import served_in_thread
 
 pytestmark = pytest.mark.anyio
 

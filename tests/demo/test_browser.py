@@ -16,7 +16,7 @@ from middleware.demo.app import build_app
 from middleware.demo.backend import build_backend
 from middleware.demo.examples import Example
 from middleware.demo.index import SearchIndex
-from middleware.serving import served_in_thread
+from middleware.serving.server import served_in_thread
 
 from .stand_in import ScriptedProxy
 

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from middleware.demo.run import run_demo
-from middleware.serving import bound_socket
+from middleware.serving.server import bound_socket
 
 _ROOT = Path(__file__).parents[2]
 _PROGRAM = """

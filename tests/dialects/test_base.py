@@ -5,23 +5,23 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from middleware.dialects.base import Expansion, Part, Slot, apply_edits
+from middleware.dialects.base import Expansion, Part, QuerySpan, apply_edits
 
 from .requests import QUICK, request
 
 
-def slot(part: Part, start: int, stop: int) -> Slot:
+def span(part: Part, start: int, stop: int) -> QuerySpan:
     """Make a slot that spells texts as they are."""
-    return Slot(part, start, stop, "old", str.encode)
+    return QuerySpan(part, start, stop, "old", str.encode)
 
 
 def test_edits_are_put_in_place_whatever_their_order() -> None:
     """Spans are those of the request that came, not of one edited before."""
     found = request("POST", "/", b"q=old&z", b"<old><old>")
     edits = [
-        (slot(Part.BODY, 1, 4), "longer"),
-        (slot(Part.QUERY_STRING, 2, 5), "é"),
-        (slot(Part.BODY, 6, 9), ""),
+        (span(Part.BODY, 1, 4), "longer"),
+        (span(Part.QUERY_STRING, 2, 5), "é"),
+        (span(Part.BODY, 6, 9), ""),
     ]
     assert apply_edits(found, edits) == ("q=é&z".encode(), b"<longer><>")
     assert apply_edits(found, reversed(edits)) == ("q=é&z".encode(), b"<longer><>")
@@ -36,7 +36,7 @@ def test_no_edits_change_nothing(query_string: bytes, body: bytes) -> None:
 
 def test_an_unread_body_is_empty() -> None:
     """A request without a body can be edited in its URL."""
-    assert apply_edits(request("GET", "/", b"old"), [(slot(Part.QUERY_STRING, 0, 3), "n")]) == (
+    assert apply_edits(request("GET", "/", b"old"), [(span(Part.QUERY_STRING, 0, 3), "n")]) == (
         b"n",
         b"",
     )
@@ -45,7 +45,7 @@ def test_an_unread_body_is_empty() -> None:
 def test_expanding_keeps_the_text() -> None:
     """The wider span is replaced, by the slot's own text and the terms."""
     wide = Expansion(0, 5, lambda text, added: f"[{text}|{','.join(added)}]".encode())
-    inner = Slot(Part.BODY, 1, 4, "old", str.encode, expansion=wide)
+    inner = QuerySpan(Part.BODY, 1, 4, "old", str.encode, expansion=wide)
     found = request("POST", "/", b"", b"<old>!")
     assert inner.expands
     assert apply_edits(found, [(inner.expanding(("a", "b")), "ignored")]) == (b"", b"[old|a,b]!")
@@ -54,7 +54,7 @@ def test_expanding_keeps_the_text() -> None:
 
 def test_a_slot_without_expansion_stays_itself() -> None:
     """The caller has to replace its text."""
-    plain = slot(Part.BODY, 0, 3)
+    plain = span(Part.BODY, 0, 3)
     assert not plain.expands
     assert plain.expanding(("a",)) is plain
 

@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from middleware.core.outcome import Reason
-from middleware.dialects.base import Dialect, Part, SearchRequest, Slot, apply_edits
+from middleware.dialects.base import Dialect, Part, QuerySpan, SearchRequest, apply_edits
 from middleware.dialects.registry import default_paths, dialect_names, load_dialect
 
 from .requests import ADVERSARIAL, OPTIONS, QUICK, SAMPLES, WORDS, Sample, request
@@ -23,9 +23,9 @@ def made(name: str) -> Dialect:
     return load_dialect(name, **OPTIONS.get(name, {}))
 
 
-def part_of(found: SearchRequest, slot: Slot) -> bytes:
+def part_of(found: SearchRequest, span: QuerySpan) -> bytes:
     """Return the bytes that a slot's span lies in."""
-    return found.query_string if slot.part is Part.QUERY_STRING else found.body or b""
+    return found.query_string if span.part is Part.QUERY_STRING else found.body or b""
 
 
 def edited(found: SearchRequest, query_string: bytes, body: bytes) -> SearchRequest:
@@ -48,10 +48,10 @@ class TestContract:
         """Each text of a sample has a slot that nothing forbids to rewrite."""
         sample: Sample = data.draw(SAMPLES[name]())
         dialect = made(name)
-        slots = dialect.slots(sample.request)
-        assert sorted(slot.text for slot in slots) == sorted(sample.texts)
-        assert [slot.skip for slot in slots] == [None] * len(slots)
-        if any(slot.part is Part.BODY for slot in slots):
+        spans = dialect.spans(sample.request)
+        assert sorted(span.text for span in spans) == sorted(sample.texts)
+        assert [span.skip for span in spans] == [None] * len(spans)
+        if any(span.part is Part.BODY for span in spans):
             assert dialect.wants_body(replace(sample.request, body=None))
 
     @QUICK
@@ -59,33 +59,33 @@ class TestContract:
     def test_spans_are_in_bounds_and_do_not_overlap(self, name: str, data: st.DataObject) -> None:
         """Neither do the wider ones of expansions with another slot's."""
         sample: Sample = data.draw(SAMPLES[name]())
-        slots = made(name).slots(sample.request)
+        spans = made(name).spans(sample.request)
         for part in Part:
             for wide in (False, True):
-                spans = sorted(
+                bounds = sorted(
                     (shown.start, shown.stop)
-                    for slot in slots
-                    if slot.part is part
-                    for shown in [slot.expanding(("x",)) if wide else slot]
+                    for span in spans
+                    if span.part is part
+                    for shown in [span.expanding(("x",)) if wide else span]
                 )
-                ends = [0, *(stop for _, stop in spans)]
-                assert all(end <= start for end, (start, _) in zip(ends, spans, strict=False))
-                assert all(start <= stop for start, stop in spans)
-        for slot in slots:
-            assert slot.stop <= len(part_of(sample.request, slot))
+                ends = [0, *(stop for _, stop in bounds)]
+                assert all(end <= start for end, (start, _) in zip(ends, bounds, strict=False))
+                assert all(start <= stop for start, stop in bounds)
+        for span in spans:
+            assert span.stop <= len(part_of(sample.request, span))
 
     @QUICK
     @given(data=st.data())
     def test_only_a_slots_bytes_change(self, name: str, data: st.DataObject) -> None:
         """Before and after each edited slot, the bytes are those that came."""
         sample: Sample = data.draw(SAMPLES[name]())
-        for slot in made(name).slots(sample.request):
-            after = apply_edits(sample.request, [(slot, data.draw(ADVERSARIAL))])
+        for span in made(name).spans(sample.request):
+            after = apply_edits(sample.request, [(span, data.draw(ADVERSARIAL))])
             before = (sample.request.query_string, sample.request.body or b"")
-            changed = 0 if slot.part is Part.QUERY_STRING else 1
+            changed = 0 if span.part is Part.QUERY_STRING else 1
             assert after[1 - changed] == before[1 - changed]
-            assert after[changed].startswith(before[changed][: slot.start])
-            tail = before[changed][slot.stop :]
+            assert after[changed].startswith(before[changed][: span.start])
+            tail = before[changed][span.stop :]
             assert after[changed].endswith(tail)
 
     @QUICK
@@ -94,10 +94,10 @@ class TestContract:
         """After an edit with words, the same slots are found, with the words in them."""
         sample: Sample = data.draw(SAMPLES[name]())
         dialect = made(name)
-        slots = dialect.slots(sample.request)
-        edits = [(slot, data.draw(WORDS)) for slot in slots]
-        again = dialect.slots(edited(sample.request, *apply_edits(sample.request, edits)))
-        assert [slot.text for slot in again] == [text for _, text in edits]
+        spans = dialect.spans(sample.request)
+        edits = [(span, data.draw(WORDS)) for span in spans]
+        again = dialect.spans(edited(sample.request, *apply_edits(sample.request, edits)))
+        assert [span.text for span in again] == [text for _, text in edits]
 
     @QUICK
     @given(data=st.data())
@@ -105,12 +105,12 @@ class TestContract:
         """A request says the same before and after an edit with anything, but for the texts."""
         sample: Sample = data.draw(SAMPLES[name]())
         dialect = made(name)
-        slots = dialect.slots(sample.request)
-        edits = [(slot, data.draw(ADVERSARIAL)) for slot in slots]
+        spans = dialect.spans(sample.request)
+        edits = [(span, data.draw(ADVERSARIAL)) for span in spans]
         after = edited(sample.request, *apply_edits(sample.request, edits))
-        again = dialect.slots(after)
-        assert [slot.part for slot in again] == [slot.part for slot in slots]
-        old, new = (frozenset(slot.text for slot in found) for found in (slots, again))
+        again = dialect.spans(after)
+        assert [span.part for span in again] == [span.part for span in spans]
+        old, new = (frozenset(span.text for span in found) for found in (spans, again))
         # A text that stands elsewhere too, by chance, would be marked there as well.
         assume(not any(len(text) < 2 or text.isdigit() for text in old | new))
         assert outline(after.query_string, after.body or b"", new) == outline(
@@ -123,11 +123,11 @@ class TestContract:
         """Whatever the added terms are, what is sent is a search that can be read."""
         sample: Sample = data.draw(SAMPLES[name]())
         dialect = made(name)
-        slots = [slot for slot in dialect.slots(sample.request) if slot.expands]
+        spans = [span for span in dialect.spans(sample.request) if span.expands]
         added = tuple(data.draw(st.lists(ADVERSARIAL, min_size=1, max_size=3)))
-        edits = [(slot.expanding(added), "unused") for slot in slots]
+        edits = [(span.expanding(added), "unused") for span in spans]
         after = edited(sample.request, *apply_edits(sample.request, edits))
-        assert len(dialect.slots(after)) >= len(slots)
+        assert len(dialect.spans(after)) >= len(spans)
 
     @QUICK
     @given(data=st.data())
@@ -139,8 +139,8 @@ class TestContract:
         found = replace(sample.request, query_string=query_string, body=body)
         dialect = made(name)
         dialect.wants_body(found)
-        slots = dialect.slots(found)
-        edits = [(slot, data.draw(ADVERSARIAL)) for slot in slots]
+        spans = dialect.spans(found)
+        edits = [(span, data.draw(ADVERSARIAL)) for span in spans]
         apply_edits(found, edits)
         assert apply_edits(found, []) == (query_string, body)
 
@@ -151,7 +151,7 @@ class TestContract:
         for path in ("/i/_msearch", "/multi-search", "/1/indexes/a/queries", "/solr/c/select"):
             for kind in ("application/json", "application/x-www-form-urlencoded", "\xff"):
                 lines = ((b"content-type", kind.encode("latin-1")), (b"x", b"\xff"))
-                made(name).slots(SearchRequest("POST", path, query_string, lines, body))
+                made(name).spans(SearchRequest("POST", path, query_string, lines, body))
 
     @QUICK
     @given(data=st.data())
@@ -161,7 +161,7 @@ class TestContract:
         lines = (*sample.request.headers, (b"content-encoding", b"gzip"))
         found = replace(sample.request, headers=lines)
         assert not made(name).wants_body(found)
-        assert all(slot.part is Part.QUERY_STRING for slot in made(name).slots(found))
+        assert all(span.part is Part.QUERY_STRING for span in made(name).spans(found))
 
     @QUICK
     @given(data=st.data())
@@ -169,14 +169,14 @@ class TestContract:
         """Every text of a request signed for AWS has the reason."""
         sample: Sample = data.draw(SAMPLES[name]())
         line = (b"authorization", b"AWS4-HMAC-SHA256 Credential=a/b, Signature=00")
-        slots = made(name).slots(replace(sample.request, headers=(*sample.request.headers, line)))
-        assert slots
-        assert all(slot.skip is Reason.SIGNED for slot in slots)
+        spans = made(name).spans(replace(sample.request, headers=(*sample.request.headers, line)))
+        assert spans
+        assert all(span.skip is Reason.SIGNED for span in spans)
 
     def test_deep_nesting_ends(self, name: str) -> None:
         """A body a million arrays deep is no search, and no fault."""
         for opened in (b"[", b'{"query":', b'{"bool":{"must":[', b'{"queries":['):
-            found = made(name).slots(request("POST", "/i/_search", b"", opened * 100_000))
+            found = made(name).spans(request("POST", "/i/_search", b"", opened * 100_000))
             assert list(found) == []
 
     def test_its_paths_are_globs(self, name: str) -> None:
@@ -200,9 +200,9 @@ def mutated(draw: st.DrawFn, data: bytes) -> bytes:
 def test_no_rewrite_begins_with_local_parameters(text: str) -> None:
     """Solr reads ``{!`` at a query's start as the choice of a parser."""
     found = request("GET", "/solr/c/select", b"q=red+shoes")
-    [slot] = made("solr").slots(found)
-    after, _ = apply_edits(found, [(slot, text)])
-    [again] = made("solr").slots(replace(found, query_string=after))
+    [span] = made("solr").spans(found)
+    after, _ = apply_edits(found, [(span, text)])
+    [again] = made("solr").spans(replace(found, query_string=after))
     assert not again.text.lstrip().startswith("{!")
 
 
@@ -214,7 +214,7 @@ def test_half_a_document_has_no_slots(name: str, data: st.DataObject, cut: int) 
     samples = SAMPLES[name]().filter(lambda s: (s.request.body or b"").rstrip().endswith(b"}"))
     sample: Sample = data.draw(samples)
     short = replace(sample.request, body=(sample.request.body or b"").rstrip()[:-cut])
-    assert list(made(name).slots(replace(short, query_string=b""))) == []
+    assert list(made(name).spans(replace(short, query_string=b""))) == []
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "plain"])
@@ -223,5 +223,5 @@ def test_other_methods_are_no_searches(name: str) -> None:
     for path in ("/i/_search", "/indexes/m/search", "/1/indexes/p/query", "/d/select"):
         for method in ("PUT", "DELETE", "PATCH", "HEAD", "get"):
             found = request(method, path, b"q=red+shoes&query=red+shoes", b"{}")
-            assert not made(name).slots(found)
+            assert not made(name).spans(found)
             assert not made(name).wants_body(found)

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from middleware.core.outcome import Reason
-from middleware.dialects.base import SearchRequest, Slot, apply_edits
+from middleware.dialects.base import QuerySpan, SearchRequest, apply_edits
 from middleware.dialects.elasticsearch import ElasticsearchDialect
 from middleware.dialects.opensearch import OpenSearchDialect
 
@@ -27,7 +27,7 @@ def search(body: Any, query_string: bytes = b"") -> SearchRequest:
 
 def texts(body: Any) -> list[str]:
     """Return the texts of a search's body."""
-    return [slot.text for slot in DIALECT.slots(search(body))]
+    return [span.text for span in DIALECT.spans(search(body))]
 
 
 def in_query(query: Any) -> list[str]:
@@ -121,8 +121,8 @@ def test_texts_beside_the_query() -> None:
 def test_syntax_is_never_rewritten(kind: str) -> None:
     """It has a slot with the reason."""
     for text in ('t:"red shoe"~2 | x', "(a b)", "-a b", "a*"):
-        [slot] = DIALECT.slots(search({"query": {kind: {"query": text}}}))
-        assert (slot.text, slot.skip) == (text, Reason.SYNTAX)
+        [span] = DIALECT.spans(search({"query": {kind: {"query": text}}}))
+        assert (span.text, span.skip) == (text, Reason.SYNTAX)
 
 
 @pytest.mark.parametrize(
@@ -160,35 +160,35 @@ def test_what_is_no_search_has_no_slots(dialect: ElasticsearchDialect, path: str
     body = b'{"query":{"match":{"a":"red shoes"}}}'
     for method in ("GET", "POST"):
         found = request(method, path, b"q=name:bob&q2=red+shoes", body)
-        assert not dialect.slots(found)
+        assert not dialect.spans(found)
         assert not dialect.wants_body(found)
-        assert not dialect.slots(request(method, path, b"q=red+shoes"))
+        assert not dialect.spans(request(method, path, b"q=red+shoes"))
 
 
 @pytest.mark.parametrize("path", ["/_search", "/a,b/_search", "/_all/_search", "/i/t/_search/"])
 def test_searches(path: str) -> None:
     """Of all, of some, of a date that has a slash, and below a gateway's prefix."""
-    assert DIALECT.slots(request("GET", path, b"q=red+shoes"))
-    assert DIALECT.slots(request("GET", "/<logs-{now/d}>/_search", b"q=red+shoes"))
+    assert DIALECT.spans(request("GET", path, b"q=red+shoes"))
+    assert DIALECT.spans(request("GET", "/<logs-{now/d}>/_search", b"q=red+shoes"))
 
 
 def test_a_gateways_own_path() -> None:
     """It can be named."""
     dialect = ElasticsearchDialect(paths=["/api/find", "/_x/_search"])
     body = b'{"query":{"match":{"a":"red shoes"}}}'
-    assert dialect.slots(request("POST", "/api/find", b"", body))
-    assert dialect.slots(request("POST", "/_x/_search", b"", body))
-    assert not dialect.slots(request("POST", "/i/_search", b"", body))
+    assert dialect.spans(request("POST", "/api/find", b"", body))
+    assert dialect.spans(request("POST", "/_x/_search", b"", body))
+    assert not dialect.spans(request("POST", "/i/_search", b"", body))
 
 
 def test_opensearch_has_an_asynchronous_search_of_its_own() -> None:
     """Started by a POST; reading and deleting one are no searches."""
     body = b'{"query":{"match":{"a":"red shoes"}}}'
     path = "/_plugins/_asynchronous_search"
-    assert OpenSearchDialect().slots(request("POST", path, b"index=i", body))
-    assert not OpenSearchDialect().slots(request("GET", path, b"", body))
-    assert not OpenSearchDialect().slots(request("POST", f"{path}/stats", b"", body))
-    assert not DIALECT.slots(request("POST", path, b"", body))
+    assert OpenSearchDialect().spans(request("POST", path, b"index=i", body))
+    assert not OpenSearchDialect().spans(request("GET", path, b"", body))
+    assert not OpenSearchDialect().spans(request("POST", f"{path}/stats", b"", body))
+    assert not DIALECT.spans(request("POST", path, b"", body))
 
 
 @pytest.mark.parametrize(
@@ -203,8 +203,8 @@ def test_opensearch_has_an_asynchronous_search_of_its_own() -> None:
 )
 def test_later_pages(body: dict[str, Any], query_string: bytes) -> None:
     """They are told, so that they can have the first one's query or none."""
-    [slot] = DIALECT.slots(search({**body, "query": {"match": {"a": "b c"}}}, query_string))
-    assert slot.skip is Reason.PAGED
+    [span] = DIALECT.spans(search({**body, "query": {"match": {"a": "b c"}}}, query_string))
+    assert span.skip is Reason.PAGED
 
 
 @pytest.mark.parametrize(
@@ -213,8 +213,8 @@ def test_later_pages(body: dict[str, Any], query_string: bytes) -> None:
 )
 def test_first_pages(body: dict[str, Any], query_string: bytes) -> None:
     """Of a scroll and of a point in time too."""
-    [slot] = DIALECT.slots(search({**body, "query": {"match": {"a": "b c"}}}, query_string))
-    assert slot.skip is None
+    [span] = DIALECT.spans(search({**body, "query": {"match": {"a": "b c"}}}, query_string))
+    assert span.skip is None
 
 
 def test_later_pages_in_a_retriever() -> None:
@@ -226,8 +226,8 @@ def test_later_pages_in_a_retriever() -> None:
             {"standard": standard},
             {"rrf": {"retrievers": [{"standard": standard}]}},
         ):
-            [slot] = DIALECT.slots(search({"retriever": retriever}))
-            assert slot.skip is skip
+            [span] = DIALECT.spans(search({"retriever": retriever}))
+            assert span.skip is skip
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_exact_values_are_no_texts(field: str) -> None:
 def test_a_clause_with_two_texts_has_no_room_for_added_terms() -> None:
     """The server refuses it, and must be asked what the client asked."""
     found = search({"query": {"match": {"a": "red shoes", "b": "blue hat"}}})
-    assert [slot.expands for slot in DIALECT.slots(found)] == [False, False]
+    assert [span.expands for span in DIALECT.spans(found)] == [False, False]
 
 
 LINES = (
@@ -271,22 +271,22 @@ LINES = (
 def test_many_searches(kind: str) -> None:
     """Blank headers and the final newline stay, and each line is a search of its own."""
     found = request("POST", "/_msearch", b"", LINES, kind)
-    slots = DIALECT.slots(found)
+    spans = DIALECT.spans(found)
     assert DIALECT.wants_body(found)
-    assert [(slot.text, slot.skip) for slot in slots] == [
+    assert [(span.text, span.skip) for span in spans] == [
         ("red shoes", None),
         ("blue hat", Reason.PAGED),
     ]
-    _, after = apply_edits(found, [(slot, "two\nlines") for slot in slots])
+    _, after = apply_edits(found, [(span, "two\nlines") for span in spans])
     assert after == LINES.replace(b"red shoes", b"two\\nlines").replace(b"blue hat", b"two\\nlines")
 
 
 def test_a_newline_before_all_is_no_header() -> None:
     """The server skips the one; the spans count it."""
     found = request("POST", "/_msearch", b"", b"\n" + LINES, NDJSON)
-    slots = DIALECT.slots(found)
-    assert [slot.text for slot in slots] == ["red shoes", "blue hat"]
-    _, after = apply_edits(found, [(slots[0], "x")])
+    spans = DIALECT.spans(found)
+    assert [span.text for span in spans] == ["red shoes", "blue hat"]
+    _, after = apply_edits(found, [(spans[0], "x")])
     assert after == b"\n" + LINES.replace(b"red shoes", b"x")
 
 
@@ -296,7 +296,7 @@ def test_a_newline_before_all_is_no_header() -> None:
 )
 def test_broken_lines_leave_all_alone(lines: bytes) -> None:
     """The server refuses the whole of it."""
-    assert not DIALECT.slots(request("POST", "/_msearch", b"", lines, NDJSON))
+    assert not DIALECT.spans(request("POST", "/_msearch", b"", lines, NDJSON))
 
 
 @pytest.mark.parametrize(
@@ -310,7 +310,7 @@ def test_broken_lines_leave_all_alone(lines: bytes) -> None:
 def test_vendors_content_types_are_json(kind: str) -> None:
     """With a version in them."""
     body = b'{"query":{"match":{"a":"red shoes"}}}'
-    assert DIALECT.slots(request("GET", "/_search", b"", body, kind))
+    assert DIALECT.spans(request("GET", "/_search", b"", body, kind))
 
 
 @pytest.mark.parametrize("kind", ["application/cbor", "application/yaml", "application/smile", ""])
@@ -318,7 +318,7 @@ def test_binary_bodies_are_left_alone(kind: str) -> None:
     """They are not read."""
     found = request("POST", "/_search", b"", b'{"query":{"match":{"a":"red shoes"}}}', kind)
     assert not DIALECT.wants_body(found)
-    assert not DIALECT.slots(found)
+    assert not DIALECT.spans(found)
 
 
 def test_the_source_parameter() -> None:
@@ -326,23 +326,23 @@ def test_the_source_parameter() -> None:
     body = '{"query":{"match":{"t": "red shoes"}},"size":1.0}'
     source = b"a=%2a&source=" + quote(body).encode() + b"&source_content_type=application%2Fjson"
     found = request("GET", "/i/_search", source)
-    [slot] = DIALECT.slots(found)
-    after, _ = apply_edits(found, [(slot, 'b "c" &')])
+    [span] = DIALECT.spans(found)
+    after, _ = apply_edits(found, [(span, 'b "c" &')])
     assert after == source.replace(b"%22red%20shoes%22", b"%22b%20%5C%22c%5C%22%20%26%22")
 
 
 def test_semicolons_end_parameters_in_old_versions() -> None:
     """What a value with one says depends on the version."""
-    assert not DIALECT.slots(request("GET", "/_search", b"q=red;size=10"))
-    assert DIALECT.slots(request("GET", "/_search", b"q=red%3Bsize"))
+    assert not DIALECT.spans(request("GET", "/_search", b"q=red;size=10"))
+    assert DIALECT.spans(request("GET", "/_search", b"q=red%3Bsize"))
 
 
 def test_added_terms_become_a_boosted_clause() -> None:
     """The clause that came stays as it was, byte for byte."""
     clause = b'{"match" : {"t":{"query":"red shoes", "boost":1.00}}}'
     found = request("POST", "/i/_search", b"", b'{"query":%s}' % clause)
-    [slot] = DIALECT.slots(found)
-    _, after = apply_edits(found, [(slot.expanding(("boots",)), "")])
+    [span] = DIALECT.spans(found)
+    _, after = apply_edits(found, [(span.expanding(("boots",)), "")])
     [first, second] = json.loads(after)["query"]["bool"]["should"]
     assert clause in after
     assert first == json.loads(clause)
@@ -355,15 +355,15 @@ def test_added_terms_become_a_boosted_clause() -> None:
 def test_added_terms_in_the_url() -> None:
     """As groups of Lucene's syntax."""
     found = request("GET", "/_search", b"q=red+shoes&df=t")
-    [slot] = DIALECT.slots(found)
-    after, _ = apply_edits(found, [(slot.expanding(("boots", "a)b")), "")])
+    [span] = DIALECT.spans(found)
+    after, _ = apply_edits(found, [(span.expanding(("boots", "a)b")), "")])
     assert after == b"q=%28red+shoes%29+OR+%28boots+a%5C%29b%29%5E0.3&df=t"
 
 
 def test_a_vectors_text_has_no_expansion() -> None:
     """A model that makes a vector of it has no way to weigh words."""
-    slots: list[Slot] = list(DIALECT.slots(search({"query": {"semantic": {"query": "a b"}}})))
-    assert [slot.expands for slot in slots] == [False]
+    spans: list[QuerySpan] = list(DIALECT.spans(search({"query": {"semantic": {"query": "a b"}}})))
+    assert [span.expands for span in spans] == [False]
 
 
 def test_large_bodies_are_read_fast() -> None:
@@ -377,5 +377,5 @@ def test_large_bodies_are_read_fast() -> None:
     }
     found = search(body)
     started = time.perf_counter()
-    assert len(DIALECT.slots(found)) == 1
+    assert len(DIALECT.spans(found)) == 1
     assert time.perf_counter() - started < 0.5

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from middleware.dialects.base import Slot, apply_edits
+from middleware.dialects.base import QuerySpan, apply_edits
 from middleware.dialects.groonga import GroongaDialect
 
 from .requests import request
@@ -53,9 +53,9 @@ def ask(database: Path, *commands: str, new: bool = False) -> list[Any]:
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]
 
 
-def keys(database: Path, slot: Slot, text: str) -> set[str]:
+def keys(database: Path, span: QuerySpan, text: str) -> set[str]:
     """Return the keys of the documents that an edited request finds."""
-    query_string, _ = apply_edits(FOUND, [(slot, text)])
+    query_string, _ = apply_edits(FOUND, [(span, text)])
     [answer] = ask(database, f"/d/select?{query_string.decode()}&output_columns=_key")
     status, result = answer
     assert status[0] == 0, status
@@ -85,8 +85,8 @@ def keys(database: Path, slot: Slot, text: str) -> set[str]:
 )
 def test_a_rewrite_is_read_as_words(database: Path, text: str, found: set[str]) -> None:
     """No operator in it does anything, and none is an error."""
-    [slot] = GroongaDialect().slots(FOUND)
-    assert keys(database, slot, text) == found
+    [span] = GroongaDialect().spans(FOUND)
+    assert keys(database, span, text) == found
 
 
 @pytest.mark.parametrize(
@@ -102,5 +102,5 @@ def test_added_terms_widen_a_search(
     database: Path, added: tuple[str, ...], found: set[str]
 ) -> None:
     """What the text alone finds is found still."""
-    [slot] = GroongaDialect().slots(FOUND)
-    assert keys(database, slot.expanding(added), "") == found
+    [span] = GroongaDialect().spans(FOUND)
+    assert keys(database, span.expanding(added), "") == found

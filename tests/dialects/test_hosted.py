@@ -8,27 +8,27 @@ from collections.abc import Sequence
 import pytest
 
 from middleware.core.outcome import Reason
-from middleware.dialects.base import SearchRequest, Slot, apply_edits
+from middleware.dialects.base import QuerySpan, SearchRequest, apply_edits
 from middleware.dialects.registry import load_dialect
 
 from .requests import FORM, request
 
 
-def slots(name: str, found: SearchRequest) -> Sequence[Slot]:
+def spans(name: str, found: SearchRequest) -> Sequence[QuerySpan]:
     """Return the slots of a request in a dialect."""
-    return load_dialect(name).slots(found)
+    return load_dialect(name).spans(found)
 
 
 def told(name: str, found: SearchRequest) -> list[tuple[str, Reason | None]]:
     """Return texts and reasons."""
-    return [(slot.text, slot.skip) for slot in slots(name, found)]
+    return [(span.text, span.skip) for span in spans(name, found)]
 
 
 def expanded(name: str, found: SearchRequest, *added: str) -> tuple[bytes, bytes]:
     """Return a request whose one text got added terms."""
-    [slot] = slots(name, found)
-    assert slot.expands
-    return apply_edits(found, [(slot.expanding(added), "")])
+    [span] = spans(name, found)
+    assert span.expands
+    return apply_edits(found, [(span.expanding(added), "")])
 
 
 class TestMeilisearch:
@@ -67,7 +67,7 @@ class TestMeilisearch:
         found = request("GET", "/indexes/m/search", b"q=a+b&matchingStrategy=last&page=1")
         assert expanded("meilisearch", found, "c", "-d")[0].startswith(b"q=a+b+c++d&")
         strict = request("POST", "/indexes/m/search", b"", b'{"q":"a b","matchingStrategy":"all"}')
-        assert [slot.expands for slot in slots("meilisearch", strict)] == [False]
+        assert [span.expands for span in spans("meilisearch", strict)] == [False]
 
 
 class TestTypesense:
@@ -107,7 +107,7 @@ class TestTypesense:
     def test_added_terms_would_narrow(self) -> None:
         """So the text is replaced."""
         found = request("GET", "/collections/c/documents/search", b"q=a+b")
-        assert [slot.expands for slot in slots("typesense", found)] == [False]
+        assert [span.expands for span in spans("typesense", found)] == [False]
 
 
 SECURED = b64encode(b"0" * 64 + b"filters=a&query=x").decode()
@@ -124,9 +124,9 @@ class TestAlgolia:
             b'"params":"query=red%20%26%20blue&hitsPerPage=2&tagFilters=%5B%22a%22%5D"}]}'
         )
         found = request("POST", "/1/indexes/*/queries", b"x-algolia-agent=a%20b", body, FORM)
-        [slot] = slots("algolia", found)
-        assert slot.text == "red & blue"
-        after = apply_edits(found, [(slot, 'c & "d"')])
+        [span] = spans("algolia", found)
+        assert span.text == "red & blue"
+        after = apply_edits(found, [(span, 'c & "d"')])
         assert after == (
             b"x-algolia-agent=a%20b",
             body.replace(b"red%20%26%20blue", b"c%20%26%20%20d%20"),
@@ -190,13 +190,13 @@ class TestAlgolia:
     ) -> None:
         """As older clients and Autocomplete say it."""
         body = b'{"requests":[{"indexName":"p","query":"a b",%s}]}' % rest
-        found = slots("algolia", request("POST", "/1/indexes/*/queries", b"", body))
+        found = spans("algolia", request("POST", "/1/indexes/*/queries", b"", body))
         assert [(s.text, s.skip, s.expands) for s in found] == [("a b", skip, expands)]
 
     def test_what_is_said_beside_a_packed_query_counts(self) -> None:
         body = b'{"params":"query=a%20b","page":2,"optionalWords":["a"]}'
-        [slot] = slots("algolia", request("POST", "/1/indexes/p/query", b"", body))
-        assert (slot.text, slot.skip, slot.expands) == ("a b", Reason.PAGED, False)
+        [span] = spans("algolia", request("POST", "/1/indexes/p/query", b"", body))
+        assert (span.text, span.skip, span.expands) == ("a b", Reason.PAGED, False)
 
     def test_one_query_said_twice_leaves_the_others(self) -> None:
         body = b'{"requests":[{"query":"a","params":"query=b"},{"query":"c d"}]}'
@@ -234,7 +234,7 @@ class TestAlgolia:
         """So the text is replaced."""
         for body in (b'{"query":"a","optionalWords":"a"}', b'{"params":"optionalWords=a&query=a"}'):
             found = request("POST", "/1/indexes/p/query", b"", body)
-            assert [slot.expands for slot in slots("algolia", found)] == [False]
+            assert [span.expands for span in spans("algolia", found)] == [False]
 
 
 class TestGroonga:
@@ -262,8 +262,8 @@ class TestGroonga:
     def test_a_rewrite_is_words(self) -> None:
         """Operators in it are escaped."""
         found = request("GET", "/d/select", b"query=a+b")
-        [slot] = slots("groonga", found)
-        after, _ = apply_edits(found, [(slot, "c:d -e OR f")])
+        [span] = spans("groonga", found)
+        after, _ = apply_edits(found, [(span, "c:d -e OR f")])
         assert after == b"query=c%5C%3Ad+%5C-e+or+f"
 
     def test_added_terms(self) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from middleware.dialects.inquiry import Inquiry, Told, asks_to_wait
+from middleware.dialects.detection.schedule import ProbeSchedule, Told, asks_to_wait
 
 GONE = Told()
 BOOTS = Told(there=True)
@@ -16,7 +16,7 @@ SILENT = Told(there=True, settled=True)
 ELASTIC = Told("elasticsearch", "/", there=True, settled=True)
 
 
-def waits(inquiry: Inquiry, *rounds: Told, at: float = 0.0) -> list[float | None]:
+def waits(inquiry: ProbeSchedule, *rounds: Told, at: float = 0.0) -> list[float | None]:
     """Take rounds, each as soon as it is due; give the waits."""
     taken: list[float | None] = []
     for told in rounds:
@@ -27,14 +27,14 @@ def waits(inquiry: Inquiry, *rounds: Told, at: float = 0.0) -> list[float | None
 
 
 def test_one_that_tells_is_asked_no_more() -> None:
-    inquiry = Inquiry()
+    inquiry = ProbeSchedule()
     assert waits(inquiry, ELASTIC) == [None]
     assert (inquiry.dialect, inquiry.probe) == ("elasticsearch", "/")
 
 
 def test_one_that_is_not_there_is_waited_for() -> None:
     """For as long as it takes; at first often."""
-    inquiry = Inquiry()
+    inquiry = ProbeSchedule()
     assert waits(inquiry, *[GONE] * 7) == [0.25, 0.5, 1.0, 2.0, 4.0, 5.0, 5.0]
     assert waits(inquiry, *[GONE] * 1000, at=1e5) == [5.0] * 1000
     assert inquiry.dialect is None
@@ -42,7 +42,7 @@ def test_one_that_is_not_there_is_waited_for() -> None:
 
 
 def test_one_that_boots_is_no_app_for_a_minute() -> None:
-    inquiry = Inquiry()
+    inquiry = ProbeSchedule()
     now, wait = 0.0, 0.0
     while inquiry.dialect is None:
         wait = inquiry.take(BOOTS, now) or 0.0
@@ -56,14 +56,14 @@ def test_one_that_boots_is_no_app_for_a_minute() -> None:
 
 def test_one_that_tells_nothing_is_an_app_at_once() -> None:
     """It is looked at again some times, as something may stand before what boots."""
-    inquiry = Inquiry()
+    inquiry = ProbeSchedule()
     assert waits(inquiry, SILENT, SILENT, SILENT, SILENT) == [30.0, 120.0, 600.0, None]
     assert inquiry.dialect == "plain"
 
 
 @pytest.mark.parametrize("looks", [0, 1, 2])
 def test_a_later_look_may_tell(looks: int) -> None:
-    inquiry = Inquiry()
+    inquiry = ProbeSchedule()
     waits(inquiry, SILENT, *[SILENT] * looks)
     assert waits(inquiry, ELASTIC) == [None]
     assert inquiry.dialect == "elasticsearch"
@@ -71,7 +71,7 @@ def test_a_later_look_may_tell(looks: int) -> None:
 
 def test_an_app_that_is_gone_for_a_while_stays_one() -> None:
     """No look is spent on it meanwhile."""
-    inquiry = Inquiry()
+    inquiry = ProbeSchedule()
     assert waits(inquiry, SILENT, GONE, GONE, SILENT) == [30.0, 30.0, 30.0, 120.0]
     assert inquiry.dialect == "plain"
 
@@ -79,7 +79,7 @@ def test_an_app_that_is_gone_for_a_while_stays_one() -> None:
 @given(st.lists(st.sampled_from([GONE, BOOTS, SILENT, ELASTIC]), min_size=1, max_size=40))
 def test_any_row_of_rounds(rounds: list[Told]) -> None:
     """Waits are bounded both ways, what was told stays, and what is in use is never forgotten."""
-    inquiry, now = Inquiry(), 0.0
+    inquiry, now = ProbeSchedule(), 0.0
     held: list[str | None] = []
     for told in rounds:
         wait = inquiry.take(told, now)

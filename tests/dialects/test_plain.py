@@ -16,11 +16,11 @@ def test_names_and_pointers_are_found_in_url_form_and_json() -> None:
     """Each value is a text of its own."""
     dialect = PlainDialect(["q", "s"], ["/query", "/a/0/b"])
     form = request("POST", "/", b"q=one&x=2", b"s=two&q=three", f"{FORM};charset=UTF-8")
-    assert [slot.text for slot in dialect.slots(form)] == ["one", "two", "three"]
+    assert [span.text for span in dialect.spans(form)] == ["one", "two", "three"]
     body = b'{"a":[{"b":"x y"}],"query":"z"}'
     for kind in ("application/json", "application/problem+json", "text/json; charset=utf-8"):
-        found = dialect.slots(request("POST", "/", b"", body, kind))
-        assert [slot.text for slot in found] == ["x y", "z"]
+        found = dialect.spans(request("POST", "/", b"", body, kind))
+        assert [span.text for span in found] == ["x y", "z"]
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "", "multipart/form-data", "application/cbor"])
@@ -29,13 +29,13 @@ def test_other_bodies_are_left_alone(kind: str) -> None:
     dialect = PlainDialect(pointers=["/query"])
     found = request("POST", "/", b"", b'{"query":"a b"}', kind)
     assert not dialect.wants_body(found)
-    assert not dialect.slots(found)
+    assert not dialect.spans(found)
 
 
 def test_a_form_in_another_encoding_is_left_alone() -> None:
     """What would be written into it is UTF-8."""
     found = request("POST", "/", b"", b"q=a+b", f"{FORM}; charset=iso-8859-1")
-    assert not PlainDialect().slots(found)
+    assert not PlainDialect().spans(found)
 
 
 def test_bodies_are_wanted_only_where_a_text_can_be() -> None:
@@ -49,21 +49,21 @@ def test_bodies_are_wanted_only_where_a_text_can_be() -> None:
 def test_a_digest_of_the_body_signs_the_body_alone() -> None:
     """The URL's text may be rewritten, the form's may not."""
     found = request("POST", "/", b"q=a", b"q=b", FORM, ((b"content-digest", b"sha-256=:x:"),))
-    skips = [(slot.text, slot.skip) for slot in PlainDialect().slots(found)]
+    skips = [(span.text, span.skip) for span in PlainDialect().spans(found)]
     assert skips == [("a", None), ("b", Reason.SIGNED)]
 
 
 def test_added_terms_stand_after_the_text() -> None:
     """An unknown API has no other way to be told."""
     found = request("GET", "/", b"q=red+shoes&x")
-    [slot] = PlainDialect().slots(found)
-    after, _ = apply_edits(found, [(slot.expanding(("boots", "é&")), "")])
+    [span] = PlainDialect().spans(found)
+    after, _ = apply_edits(found, [(span.expanding(("boots", "é&")), "")])
     assert after == b"q=red+shoes+boots+%C3%A9%26&x"
 
 
 def test_no_more_than_the_bound_is_given() -> None:
     """A hundred values are no hundred rewrites."""
-    assert len(PlainDialect().slots(request("GET", "/", b"&".join([b"q=a"] * 100)))) == 16
+    assert len(PlainDialect().spans(request("GET", "/", b"&".join([b"q=a"] * 100)))) == 16
 
 
 def test_wrong_settings_are_told_at_once() -> None:
@@ -92,15 +92,15 @@ def test_wrong_settings_are_told_at_once() -> None:
 )
 def test_later_pages_in_the_url(query: bytes, later: bool) -> None:
     """By a number above that of the first one; anything else may mean anything."""
-    [slot] = PlainDialect().slots(request("GET", "/", query))
-    assert (slot.skip is Reason.PAGED) is later
+    [span] = PlainDialect().spans(request("GET", "/", query))
+    assert (span.skip is Reason.PAGED) is later
 
 
 @pytest.mark.parametrize("body", [b"q=a+b&page=2", b"start=30&q=a+b"])
 def test_later_pages_in_a_form(body: bytes) -> None:
     """It counts for a text in the URL as well."""
-    found = PlainDialect(["q"]).slots(request("POST", "/", b"q=x", body, FORM))
-    assert [slot.skip for slot in found] == [Reason.PAGED] * 2
+    found = PlainDialect(["q"]).spans(request("POST", "/", b"q=x", body, FORM))
+    assert [span.skip for span in found] == [Reason.PAGED] * 2
 
 
 @pytest.mark.parametrize(
@@ -118,8 +118,8 @@ def test_later_pages_in_a_form(body: bytes) -> None:
 def test_later_pages_in_json(body: bytes, later: bool) -> None:
     """At the top, where most APIs have it."""
     dialect = PlainDialect(pointers=["/query"])
-    [slot] = dialect.slots(request("POST", "/", b"", body, "application/json"))
-    assert (slot.skip is Reason.PAGED) is later
+    [span] = dialect.spans(request("POST", "/", b"", body, "application/json"))
+    assert (span.skip is Reason.PAGED) is later
 
 
 @pytest.mark.parametrize(
@@ -128,26 +128,26 @@ def test_later_pages_in_json(body: bytes, later: bool) -> None:
 def test_what_search_apis_do_instead_of_searching_is_left_alone(path: str) -> None:
     """One behind a login is not told from an app, and deletes what the query finds."""
     for found in (request("POST", path, b"q=red+lamp"), request("POST", path, b"", b"q=a", FORM)):
-        assert not PlainDialect().slots(found)
+        assert not PlainDialect().spans(found)
         assert not PlainDialect().wants_body(found)
-    assert PlainDialect().slots(request("GET", "/i/_search", b"q=red+lamp"))
+    assert PlainDialect().spans(request("GET", "/i/_search", b"q=red+lamp"))
 
 
 def test_names_of_pages_are_the_users_to_choose() -> None:
     """None at all makes each request a search of its own, and nothing is remembered."""
     own = PlainDialect(pages=["from"])
-    assert [slot.skip for slot in own.slots(request("GET", "/", b"q=a&from=20"))] == [Reason.PAGED]
-    assert [slot.skip for slot in own.slots(request("GET", "/", b"q=a&page=2"))] == [None]
+    assert [span.skip for span in own.spans(request("GET", "/", b"q=a&from=20"))] == [Reason.PAGED]
+    assert [span.skip for span in own.spans(request("GET", "/", b"q=a&page=2"))] == [None]
     none = PlainDialect(pages=())
-    assert [slot.skip for slot in none.slots(request("GET", "/", b"q=a&page=2"))] == [None]
+    assert [span.skip for span in none.spans(request("GET", "/", b"q=a&page=2"))] == [None]
     assert (own.pages, none.pages) == (True, False)
 
 
 def test_what_is_skipped_anyway_keeps_its_reason() -> None:
     """A signature, or bytes that are no text."""
     query = b"q=%FF&page=2"
-    assert [s.skip for s in PlainDialect().slots(request("GET", "/", query))] == [
+    assert [s.skip for s in PlainDialect().spans(request("GET", "/", query))] == [
         Reason.UNENCODABLE
     ]
     signed = b"q=a&page=2&oauth_signature=x"
-    assert [s.skip for s in PlainDialect().slots(request("GET", "/", signed))] == [Reason.SIGNED]
+    assert [s.skip for s in PlainDialect().spans(request("GET", "/", signed))] == [Reason.SIGNED]

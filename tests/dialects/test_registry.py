@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from middleware.dialects import registry
 from middleware.dialects.base import Part
+from middleware.dialects.detection.probes import guess_dialect
 from middleware.dialects.plain import PlainDialect
-from middleware.dialects.probe import guess_dialect
 from middleware.dialects.registry import default_paths, dialect_names, load_dialect
 from middleware.dialects.signing import signed_parts
 from middleware.errors import ConfigurationError
@@ -63,9 +63,9 @@ def test_entry_points_offer_dialects(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "entry_points", installed)
     dialect = load_dialect("own", params=["find"])
     assert default_paths(dialect) == ("/find",)
-    assert [slot.text for slot in dialect.slots(request("GET", "/find", b"find=a"))] == ["a"]
+    assert [span.text for span in dialect.spans(request("GET", "/find", b"find=a"))] == ["a"]
     assert "own" in dialect_names()
-    with pytest.raises(ConfigurationError, match="no slots"):
+    with pytest.raises(ConfigurationError, match="no spans"):
         load_dialect("wrong")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from middleware.core.outcome import Reason
-from middleware.dialects.base import SearchRequest, Slot, apply_edits
+from middleware.dialects.base import QuerySpan, SearchRequest, apply_edits
 from middleware.dialects.solr import SolrDialect
 
 from .requests import FORM, request
@@ -20,7 +20,7 @@ def get(query_string: bytes, path: str = "/solr/c/select") -> SearchRequest:
 
 def found(wanted: SearchRequest) -> list[tuple[str, Reason | None]]:
     """Return texts and reasons."""
-    return [(slot.text, slot.skip) for slot in DIALECT.slots(wanted)]
+    return [(span.text, span.skip) for span in DIALECT.spans(wanted)]
 
 
 def json_request(body: bytes, query_string: bytes = b"") -> SearchRequest:
@@ -185,12 +185,12 @@ def test_later_pages(wanted: SearchRequest) -> None:
 def test_added_terms(query_string: bytes, after: bytes) -> None:
     """As each parser can be told."""
     wanted = get(query_string)
-    [slot] = DIALECT.slots(wanted)
-    assert apply_edits(wanted, [(slot.expanding(("c", "d")), "")])[0] == after
+    [span] = DIALECT.spans(wanted)
+    assert apply_edits(wanted, [(span.expanding(("c", "d")), "")])[0] == after
 
 
 @pytest.mark.parametrize("rest", [b"", b"&defType=edismax&mm=100%25", b"&defType=dismax&q.op=AND"])
 def test_what_cannot_be_told(rest: bytes) -> None:
     """Where added terms could narrow the search, the text is replaced."""
-    slots: list[Slot] = list(DIALECT.slots(get(b"q=a+b" + rest)))
-    assert [slot.expands for slot in slots] == [False]
+    spans: list[QuerySpan] = list(DIALECT.spans(get(b"q=a+b" + rest)))
+    assert [span.expands for span in spans] == [False]

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from middleware.core.outcome import Reason
-from middleware.dialects.base import Part, Slot
-from middleware.dialects.jsonspans import JsonValue, MalformedError, read, spell_json
+from middleware.dialects.base import Part, QuerySpan
+from middleware.dialects.jsonspans import JsonValue, MalformedError, encode_json, read
 from middleware.dialects.layers import json_layer, url_layer
 from middleware.dialects.urlencoded import Params, speller, url_text, value_slots, values
 
@@ -19,7 +19,7 @@ from .requests import QUICK
 TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
 
 
-def slots(data: bytes) -> list[Slot]:
+def spans(data: bytes) -> list[QuerySpan]:
     """Return the slots of ``q``."""
     return value_slots(Part.QUERY_STRING, data, {"q"})
 
@@ -43,16 +43,16 @@ def slots(data: bytes) -> list[Slot]:
 )
 def test_values_are_found_by_their_decoded_name(data: bytes, found: list[str]) -> None:
     """Order, doubles and what is between stay."""
-    assert [slot.text for slot in slots(data)] == found
-    assert all(slot.skip is None for slot in slots(data))
+    assert [span.text for span in spans(data)] == found
+    assert all(span.skip is None for span in spans(data))
 
 
 @pytest.mark.parametrize("raw", [b"%E9", b"\xe9", b"%zz", b"100%", b"%", b"a%4", b"%C3"])
 def test_what_is_no_text_has_the_reason(raw: bytes) -> None:
     """Not UTF-8, or an escape that readers take for different things."""
-    [slot] = slots(b"q=" + raw + b"&x=1")
-    assert (slot.text, slot.skip) == ("", Reason.UNENCODABLE)
-    assert (slot.start, slot.stop) == (2, 2 + len(raw))
+    [span] = spans(b"q=" + raw + b"&x=1")
+    assert (span.text, span.skip) == ("", Reason.UNENCODABLE)
+    assert (span.start, span.stop) == (2, 2 + len(raw))
 
 
 @QUICK
@@ -62,7 +62,7 @@ def test_what_is_encoded_is_found(pairs: list[tuple[str, str]], plus: bool) -> N
     encode = quote_plus if plus else quote
     data = "&".join(f"{name}={encode(text, safe='')}" for name, text in pairs).encode()
     read_back = [text for name, text in parse_qsl(data.decode(), True) if name == "q"]
-    assert [slot.text for slot in slots(data)] == read_back
+    assert [span.text for span in spans(data)] == read_back
     assert [data[a:b] for _, a, b in values(data, {"q"})] == [
         encode(text, safe="").encode() for text in read_back
     ]
@@ -102,9 +102,9 @@ def test_a_url_layer_leads_back_to_the_outer_bytes(
     start = len(before.encode())
     stop = start + len(text.encode())
     assert layer.data[start:stop].decode() == text
-    lifted = layer.lift(Slot(Part.BODY, start, stop, text, str.encode), Part.QUERY_STRING)
+    lifted = layer.to_outer(QuerySpan(Part.BODY, start, stop, text, str.encode), Part.QUERY_STRING)
     assert (lifted.start, lifted.stop) == (2 + len(head), 2 + len(head + raw))
-    assert url_text(lifted.spell(text)) == text
+    assert url_text(lifted.encode(text)) == text
 
 
 @QUICK
@@ -113,7 +113,7 @@ def test_a_json_layer_leads_back_to_the_outer_bytes(
     before: str, text: str, after: str, escaped: bool
 ) -> None:
     """Escapes and surrogate pairs included."""
-    parts = [spell_json(part)[1:-1] for part in (before, text, after)]
+    parts = [encode_json(part)[1:-1] for part in (before, text, after)]
     if escaped:
         parts = ["".join(map(unit, part)).encode() for part in (before, text, after)]
     outer = b'{"p":"' + b"".join(parts) + b'"}'
@@ -122,9 +122,9 @@ def test_a_json_layer_leads_back_to_the_outer_bytes(
     start = len(before.encode())
     stop = start + len(text.encode())
     assert layer.data == (before + text + after).encode()
-    lifted = layer.lift(Slot(Part.BODY, start, stop, text, str.encode), Part.BODY)
+    lifted = layer.to_outer(QuerySpan(Part.BODY, start, stop, text, str.encode), Part.BODY)
     assert (lifted.start, lifted.stop) == (6 + len(parts[0]), 6 + len(parts[0] + parts[1]))
-    assert b'"' + lifted.spell(text) + b'"' == spell_json(text)
+    assert b'"' + lifted.encode(text) + b'"' == encode_json(text)
 
 
 def unit(character: str) -> str:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rapidfuzz.distance import OSA
 
-from middleware.engines.nearest import Nearest
+from middleware.engines.spelling_index import SpellingIndex
 
 words = st.text("abcdez", min_size=1, max_size=7)
 
@@ -16,7 +16,7 @@ words = st.text("abcdez", min_size=1, max_size=7)
 def test_the_same_as_measuring_all(known: list[str], word: str, distance: int) -> None:
     """No near word is passed over for its letters."""
     near = {other for other in known if OSA.distance(word, other) <= distance}
-    assert set(Nearest(known).within(word, distance)) == near
+    assert set(SpellingIndex(known).within(word, distance)) == near
 
 
 @pytest.mark.parametrize(
@@ -25,11 +25,11 @@ def test_the_same_as_measuring_all(known: list[str], word: str, distance: int) -
 )
 def test_edits(word: str, distance: int, found: list[str]) -> None:
     """A swap of neighbours is one edit, as another letter is."""
-    assert Nearest(["flat", "screen"]).within(word, distance) == found
+    assert SpellingIndex(["flat", "screen"]).within(word, distance) == found
 
 
 def test_only_what_starts_so() -> None:
     """Other first letters are left out where some are given."""
-    index = Nearest(["cat", "hat"])
+    index = SpellingIndex(["cat", "hat"])
     assert index.within("bat", 1, "c") == ["cat"]
     assert sorted(index.within("bat", 1)) == ["cat", "hat"]

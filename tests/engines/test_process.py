@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from middleware.core.acceptance import Acceptance
 from middleware.core.outcome import Mode, Reason
-from middleware.core.reformulation import Verdict, normalize
+from middleware.core.reformulation import Verdict
+from middleware.core.text import normalize
 from middleware.engines.base import Refusal
 from middleware.engines.process import ProcessEngine
 from middleware.engines.registry import load_engine
 from middleware.errors import ConfigurationError, EngineError, ModelError
+from middleware.policy.acceptance import Acceptance
 
 from .told import Told, never
 

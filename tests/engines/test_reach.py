@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from middleware.engines.reach import reachable
+from middleware.engines.reachability import reachable
 
 
 def test_one_that_listens_and_one_that_does_not(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,12 +17,13 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from middleware.core.acceptance import Acceptance
 from middleware.core.outcome import Mode, Reason
-from middleware.core.reformulation import Verdict, normalize
+from middleware.core.reformulation import Verdict
+from middleware.core.text import normalize
 from middleware.engines.base import Refusal
 from middleware.engines.shared import SharedEngine
 from middleware.errors import ConfigurationError, EngineError, ModelError
+from middleware.policy.acceptance import Acceptance
 
 from .told import Told, never
 
@@ -44,7 +45,7 @@ def shared(folder: Path) -> Iterator[Make]:
     made: list[SharedEngine] = []
 
     def make(engine: Callable[[], Told] = Told, **options: float) -> SharedEngine:
-        options = {"patience": 0.1, "linger": 0.5, **options}
+        options = {"patience": 0.1, "idle_timeout": 0.5, **options}
         made.append(SharedEngine(engine, folder / "engine", **options))
         return made[-1]
 
@@ -90,7 +91,7 @@ def test_many_that_begin_at_once_start_one(folder: Path) -> None:
         "import sys; from functools import partial\n"
         "from middleware.engines.shared import SharedEngine\n"
         "from tests.engines.told import Told, never\n"
-        f"engine = SharedEngine(Told, {str(folder / 'engine')!r}, linger=1.0)\n"
+        f"engine = SharedEngine(Told, {str(folder / 'engine')!r}, idle_timeout=1.0)\n"
         "engine.load()\n"
         "assert engine.generate(['a'], never) == ['lifted a']\n"
         "print(engine.pid, flush=True); sys.stdin.read()\n"

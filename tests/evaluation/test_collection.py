@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from middleware.errors import ConfigurationError
-from middleware.evaluation.collection import load_collection, read_documents
+from middleware.lab.evaluation.collection import load_collection, read_documents
 
 from .conftest import write_collection
 

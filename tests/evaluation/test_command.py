@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from middleware.evaluation.command import add_arguments, run
-from middleware.evaluation.upstream import Upstream
-from middleware.evaluation.variants import VARIANTS
+from middleware.lab.evaluation.command import add_arguments, run
+from middleware.lab.evaluation.upstream import Upstream
+from middleware.lab.evaluation.variants import VARIANTS
 
 from .conftest import write_collection
 

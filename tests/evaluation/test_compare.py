@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from middleware.errors import ConfigurationError
-from middleware.evaluation.compare import compare, summary
-from middleware.evaluation.record import FORMAT, read_record
+from middleware.lab.evaluation.compare import compare, summary
+from middleware.lab.evaluation.record import FORMAT, read_record
 
 
 def _record(values: list[float], seed: int = 0, system: str = "replace") -> dict[str, Any]:

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from middleware.core.outcome import Mode
-from middleware.evaluation.collection import load_collection, read_documents
-from middleware.evaluation.experiment import Cell, experiment, lost_and_won
-from middleware.evaluation.page import as_page
-from middleware.evaluation.pipeline import Pipeline
-from middleware.evaluation.record import as_record, write_runs
-from middleware.evaluation.retrieval import Bm25
-from middleware.evaluation.systems import Decide, baselines
-from middleware.evaluation.variants import variant
+from middleware.lab.evaluation.collection import load_collection, read_documents
+from middleware.lab.evaluation.experiment import Cell, experiment, lost_and_won
+from middleware.lab.evaluation.page import as_page
+from middleware.lab.evaluation.pipeline import Pipeline
+from middleware.lab.evaluation.record import as_record, write_runs
+from middleware.lab.evaluation.retrieval import Bm25
+from middleware.lab.evaluation.systems import Decide, baselines
+from middleware.lab.evaluation.variants import variant
 
 from .conftest import Rewriter
 

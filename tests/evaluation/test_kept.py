@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from middleware.evaluation.kept import altered
+from middleware.lab.evaluation.protected_audit import altered
 
 
 @pytest.mark.parametrize(

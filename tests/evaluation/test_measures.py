@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from middleware.errors import ConfigurationError
-from middleware.evaluation.measures import MEASURES, measured
+from middleware.lab.evaluation.measures import MEASURES, measured
 
 
 def _ndcg(order: list[str], grades: dict[str, int], exponential: bool) -> float:

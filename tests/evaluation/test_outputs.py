@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from middleware.errors import ConfigurationError
-from middleware.evaluation.outputs import Outputs
+from middleware.lab.evaluation.outputs import Outputs
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from middleware.core.outcome import Mode, Outcome, Reason
 from middleware.engines.base import Answer, Refusal
-from middleware.evaluation.pipeline import Pipeline
+from middleware.lab.evaluation.pipeline import Pipeline
 from middleware.runtime.reformulator import Reformulator
 
 from .conftest import Rewriter

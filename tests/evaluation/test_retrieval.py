@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from middleware.errors import ConfigurationError
-from middleware.evaluation.collection import Document
-from middleware.evaluation.retrieval import FETCHED, Bm25, analyze
+from middleware.lab.evaluation.collection import Document
+from middleware.lab.evaluation.retrieval import FETCHED, Bm25, analyze
 
 _WORDS = st.sampled_from("red green blue shoe hose pump".split())
 _TEXTS = st.lists(_WORDS, min_size=1, max_size=8).map(" ".join)

@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from middleware.evaluation.significance import contrast
+from middleware.lab.evaluation.significance import contrast
 
 
 def test_equal_columns_differ_in_nothing() -> None:

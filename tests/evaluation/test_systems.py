@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from middleware.core.outcome import Outcome
-from middleware.evaluation.systems import BASELINES, baselines, stoplist
+from middleware.lab.evaluation.systems import BASELINES, baselines, stoplist
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,13 @@ from pathlib import Path
 from rich.console import Console
 
 from middleware.core.outcome import Mode
-from middleware.evaluation.collection import load_collection, read_documents
-from middleware.evaluation.experiment import experiment
-from middleware.evaluation.pipeline import Pipeline
-from middleware.evaluation.retrieval import Bm25
-from middleware.evaluation.systems import Decide, baselines
-from middleware.evaluation.terminal import print_report
-from middleware.evaluation.variants import VARIANTS
+from middleware.lab.evaluation.collection import load_collection, read_documents
+from middleware.lab.evaluation.experiment import experiment
+from middleware.lab.evaluation.pipeline import Pipeline
+from middleware.lab.evaluation.retrieval import Bm25
+from middleware.lab.evaluation.systems import Decide, baselines
+from middleware.lab.evaluation.terminal import print_report
+from middleware.lab.evaluation.variants import VARIANTS
 
 from .conftest import Rewriter
 

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from middleware.errors import ConfigurationError
-from middleware.evaluation.upstream import DIALECTS, Upstream, UpstreamError, location
+from middleware.lab.evaluation.upstream import DIALECTS, Upstream, UpstreamError, location
 
 
 class _Api(BaseHTTPRequestHandler):

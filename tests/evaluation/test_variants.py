@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from middleware.core.edit_distance import close_spelling
-from middleware.evaluation import chatter, slips
-from middleware.evaluation.chatter import REQUESTS, chatty
-from middleware.evaluation.ramblings import RAMBLINGS
-from middleware.evaluation.slips import misspelled, slip
-from middleware.evaluation.variants import VARIANTS, variant
-from middleware.training import phrases, typos, wrappers
+from middleware.lab.evaluation import request_templates as chatter
+from middleware.lab.evaluation import typos as slips
+from middleware.lab.evaluation.rambling_templates import RAMBLING_REQUESTS
+from middleware.lab.evaluation.request_templates import REQUESTS, chatty
+from middleware.lab.evaluation.typos import misspelled, slip
+from middleware.lab.evaluation.variants import VARIANTS, variant
+from middleware.lab.training import phrases, typos, wrappers
 
 _QUERY = "wireless headphones without microphone USB-C 20 hours 1.75 iPhone NASA c++ B07NCQWCQS"
 _WORD = st.text("abcdefghijklmnopqrstuvwxyz", min_size=4, max_size=12)
@@ -71,7 +72,7 @@ def test_both_together_are_each_alone() -> None:
     assert variant("chatty+typo1", "q7", text, 3) == request.replace(text, typo)
 
 
-@pytest.mark.parametrize("frame", [*REQUESTS, *RAMBLINGS])
+@pytest.mark.parametrize("frame", [*REQUESTS, *RAMBLING_REQUESTS])
 def test_a_request_holds_the_query_once(frame: str) -> None:
     """Braces elsewhere would break the frame."""
     assert frame.count("{}") == 1
@@ -112,7 +113,7 @@ def _made_of(words: list[str], parts: set[tuple[str, ...]]) -> bool:
     return len(words) in reached
 
 
-@pytest.mark.parametrize("frame", [*REQUESTS, *RAMBLINGS])
+@pytest.mark.parametrize("frame", [*REQUESTS, *RAMBLING_REQUESTS])
 def test_no_request_can_be_made_from_parts_of_training(frame: str) -> None:
     """However the generator draws, it never writes one of these around a query."""
     front, _, back = frame.partition("{}")

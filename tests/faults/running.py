@@ -29,7 +29,7 @@ def command(*options: str) -> list[str]:
     return [
         sys.executable,
         "-m",
-        "middleware.cli",
+        "middleware",
         "serve",
         "--port",
         "0",

@@ -11,7 +11,7 @@ import middleware
 _ROOT = Path(middleware.__file__).parent
 _WALL = {"time", "time_ns", "ctime", "localtime", "gmtime", "now", "utcnow", "today"}
 # Reports and exports carry their date; nothing that serves requests is among them.
-_DATED = {"benchmarks", "evaluation", "training", "demo"}
+_DATED = {"demo", "lab"}
 
 
 def _wall_times(path: Path) -> Iterator[str]:

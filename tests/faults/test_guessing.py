@@ -112,7 +112,7 @@ async def dialect(served: Served) -> tuple[Any, Any]:
 async def log_of(served: Served) -> list[str]:
     served.stop()
     _, told = await asyncio.to_thread(served.process.communicate, None, 10)
-    return [line for line in told.splitlines() if "middleware.recognition" in line]
+    return [line for line in told.splitlines() if "querylift.detection" in line]
 
 
 async def test_an_upstream_that_comes_up_later(behaviour: Path) -> None:

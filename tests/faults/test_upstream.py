@@ -65,8 +65,8 @@ async def counted(served: Served, kind: str, phase: str = "") -> float:
 
 
 def reset(writer: asyncio.StreamWriter) -> None:
-    linger = struct.pack("ii", 1, 0)
-    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    idle_timeout = struct.pack("ii", 1, 0)
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, idle_timeout)
     writer.transport.abort()
 
 

@@ -15,7 +15,7 @@ _TEXTS = ["large red lamp", "small green desk", "  quiet   blue fan "]
 
 def warm(*options: str, said: str = "") -> tuple[int, str, str]:
     done = subprocess.run(
-        [sys.executable, "-m", "middleware.cli", "warm", *options],
+        [sys.executable, "-m", "middleware", "warm", *options],
         input=said,
         capture_output=True,
         text=True,

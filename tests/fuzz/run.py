@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
-from middleware.dialects.base import Part, SearchRequest, Slot
+from middleware.dialects.base import Part, QuerySpan, SearchRequest
 from middleware.dialects.plain import PlainDialect
 from middleware.dialects.registry import default_paths, dialect_names, load_dialect
-from middleware.http_protocol import BoundedProtocol
+from middleware.http.matching import SearchRule, canonical_path, first_match
 from middleware.proxy import ReverseProxy
-from middleware.rules import SearchRule, canonical_path, first_match
 from middleware.runtime.reformulator import Reformulator
+from middleware.serving.protocol import BoundedProtocol
 from middleware.testing import ScriptedEngine
 from tests.upstream.wire import front
 
@@ -262,28 +262,28 @@ def _edited(
         yield "rewritten where there is no search"
         return
     headers = [(name.lower(), value) for name, value in case.headers]
-    slots = rule.dialect.slots(SearchRequest(method, plain, query, headers, case.body))
-    if not _around(slots, Part.QUERY_STRING, path + mark, query, expands).fullmatch(record.target):
+    spans = rule.dialect.spans(SearchRequest(method, plain, query, headers, case.body))
+    if not _around(spans, Part.QUERY_STRING, path + mark, query, expands).fullmatch(record.target):
         yield f"target {record.target!r}"
-    if not _around(slots, Part.BODY, b"", case.body or b"", expands).fullmatch(record.body):
+    if not _around(spans, Part.BODY, b"", case.body or b"", expands).fullmatch(record.body):
         yield "a body changed outside of its texts"
     if b"lifted" not in record.target + record.body:
         yield "rewritten to something else"
 
 
-def _around(slots: Any, part: Part, before: bytes, data: bytes, expands: bool) -> re.Pattern[bytes]:
+def _around(spans: Any, part: Part, before: bytes, data: bytes, expands: bool) -> re.Pattern[bytes]:
     """Return the pattern of all that may become of bytes with texts in them."""
     pattern, at = re.escape(before), 0
-    wide = [_wide(slot, expands) for slot in slots if slot.part is part]
+    wide = [_wide(span, expands) for span in spans if span.part is part]
     for start, stop in sorted(wide):
         pattern += re.escape(data[at:start]) + rb".*"
         at = stop
     return re.compile(pattern + re.escape(data[at:]), re.DOTALL)
 
 
-def _wide(slot: Slot, expands: bool) -> tuple[int, int]:
-    expansion = slot.expansion if expands else None
-    return (slot.start, slot.stop) if expansion is None else (expansion.start, expansion.stop)
+def _wide(span: QuerySpan, expands: bool) -> tuple[int, int]:
+    expansion = span.expansion if expands else None
+    return (span.start, span.stop) if expansion is None else (expansion.start, expansion.stop)
 
 
 def _end_to_end(lines: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from middleware.core.acceptance import Acceptance
 from middleware.core.outcome import Mode, Reason
+from middleware.policy.acceptance import Acceptance
 
 NASTY = (
     '"}', '"},"filter":{"match_all":{}},"x":{"y":"', "'; DROP TABLE docs; --", "&q=b&fq=*:*",

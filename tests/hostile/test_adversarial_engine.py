@@ -14,7 +14,7 @@ from middleware.asgi import ReformulationMiddleware
 from middleware.core.outcome import Mode
 from middleware.dialects.base import SearchRequest
 from middleware.dialects.registry import load_dialect
-from middleware.rules import SearchRule
+from middleware.http.matching import SearchRule
 from middleware.runtime.reformulator import Reformulator
 from middleware.testing import ScriptedEngine
 from tests.dialects.requests import OPTIONS, SAMPLES, TEXTS, Sample
@@ -123,10 +123,10 @@ class TestWhateverTheModelSays:
             request.headers,
             body if request.body is not None else None,
         )
-        slots = dialect.slots(after)
-        assert len(slots) == len(dialect.slots(request))
-        old = frozenset(slot.text for slot in dialect.slots(request))
-        new = frozenset(slot.text for slot in slots)
+        spans = dialect.spans(after)
+        assert len(spans) == len(dialect.spans(request))
+        old = frozenset(span.text for span in dialect.spans(request))
+        new = frozenset(span.text for span in spans)
         # A text that stands elsewhere too, by chance, would be marked there as well.
         assume(not any(len(text) < 3 or text in ("null", "a=b") for text in new))
         assert outline(after.query_string, body, new | old) == outline(

@@ -14,10 +14,10 @@ from middleware.core.outcome import Mode, Reason
 from middleware.core.reformulation import Verdict
 from middleware.dialects.elasticsearch import ElasticsearchDialect
 from middleware.dialects.plain import PlainDialect
+from middleware.http.matching import SearchRule
 from middleware.proxy import ReverseProxy
-from middleware.rules import SearchRule
-from middleware.runtime.lanes import Limits
 from middleware.runtime.reformulator import Reformulator
+from middleware.runtime.scheduler import Limits
 from middleware.testing import ScriptedEngine
 from tests.upstream.wire import RawUpstream, exchange, front, get, split, upstream
 
@@ -134,7 +134,7 @@ async def test_a_flood_of_distinct_texts_waits_in_bounded_lanes() -> None:
     engine = ScriptedEngine(lambda text: f"lifted {text}")
     reformulator = Reformulator(engine, budget=0.05, limits=limits)
     words = "red green blue small large heavy light quiet strong cheap".split()
-    texts = [f"{a} {b} lamp {c}" for a in words for b in words for c in ("shop", "desk")]
+    texts = [f"{a} {b} lamp {c}" for a in words for b in words for c in ("shop", "dispatcher")]
     answers = await asyncio.gather(*[reformulator.reformulate(text) for text in texts])
     stats = reformulator.stats()
     assert stats.live <= 4

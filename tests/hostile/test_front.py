@@ -10,7 +10,7 @@ from time import perf_counter
 import pytest
 
 from middleware.proxy import ReverseProxy
-from middleware.serving import _Server, bound_socket
+from middleware.serving.server import _Server, bound_socket
 from tests.upstream.wire import RawUpstream, exchange, front, get, split, upstream
 
 pytestmark = pytest.mark.anyio

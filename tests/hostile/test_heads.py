@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from middleware.http_protocol import MAX_HEAD
 from middleware.proxy import ReverseProxy
 from middleware.runtime.reformulator import Reformulator
-from middleware.serving import _Server, bound_socket
+from middleware.serving.protocol import MAX_HEAD
+from middleware.serving.server import _Server, bound_socket
 from middleware.testing import ScriptedEngine
 from tests.upstream.wire import RawUpstream, exchange, get, split, upstream
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from middleware.errors import ConfigurationError
-from middleware.patience import patient
+from middleware.http.body_timeout import patient
 from middleware.proxy import ReverseProxy
 from middleware.runtime.reformulator import Reformulator
 from middleware.testing import ScriptedEngine

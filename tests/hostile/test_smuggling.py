@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from middleware.http_protocol import BoundedProtocol
+from middleware.http.matching import SearchRule
 from middleware.proxy import ReverseProxy
-from middleware.rules import SearchRule
 from middleware.runtime.reformulator import Reformulator
+from middleware.serving.protocol import BoundedProtocol
 from middleware.testing import ScriptedEngine
 from tests.upstream.wire import RawUpstream, exchange, front, split, upstream
 

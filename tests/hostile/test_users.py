@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from middleware.asgi import ReformulationMiddleware
 from middleware.core.memo import Memo
 from middleware.dialects.elasticsearch import ElasticsearchDialect
+from middleware.http.matching import SearchRule
 from middleware.proxy import ReverseProxy
-from middleware.rules import SearchRule
 from middleware.runtime.reformulator import Reformulator
 from middleware.runtime.snapshot import save
 from middleware.testing import ScriptedEngine

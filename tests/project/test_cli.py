@@ -16,10 +16,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from middleware.serving import served_in_thread
+from middleware.serving.server import served_in_thread
 
 _ROOT = Path(__file__).parents[2]
-_COMMAND = [sys.executable, "-m", "middleware.cli"]
+_COMMAND = [sys.executable, "-m", "middleware"]
 _ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("QUERYLIFT_")}
 
 

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from middleware.serving import served_in_thread
+from middleware.serving.server import served_in_thread
 
 _EXAMPLES = Path(__file__).parents[2] / "examples"
 _CHATTY = "please show me wireless headphones"

@@ -11,7 +11,7 @@ import pytest
 from middleware.core.outcome import Mode, Outcome, Reason, Source
 from middleware.instrumentation.headers import CONTROL_HEADER, RESULT_HEADER
 from middleware.instrumentation.metrics import METRICS
-from middleware.settings import describe
+from middleware.serving.settings import describe
 
 _README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from middleware.errors import ConfigurationError
-from middleware.settings import Settings, load_settings
+from middleware.serving.settings import Settings, load_settings
 
 
 def _file(tmp_path: Path, text: str) -> Path:

@@ -28,7 +28,7 @@ def engine(clock: ManualClock) -> ScriptedEngine:
 
 @pytest.fixture
 def records() -> list[Record]:
-    """What the observers of :func:`build` were told."""
+    """What the observers of ``build`` were told."""
     return []
 
 
@@ -48,10 +48,10 @@ def build(clock: ManualClock, engine: ScriptedEngine, records: list[Record]) -> 
     yield make
     clock.release()
     for reformulator in made:
-        thread = reformulator._desk._worker._thread
+        thread = reformulator._dispatcher._worker._thread
         reformulator.close()
         assert thread is None or not thread.is_alive()
         stats = reformulator.stats()
         assert (stats.live, stats.late, stats.running, stats.flights) == (0, 0, 0, 0)
-        assert not reformulator._desk.lanes.outbox
+        assert not reformulator._dispatcher.scheduler.outbox
     assert not any(timer.live for timer in clock._timers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -120,13 +121,13 @@ FAULTS: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=repr)
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: re.sub(r" at 0x\w+", "", repr(fault)))
 async def test_a_fault_of_the_engine_is_never_one_of_the_caller(
     build: Build, clock: ManualClock, fault: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     engine = Misbehaving(fault)
     reformulator = build(engine=engine)
-    with caplog.at_level(logging.WARNING, "middleware.runtime"):
+    with caplog.at_level(logging.WARNING, "querylift.runtime"):
         found = await reformulator.reformulate("warm winter jacket")
     assert (found.query, found.reason) == ("warm winter jacket", Reason.ENGINE_ERROR)
     assert found.source is None
@@ -247,7 +248,9 @@ def adversary() -> Any:
         yield reformulator, script
 
 
-@pytest.mark.parametrize("thing", [None, 5, b"warm", ["warm"], object()], ids=repr)
+@pytest.mark.parametrize(
+    "thing", [None, 5, b"warm", ["warm"], object()], ids=lambda thing: type(thing).__name__
+)
 async def test_what_is_no_text_passes_too(echo: Reformulator, thing: Any) -> None:
     for found in (await echo.reformulate(thing), echo.reformulate_sync(thing)):
         assert found.query is thing
@@ -341,7 +344,7 @@ async def test_a_fault_at_the_desk_leaves_no_flight_that_never_runs(
         raise RuntimeError("broken lanes")
 
     with monkeypatch.context() as patch:
-        patch.setattr(reformulator._desk.lanes, "_turn_away", broken)
+        patch.setattr(reformulator._dispatcher.scheduler, "_turn_away", broken)
         found = await reformulator.reformulate("warm winter jacket")
         assert found.reason is Reason.ENGINE_ERROR
     assert reformulator.stats().flights == 0

@@ -11,7 +11,7 @@ from middleware.core.deadline import Deadline
 from middleware.core.memo import MemoKey
 from middleware.core.outcome import Mode, Outcome, Reason, Source
 from middleware.core.reformulation import Reformulation, Verdict
-from middleware.runtime.single_flight import Flight, Landing, SingleFlight
+from middleware.runtime.flights import Flight, FlightResult, SingleFlight
 from middleware.testing import ManualClock, ScriptedEngine
 
 from .asking import answered
@@ -127,7 +127,7 @@ async def test_a_flight_that_lands_between_the_memo_and_the_queue_is_seen(
     assert not isinstance(ask, Reformulation)
     await clock.advance(0.05)
     assert leader.done()
-    entered = reformulator._enter(ask, lambda landing: None)
+    entered = reformulator._enter(ask, lambda result: None)
     assert isinstance(entered, Reformulation)
     assert (entered.query, entered.source) == (f"lifted {TEXT}", Source.SHARED)
     assert engine.calls == [[TEXT]]
@@ -145,33 +145,33 @@ def test_a_flight_is_open_until_it_is_closed_and_tells_each_once() -> None:
     flights.open(one)
     assert flights.get(one.key) is one
     told: list[str] = []
-    one.waiters[1] = (Deadline(1.0), lambda landing: told.append("waiter"))
-    one.watchers.append(lambda landing: told.append("watcher"))
-    landing = Landing(Verdict())
-    wakes = flights.close(one, landing)
+    one.waiters[1] = (Deadline(1.0), lambda result: told.append("waiter"))
+    one.watchers.append(lambda result: told.append("watcher"))
+    result = FlightResult(Verdict())
+    wakes = flights.close(one, result)
     for wake, given in wakes:
-        assert given is landing
+        assert given is result
         wake(given)
     assert told == ["waiter", "watcher"]
-    assert flights.close(one, landing) == []
+    assert flights.close(one, result) == []
     assert (len(flights), one.closed, one.waiters, one.watchers) == (0, True, {}, [])
 
 
 def test_closing_an_old_flight_again_leaves_a_new_one_of_its_key_alone() -> None:
     flights, old, new = SingleFlight(), flight(), flight()
     flights.open(old)
-    flights.close(old, Landing())
+    flights.close(old, FlightResult())
     flights.open(new)
-    assert flights.close(old, Landing()) == []
+    assert flights.close(old, FlightResult()) == []
     assert flights.get(new.key) is new
 
 
 def test_releasing_lets_the_waiters_go_and_keeps_the_watchers() -> None:
     flights, one = SingleFlight(), flight()
     flights.open(one)
-    one.waiters[1] = (Deadline(1.0), lambda landing: None)
-    one.watchers.append(lambda landing: None)
-    assert len(flights.release(one, Landing(reason=Reason.PREDICTED_LATE))) == 1
+    one.waiters[1] = (Deadline(1.0), lambda result: None)
+    one.watchers.append(lambda result: None)
+    assert len(flights.release(one, FlightResult(reason=Reason.PREDICTED_LATE))) == 1
     assert flights.get(one.key) is one
     assert (len(one.waiters), len(one.watchers)) == (0, 1)
 
@@ -179,8 +179,8 @@ def test_releasing_lets_the_waiters_go_and_keeps_the_watchers() -> None:
 def test_a_flight_is_awaited_until_its_last_deadline() -> None:
     one = flight()
     assert not one.awaited(-1e9)
-    one.waiters[1] = (Deadline(1.0), lambda landing: None)
-    one.waiters[2] = (Deadline(3.0), lambda landing: None)
+    one.waiters[1] = (Deadline(1.0), lambda result: None)
+    one.waiters[2] = (Deadline(3.0), lambda result: None)
     assert one.deadline() == Deadline(3.0)
     assert one.awaited(2.9)
     assert not one.awaited(3.0)

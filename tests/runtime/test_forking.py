@@ -36,7 +36,7 @@ FORKING = """
     held_caller = threading.Thread(target=reformulator.reformulate_sync, args=["held query"])
     held_caller.start()
     held.wait(30)
-    desk, memo = reformulator._desk._lock, reformulator.memo._lock
+    desk, memo = reformulator._dispatcher._lock, reformulator.memo._lock
     desk.acquire(); memo.acquire()    # as another thread may hold them at this moment
     warnings.simplefilter("ignore")   # newer Pythons warn of forking with threads
     child = os.fork()
@@ -103,8 +103,8 @@ PROBING = """
 
 CHANGING = """
     import os, threading, warnings
-    from middleware.clients import Clients
-    from middleware.core.allowance import Allowance
+    from middleware.http.clients import Clients
+    from middleware.core.rate_limit import RateLimiter
     from middleware.core.memo import Memo, MemoKey
     from middleware.core.outcome import Mode
     from middleware.core.reformulation import Verdict
@@ -129,12 +129,12 @@ CHANGING = """
     for number in range(3):
         memo.put(key(f"lamp {number}"), Verdict("lamp"), 0.0)
     reformulator = Reformulator(ScriptedEngine(lambda text: f"lifted {text}"), budget=20, memo=memo)
-    clients = Clients(typing=TypingAhead(), allowance=Allowance(1.0))
+    clients = Clients(typing=TypingAhead(), rate_limiter=RateLimiter(1.0))
     memo.stops = True
     changer = threading.Thread(target=memo.put, args=[key("desk"), Verdict("desk"), 1.0])
     changer.start()
     held.wait(30)
-    locks = [clients.pages._lock, clients.typing._lock, clients.allowance._lock]
+    locks = [clients.pages._lock, clients.typing._lock, clients.rate_limiter._lock]
     for lock in locks:
         lock.acquire()
     warnings.simplefilter("ignore")

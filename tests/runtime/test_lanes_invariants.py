@@ -13,8 +13,8 @@ from middleware.core.deadline import Deadline
 from middleware.core.memo import MemoKey
 from middleware.core.outcome import Mode, Reason
 from middleware.core.reformulation import Verdict
-from middleware.runtime.lanes import Lanes, Limits
-from middleware.runtime.single_flight import Flight, Landing, SingleFlight, Wake
+from middleware.runtime.flights import Flight, FlightResult, SingleFlight, Wake
+from middleware.runtime.scheduler import Limits, Scheduler
 
 KEYS = st.integers(0, 11)
 SECONDS = st.sampled_from([0.0, 0.05, 0.2, 1.0, 5.0])
@@ -35,7 +35,7 @@ class Machine(RuleBasedStateMachine):
         self.limits = Limits(live=live, late=late, batch=batch, late_batch=late_batch)
         self.flights = SingleFlight()
         self.breaker = Breaker(window=window, rest=1.0, max_rest=8.0)
-        self.lanes = Lanes(self.flights, self.limits, self.breaker)
+        self.scheduler = Scheduler(self.flights, self.limits, self.breaker)
         self.all: list[Flight] = []
         self.callers = 0
         self.owed: set[int] = set()  # callers who wait, and watchers
@@ -46,7 +46,7 @@ class Machine(RuleBasedStateMachine):
         self.callers += 1
         number = self.callers
 
-        def wake(landing: Landing) -> None:
+        def wake(result: FlightResult) -> None:
             self.told.append(number)
             self.owed.remove(number)  # a second time is a KeyError
 
@@ -54,13 +54,13 @@ class Machine(RuleBasedStateMachine):
         return number, wake
 
     def deliver(self) -> None:
-        while self.lanes.outbox:
-            wake, landing = self.lanes.outbox.popleft()
-            wake(landing)
+        while self.scheduler.outbox:
+            wake, result = self.scheduler.outbox.popleft()
+            wake(result)
 
     @rule(key=KEYS, seconds=SECONDS, fill=st.booleans())
     def ask(self, key: int, seconds: float, fill: bool) -> None:
-        self.lanes.sort_out(self.now)
+        self.scheduler.sort_out(self.now)
         memo_key = MemoKey(f"text {key}", "", "", Mode.REPLACE, "")
         flight = self.flights.get(memo_key)
         number, wake = self.caller()
@@ -71,10 +71,10 @@ class Machine(RuleBasedStateMachine):
             self.all.append(flight)
             self.flights.open(flight)
             flight.waiters[number] = (deadline, wake)
-            reason = self.lanes.submit(flight, self.now)
+            reason = self.scheduler.submit(flight, self.now)
         else:
             flight.store(True, late_fill=fill)
-            reason = self.lanes.rejoin(flight, deadline, self.now)
+            reason = self.scheduler.rejoin(flight, deadline, self.now)
             if reason is None:
                 flight.waiters[number] = (deadline, wake)
         if reason is not None:
@@ -84,7 +84,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(key=KEYS)
     def watch(self, key: int) -> None:
-        self.lanes.sort_out(self.now)
+        self.scheduler.sort_out(self.now)
         memo_key = MemoKey(f"text {key}", "", "", Mode.REPLACE, "")
         flight = self.flights.get(memo_key)
         number, wake = self.caller()
@@ -96,7 +96,7 @@ class Machine(RuleBasedStateMachine):
         self.all.append(flight)
         self.flights.open(flight)
         flight.watchers.append(wake)
-        if self.lanes.submit(flight, self.now) is not None:
+        if self.scheduler.submit(flight, self.now) is not None:
             self.owed.remove(number)  # told by its return value
         self.deliver()
 
@@ -122,8 +122,8 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: not self.batch)
     @rule()
     def take_off(self) -> None:
-        self.batch = self.lanes.next_batch(self.now)
-        self.lanes.began(self.batch, self.now)
+        self.batch = self.scheduler.next_batch(self.now)
+        self.scheduler.began(self.batch, self.now)
         assert all(not flight.closed for flight in self.batch)
         self.deliver()
 
@@ -134,12 +134,12 @@ class Machine(RuleBasedStateMachine):
         batch, self.batch = self.batch, []
         cut = [not f.closed and not f.awaited(self.now) and data.draw(st.booleans()) for f in batch]
         elapsed = data.draw(st.sampled_from([0.01, 0.1, 0.5]))
-        self.lanes.answered(batch, elapsed, self.now, complete=not all(cut))
+        self.scheduler.answered(batch, elapsed, self.now, complete=not all(cut))
         for flight, gave_way in zip(batch, cut, strict=True):
             if gave_way:
-                self.lanes.take_back(flight, self.now)
+                self.scheduler.take_back(flight, self.now)
             else:
-                self.lanes.close(flight, Landing(Verdict()))
+                self.scheduler.close(flight, FlightResult(Verdict()))
         self.end(batch)
 
     @precondition(lambda self: self.batch)
@@ -147,10 +147,10 @@ class Machine(RuleBasedStateMachine):
     def crash(self) -> None:
         batch, self.batch = self.batch, []
         for flight in batch:
-            if self.lanes.resting(self.now) and not flight.probe:
-                self.lanes.close(flight, Landing(reason=Reason.BREAKER_OPEN))
+            if self.scheduler.resting(self.now) and not flight.probe:
+                self.scheduler.close(flight, FlightResult(reason=Reason.BREAKER_OPEN))
             else:
-                self.lanes.failed(flight, self.now)
+                self.scheduler.failed(flight, self.now)
         self.end(batch)
 
     @precondition(lambda self: self.batch)
@@ -161,36 +161,36 @@ class Machine(RuleBasedStateMachine):
         self.end(batch)
 
     def end(self, batch: list[Flight]) -> None:
-        self.lanes.ended(self.now)
+        self.scheduler.ended(self.now)
         self.deliver()
-        waiting = [*self.lanes.live, *self.lanes.late]
+        waiting = [*self.scheduler.live, *self.scheduler.late]
         assert all(flight.closed or flight in waiting for flight in batch)
 
     @rule()
     def close(self) -> None:
-        self.lanes.clear()
+        self.scheduler.clear()
         self.deliver()
         assert len(self.flights) == 0
         assert not self.owed
 
     @invariant()
     def the_lanes_are_bounded(self) -> None:
-        assert len(self.lanes.live) <= self.limits.live
-        assert len(self.lanes.late) <= max(1, self.limits.late)
-        assert len(self.lanes.running) <= max(self.limits.batch, self.limits.late_batch)
+        assert len(self.scheduler.live) <= self.limits.live
+        assert len(self.scheduler.late) <= max(1, self.limits.late)
+        assert len(self.scheduler.running) <= max(self.limits.batch, self.limits.late_batch)
 
     @invariant()
     def each_flight_is_in_one_place(self) -> None:
         places: list[Callable[[Flight], bool]] = [
-            lambda f: f in self.lanes.live,
-            lambda f: f in self.lanes.late,
-            lambda f: f in self.lanes.running and not f.closed,
+            lambda f: f in self.scheduler.live,
+            lambda f: f in self.scheduler.late,
+            lambda f: f in self.scheduler.running and not f.closed,
             lambda f: f.closed,
         ]
         for flight in self.all:
             assert sum(place(flight) for place in places) == 1
             assert (self.flights.get(flight.key) is flight) == (not flight.closed)
-        for lane in (self.lanes.live, self.lanes.late, self.lanes.running):
+        for lane in (self.scheduler.live, self.scheduler.late, self.scheduler.running):
             assert len(set(map(id, lane))) == len(lane)
 
     @invariant()
@@ -200,7 +200,7 @@ class Machine(RuleBasedStateMachine):
         assert on_flights <= self.owed
         assert len(self.owed) == len(on_flights) + watched
         assert all(not f.waiters and not f.watchers for f in self.all if f.closed)
-        assert not self.lanes.outbox
+        assert not self.scheduler.outbox
 
     @invariant()
     def a_lent_probe_is_on_its_way(self) -> None:
@@ -211,8 +211,8 @@ class Machine(RuleBasedStateMachine):
             assert self.breaker.state(self.now) is not BreakerState.CLOSED
 
     def teardown(self) -> None:
-        if hasattr(self, "lanes"):
-            self.lanes.clear()
+        if hasattr(self, "scheduler"):
+            self.scheduler.clear()
             self.deliver()
             assert not self.owed
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from middleware.core.outcome import Outcome, Reason, Source
-from middleware.runtime.lanes import Limits
+from middleware.runtime.scheduler import Limits
 from middleware.testing import ManualClock, ScriptedEngine
 
 from .asking import answered, distinct

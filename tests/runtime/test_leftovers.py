@@ -16,8 +16,8 @@ from middleware.core.outcome import Outcome, Reason
 from middleware.core.reformulation import Reformulation
 from middleware.engines.base import Answer
 from middleware.instrumentation.record import Record
-from middleware.runtime.lanes import Limits
 from middleware.runtime.reformulator import Reformulator
+from middleware.runtime.scheduler import Limits
 from middleware.testing import ManualClock, ScriptedEngine
 
 from .asking import distinct

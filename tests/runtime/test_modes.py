@@ -6,12 +6,12 @@ import asyncio
 
 import pytest
 
-from middleware.core.acceptance import Acceptance
 from middleware.core.memo import Memo
 from middleware.core.outcome import Mode, Outcome, Reason, Source
 from middleware.errors import ConfigurationError
 from middleware.instrumentation.record import Record
-from middleware.runtime.lanes import Limits
+from middleware.policy.acceptance import Acceptance
+from middleware.runtime.scheduler import Limits
 from middleware.testing import ManualClock, ScriptedEngine
 
 from .asking import answered

@@ -7,13 +7,13 @@ from collections import Counter
 
 import pytest
 
-from middleware.core.admission import Admission
 from middleware.core.cost_model import text_cost
 from middleware.core.outcome import Outcome, Reason
 from middleware.core.reformulation import Reformulation
 from middleware.errors import ConfigurationError
-from middleware.runtime.lanes import Limits
+from middleware.policy.admission import Admission
 from middleware.runtime.reformulator import Reformulator
+from middleware.runtime.scheduler import Limits
 from middleware.testing import ManualClock, ScriptedEngine
 
 from .asking import answered, distinct

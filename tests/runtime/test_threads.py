@@ -15,8 +15,8 @@ import pytest
 from middleware.core.memo import Memo
 from middleware.core.outcome import Outcome, Source
 from middleware.core.reformulation import Reformulation
-from middleware.runtime.lanes import Limits
 from middleware.runtime.reformulator import Reformulator
+from middleware.runtime.scheduler import Limits
 from middleware.testing import ScriptedEngine
 
 from .asking import distinct

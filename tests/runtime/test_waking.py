@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from middleware.runtime.single_flight import Landing
-from middleware.runtime.waking import Landed, Waking
+from middleware.runtime.flights import FlightResult
+from middleware.runtime.loop_notifier import LoopNotifier, ResultFuture
 from middleware.testing import ManualClock
 
 pytestmark = pytest.mark.anyio
@@ -24,19 +24,19 @@ async def test_what_lands_together_is_told_with_one_call(monkeypatch: pytest.Mon
     loop, clock = asyncio.get_running_loop(), ManualClock()
     calls: list[Callable[..., Any]] = []
     monkeypatch.setattr(loop, "call_soon_threadsafe", calls.append)
-    waking = Waking(clock)
-    futures: list[Landed] = [loop.create_future() for _ in range(5)]
-    landings = [Landing(queue=float(number)) for number in range(5)]
+    notifier = LoopNotifier(clock)
+    futures: list[ResultFuture] = [loop.create_future() for _ in range(5)]
+    landings = [FlightResult(queue=float(number)) for number in range(5)]
     futures[3].set_result(None)  # its deadline came first
-    for future, landing in zip(futures, landings, strict=True):
-        waking.of(loop).ring(future, landing)
+    for future, result in zip(futures, landings, strict=True):
+        notifier.of(loop).ring(future, result)
     assert len(calls) == 1
     assert not futures[0].done()
     calls[0]()
     assert [future.result() for future in futures] == [*landings[:3], None, landings[4]]
 
-    another: Landed = loop.create_future()
-    waking.of(loop).ring(another, landings[0])
+    another: ResultFuture = loop.create_future()
+    notifier.of(loop).ring(another, landings[0])
     assert len(calls) == 2
     calls[1]()
     assert another.result() == landings[0]
@@ -48,20 +48,20 @@ async def test_how_long_a_loop_takes_is_how_late_it_is_for_a_while(
     loop, clock = asyncio.get_running_loop(), ManualClock()
     calls: list[Callable[..., Any]] = []
     monkeypatch.setattr(loop, "call_soon_threadsafe", calls.append)
-    waking = Waking(clock)
-    assert waking.lateness(clock.now()) == 0.0
+    notifier = LoopNotifier(clock)
+    assert notifier.lateness(clock.now()) == 0.0
     for _ in range(8):
-        waking.of(loop).ring(loop.create_future(), Landing())
+        notifier.of(loop).ring(loop.create_future(), FlightResult())
         await clock.advance(0.02)
         calls.pop()()
-    assert waking.lateness(clock.now()) == pytest.approx(0.02, rel=0.01)
+    assert notifier.lateness(clock.now()) == pytest.approx(0.02, rel=0.01)
     await clock.advance(1.0)
-    assert waking.lateness(clock.now()) == 0.0
+    assert notifier.lateness(clock.now()) == 0.0
 
 
 async def test_a_closed_loop_is_no_error() -> None:
     loop = asyncio.new_event_loop()
-    future: Landed = loop.create_future()
+    future: ResultFuture = loop.create_future()
     loop.close()
-    Waking(ManualClock()).of(loop).ring(future, Landing())
+    LoopNotifier(ManualClock()).of(loop).ring(future, FlightResult())
     assert not future.done()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from middleware.serving import served_in_thread
+from middleware.serving.server import served_in_thread
 
 from .conftest import CHATTY, client, load, rewritten, wait_until_ready
 

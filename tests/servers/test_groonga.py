@@ -13,10 +13,10 @@ from typing import Any
 import httpx
 import pytest
 
-from middleware.assembly import build_proxy
 from middleware.demo.docstrings import read_module
-from middleware.serving import bound_socket, served_in_thread
-from middleware.settings import Settings
+from middleware.serving.assembly import build_proxy
+from middleware.serving.server import bound_socket, served_in_thread
+from middleware.serving.settings import Settings
 
 from .conftest import client, rewritten, wait_until_ready
 

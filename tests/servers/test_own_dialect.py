@@ -12,10 +12,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from middleware.assembly import build_proxy
 from middleware.dialects.registry import dialect_names
-from middleware.serving import served_in_thread
-from middleware.settings import Settings
+from middleware.serving.assembly import build_proxy
+from middleware.serving.server import served_in_thread
+from middleware.serving.settings import Settings
 
 from .conftest import CHATTY, EXAMPLES, client, wait_until_ready
 

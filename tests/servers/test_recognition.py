@@ -12,12 +12,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 
-from middleware.assembly import build_proxy
-from middleware.dialects.probe import PROBES
+from middleware.dialects.detection.detector import LOGGER, Answer, DialectDetector
+from middleware.dialects.detection.probes import PROBES
 from middleware.errors import ConfigurationError
-from middleware.recognition import LOGGER, Answer, Recognition
-from middleware.serving import served_in_thread
-from middleware.settings import Settings
+from middleware.serving.assembly import build_proxy
+from middleware.serving.server import served_in_thread
+from middleware.serving.settings import Settings
 from middleware.testing import ManualClock
 from middleware.upstream.errors import (
     UpstreamProtocolError,
@@ -50,7 +50,7 @@ class Asked:
         self.probes: list[str] = []
         self.used: list[str] = []
         self.clock = ManualClock()
-        self.recognition = Recognition(
+        self.recognition = DialectDetector(
             "http://search.test:9200",
             self.used.append,
             ask=self._ask,
@@ -234,7 +234,7 @@ async def test_a_quiet_one_leaves_the_telling_to_another(caplog: pytest.LogCaptu
 async def found(url: str) -> str:
     """Return what an upstream is taken for at first."""
     used: list[str] = []
-    recognition = Recognition(url, used.append)
+    recognition = DialectDetector(url, used.append)
     recognition.start()
     try:
         await until(lambda: used)
@@ -309,7 +309,7 @@ async def test_an_answer_that_never_ends_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What has come of it is enough, and the connection is closed."""
-    monkeypatch.setattr("middleware.recognition._BODY", 0.1)
+    monkeypatch.setattr("middleware.dialects.detection.detector._BODY", 0.1)
 
     async def drips(_: Received, __: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nX-Elastic-Product: Elasticsearch\r\n\r\n{")

@@ -29,7 +29,7 @@ def anyio_backend() -> str:
 
 def serve(port: int) -> Iterator[tuple[int, subprocess.Popen[str]]]:
     """Run two workers in front of an upstream; gives the port."""
-    command = [sys.executable, "-m", "middleware.cli", "serve", "--port=0", "--admin-port=-1"]
+    command = [sys.executable, "-m", "middleware", "serve", "--port=0", "--admin-port=-1"]
     command += [f"--upstream=http://127.0.0.1:{port}", f"--workers={WORKERS}", "--path=/search"]
     command += ["--budget-ms=9000", "--dialect=plain"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

@@ -11,8 +11,8 @@ pytest.importorskip("torch")
 import sentencepiece
 from transformers import AutoTokenizer, T5ForConditionalGeneration
 
-from middleware.training.data import SOURCES
-from middleware.training.report import rewrite
+from middleware.lab.training.data import SOURCES
+from middleware.lab.training.report import rewrite
 
 FOLDER = Path(__file__).parents[2] / "middleware" / "models"
 

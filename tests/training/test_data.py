@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from middleware.training import data as data_module
-from middleware.training.data import SOURCES, Corpora, held_out, load, tidy, usable
-from middleware.training.pairs import KINDS, PairSource, strip_request
-from middleware.training.reduction import FUNCTION_WORDS, is_question
+from middleware.lab.training import data as data_module
+from middleware.lab.training.data import SOURCES, Corpora, held_out, load, tidy, usable
+from middleware.lab.training.pairs import KINDS, PairSource, strip_request
+from middleware.lab.training.reduction import FUNCTION_WORDS, is_question
 
 QUESTIONS = [f"who wrote the book number {n} about steam engines?" for n in range(120)]
 TITLES = [f"Install driver {n} without network on Ubuntu" for n in range(120)]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from middleware.training.frequencies import Usage, read_usage, words_in_use
-from middleware.training.lexicon import build_words
+from middleware.lab.training.frequencies import Usage, read_usage, words_in_use
+from middleware.lab.training.lexicon import build_words
 
 
 def test_forms_of_a_word_are_one_word_with_a_share_of_capitals(tmp_path: Path) -> None:

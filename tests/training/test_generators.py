@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from middleware.training.identifiers import identifier
-from middleware.training.protection import is_protected
-from middleware.training.reduction import clean, is_question, keywords
-from middleware.training.typos import NEIGHBOURS, add_typos, break_spacing, distance, misspell
-from middleware.training.wrappers import letter, stumble, wrap, wrap_question
+from middleware.lab.training.identifiers import identifier
+from middleware.lab.training.protection import is_protected
+from middleware.lab.training.reduction import clean, is_question, keywords
+from middleware.lab.training.typos import NEIGHBOURS, add_typos, break_spacing, distance, misspell
+from middleware.lab.training.wrappers import letter, stumble, wrap, wrap_question
 
 words = st.text(string.ascii_lowercase, min_size=3, max_size=14)
 seeds = st.integers(0, 2**32)

@@ -16,15 +16,15 @@ import torch
 from transformers import AutoTokenizer, T5ForConditionalGeneration
 
 from middleware.engines.hints import WORDS_FILE, Lexicon
-from middleware.training import trainer as trainer_module
-from middleware.training.export import export_model
-from middleware.training.lexicon import write_words
-from middleware.training.model import Shape, build_model, letter_features
-from middleware.training.muon import orthogonalize
-from middleware.training.pairs import PairSource
-from middleware.training.report import rewrite, score, write_report
-from middleware.training.tokenizer import encode_source, load_tokenizer, train_tokenizer
-from middleware.training.trainer import Settings, Trainer, block_batches, held_pairs
+from middleware.lab.training import trainer as trainer_module
+from middleware.lab.training.export import export_model
+from middleware.lab.training.lexicon import write_words
+from middleware.lab.training.model import Shape, build_model, letter_features
+from middleware.lab.training.muon import orthogonalize
+from middleware.lab.training.pairs import PairSource
+from middleware.lab.training.report import rewrite, score, write_report
+from middleware.lab.training.tokenizer import encode_source, load_tokenizer, train_tokenizer
+from middleware.lab.training.trainer import Settings, Trainer, block_batches, held_pairs
 from tests.training.test_data import make_corpora
 
 SHAPE = Shape(vocabulary=420, width=32, feed_forward=48, heads=2, kv=16,

@@ -107,9 +107,9 @@ async def test_twenty_resets_on_a_pool_of_four() -> None:
                 writers.append(writer)
             await until(lambda: len(raw.requests) == 4)
             for writer in writers:
-                linger = struct.pack("ii", 1, 0)
+                idle_timeout = struct.pack("ii", 1, 0)
                 sock = writer.get_extra_info("socket")
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, idle_timeout)
                 writer.transport.abort()
             await until(lambda: client.active_connections == 0 and raw.open == 0)
             raw.answer = reply()

@@ -242,8 +242,10 @@ async def test_dying_after_the_first_chunk(http: str, framing: bytes, reset: boo
         await writer.drain()
         await asyncio.sleep(0.05)
         if reset:
-            linger = struct.pack("ii", 1, 0)
-            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            idle_timeout = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, idle_timeout
+            )
             writer.transport.abort()
         writer.close()
 

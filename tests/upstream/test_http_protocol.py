@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from middleware.http_protocol import MAX_HEAD, MAX_IN_A_ROW, BoundedProtocol
 from middleware.proxy import ReverseProxy
 from middleware.runtime.reformulator import Reformulator
+from middleware.serving.protocol import MAX_HEAD, MAX_IN_A_ROW, BoundedProtocol
 from middleware.testing import ScriptedEngine
 from tests.upstream.wire import (
     Answer,

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from middleware.scope_keys import RETRY_SAFE
+from middleware.http.extensions import RETRY_SAFE
 from middleware.upstream.client import UpstreamClient
 from middleware.upstream.forwarder import Forwarder
 from tests.upstream.wire import exchange, front, get, split, upstream

@@ -143,7 +143,7 @@ async def _body(request: Received, reader: asyncio.StreamReader) -> bytes:
 
 @contextlib.asynccontextmanager
 async def upstream(answer: Answer | None = None, **options: Any) -> AsyncIterator[RawUpstream]:
-    """Run a :class:`RawUpstream` on a free port of 127.0.0.1."""
+    """Run a ``RawUpstream`` on a free port of 127.0.0.1."""
     raw = RawUpstream(answer or reply(), **options)
     server = await asyncio.start_server(raw._serve, "127.0.0.1", 0)
     raw.port = server.sockets[0].getsockname()[1]

@@ -60,7 +60,7 @@ class Client:
     gone: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def receive(self) -> Message:
-        """Give the next message; past the last one, wait for :attr:`gone`."""
+        """Give the next message; past the last one, wait for ``gone``."""
         self.received += 1
         if self.waiting:
             return self.waiting.pop(0)

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from middleware.dialects.plain import PlainDialect
+from middleware.http.matching import SearchRule
 from middleware.proxy import ReverseProxy
-from middleware.rules import SearchRule
 from middleware.runtime.reformulator import Reformulator
 from tests.upstream.wire import (
     Answer,

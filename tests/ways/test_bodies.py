@@ -12,7 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 from middleware.asgi import ReformulationMiddleware
 from middleware.dialects.plain import PlainDialect
 from middleware.errors import ConfigurationError
-from middleware.rules import SearchRule
+from middleware.http.matching import SearchRule
 from middleware.runtime.reformulator import Reformulator
 from middleware.testing import ManualClock, ScriptedEngine
 

@@ -10,14 +10,14 @@ import pytest
 from starlette.types import Scope
 
 from middleware.asgi import ReformulationMiddleware
-from middleware.assembly import build_clients, build_proxy
-from middleware.clients import Clients, by_connection, by_header
-from middleware.core.allowance import Allowance
+from middleware.core.rate_limit import RateLimiter
 from middleware.core.typing_ahead import TypingAhead
 from middleware.dialects.registry import load_dialect
 from middleware.errors import ConfigurationError
-from middleware.rules import SearchRule
-from middleware.settings import Settings
+from middleware.http.clients import Clients, by_connection, by_header
+from middleware.http.matching import SearchRule
+from middleware.serving.assembly import build_clients, build_proxy
+from middleware.serving.settings import Settings
 from middleware.testing import ManualClock, ScriptedEngine
 
 from .conftest import Build
@@ -328,16 +328,16 @@ async def test_one_keystroke_that_asks_in_two_places_is_one(
 
 def test_clients_told_apart_by_a_header() -> None:
     """Behind a proxy all have its address; without the header, that is what there is."""
-    client_of = by_header("X-Forwarded-For")
+    client_key = by_header("X-Forwarded-For")
 
     def scope(*lines: tuple[bytes, bytes]) -> Scope:
         return http_scope(headers=lines)
 
     a, b = (scope((b"x-forwarded-for", address)) for address in (b"10.0.0.1", b"10.0.0.2"))
     assert by_connection(a) == by_connection(b) == "127.0.0.1"
-    assert client_of(a) != client_of(b)
-    assert client_of(a) == client_of(dict(a, client=("10.9.9.9", 7)))
-    assert client_of(scope()) == by_connection(scope())
+    assert client_key(a) != client_key(b)
+    assert client_key(a) == client_key(dict(a, client=("10.9.9.9", 7)))
+    assert client_key(scope()) == by_connection(scope())
     secret = scope((b"authorization", b"Bearer secret"))
     assert "secret" not in repr(by_connection(secret))
     assert by_connection(http_scope(client=None)) == ""
@@ -358,7 +358,7 @@ async def test_one_client_cannot_have_all_of_the_engine(
     build: Build, clock: ManualClock, engine: ScriptedEngine
 ) -> None:
     """What the memo knows costs nothing; others have theirs, and time fills the bucket again."""
-    clients = Clients(allowance=Allowance(1.0, burst=2), clock=clock)
+    clients = Clients(rate_limiter=RateLimiter(1.0, burst=2), clock=clock)
     search = Search(build, clients=clients)
     me, you = {"client": ("192.0.2.1", 1)}, {"client": ("192.0.2.2", 1)}
     assert await search.get(b"q=red+lamp", **me) == "rewritten;src=engine"

@@ -11,10 +11,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from middleware.asgi import MAX_BUDGET, ReformulationMiddleware
-from middleware.control import DEFAULT_CONTROL, Control, parse_control, trusting
 from middleware.core.outcome import Mode
 from middleware.errors import ConfigurationError
-from middleware.rules import SearchRule
+from middleware.http.control import DEFAULT_CONTROL, Control, parse_control, trusting
+from middleware.http.matching import SearchRule
 from middleware.runtime.reformulator import Reformulator
 from middleware.testing import ManualClock, ScriptedEngine
 

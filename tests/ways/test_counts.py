@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 
 from middleware.asgi import ReformulationMiddleware
-from middleware.clients import Clients
 from middleware.core.outcome import Mode
 from middleware.core.typing_ahead import TypingAhead
 from middleware.dialects.base import Dialect
+from middleware.dialects.detection.pending import PendingDialect
 from middleware.dialects.plain import PlainDialect
 from middleware.dialects.registry import load_dialect
-from middleware.dialects.undecided import UndecidedDialect
+from middleware.http.clients import Clients
+from middleware.http.extensions import RETRY_SAFE
+from middleware.http.matching import SearchRule
 from middleware.instrumentation.logs import LogObserver
 from middleware.instrumentation.metrics import Metrics
 from middleware.instrumentation.record import Record
-from middleware.rules import SearchRule
-from middleware.scope_keys import RETRY_SAFE
 from middleware.testing import ManualClock
 
 from .conftest import Build
@@ -107,7 +107,7 @@ class Broken:
         """Tell no."""
         return False
 
-    def slots(self, request: Any) -> Any:
+    def spans(self, request: Any) -> Any:
         """Fail."""
         raise RuntimeError("a fault")
 
@@ -127,7 +127,7 @@ async def test_a_request_without_a_text_is_none_to_count(build: Build) -> None:
 
 async def test_what_nobody_knows_to_be_a_search_is_counted_and_not_read(build: Build) -> None:
     """Until a dialect is known; then it is searched by, without another middleware."""
-    middleware, records = counted(build, UndecidedDialect(), expose_query=True)
+    middleware, records = counted(build, PendingDialect(), expose_query=True)
     assert middleware.dialects() == {"dialect": None, "dialect_guessed": False}
     for method, body in (("GET", b""), ("POST", b'{"q": "red lamp"}')):
         scope = http_scope(method, query=b"q=red+lamp", headers=[JSON])
@@ -150,7 +150,7 @@ async def test_they_are_in_metrics_and_log(build: Build, caplog: pytest.LogCaptu
     reformulator = build(observers=[metrics, LogObserver()])
     rules = [SearchRule("/**", dialect=load_dialect("solr"))]
     middleware = ReformulationMiddleware(App(), reformulator, rules=rules)
-    with caplog.at_level(logging.INFO, logger="middleware.decisions"):
+    with caplog.at_level(logging.INFO, logger="querylift.decisions"):
         await call(middleware, http_scope(path=SOLR, query=b"q=red+lamp&start=10"))
     line = 'outcome="skipped",reason="paged",source=""'
     page = metrics.page()[1].decode()

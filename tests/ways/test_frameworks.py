@@ -20,7 +20,7 @@ from starlette.routing import Mount, Route
 
 from middleware.asgi import DEFAULT_PREFIX, ReformulationMiddleware
 from middleware.dialects.plain import PlainDialect
-from middleware.rules import SearchRule
+from middleware.http.matching import SearchRule
 from middleware.runtime.reformulator import Reformulator
 from middleware.testing import ScriptedEngine
 

@@ -21,9 +21,9 @@ from starlette.types import Message, Receive, Scope, Send
 
 from middleware.asgi import DEFAULT_PREFIX, ReformulationMiddleware
 from middleware.errors import ConfigurationError, MissingExtraError, ModelError
+from middleware.http.matching import SearchRule
 from middleware.instrumentation.metrics import METRICS, Metrics
 from middleware.proxy import ReverseProxy
-from middleware.rules import SearchRule
 from middleware.runtime.reformulator import Reformulator
 from middleware.testing import ScriptedEngine
 
@@ -105,7 +105,7 @@ class Lifespan:
 
 
 def worker(reformulator: Reformulator) -> threading.Thread | None:
-    return reformulator._desk._worker._thread
+    return reformulator._dispatcher._worker._thread
 
 
 async def readiness(app: Any, path: str = READY, **scope: Any) -> tuple[int, dict[str, Any]]:

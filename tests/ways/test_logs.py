@@ -16,7 +16,7 @@ from .conftest import Build
 
 pytestmark = pytest.mark.anyio
 
-LOGGER = "middleware.decisions"
+LOGGER = "querylift.decisions"
 LINE = re.compile(r"outcome=(\S+) reason=(\S+) src=(\S+) mode=(\S+) ms=\d+\.\d")
 
 

@@ -23,11 +23,11 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from middleware.core.outcome import Reason
+from middleware.http.matching import SearchRule
 from middleware.proxy import ReverseProxy
-from middleware.rules import SearchRule
-from middleware.runtime.lanes import Limits
 from middleware.runtime.reformulator import Reformulator
-from middleware.serving import served_in_thread
+from middleware.runtime.scheduler import Limits
+from middleware.serving.server import served_in_thread
 from tests.upstream.wire import exchange, get, split
 
 from .driving import RESULT, parsed, until

@@ -11,13 +11,8 @@ from hypothesis import strategies as st
 from middleware.asgi import ReformulationMiddleware
 from middleware.core.outcome import Mode, Outcome, Reason, Source
 from middleware.core.reformulation import Reformulation, Timings, Verdict, conclude
-from middleware.instrumentation.headers import (
-    MAX_QUERY,
-    RESULT_HEADER,
-    result_headers,
-    summary,
-)
-from middleware.rules import SearchRule
+from middleware.http.matching import SearchRule
+from middleware.instrumentation.headers import MAX_QUERY, RESULT_HEADER, result_headers, summary
 from middleware.runtime.reformulator import Reformulator
 from middleware.testing import ScriptedEngine
 

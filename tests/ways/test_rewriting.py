@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from middleware.asgi import ReformulationMiddleware
 from middleware.core.outcome import Reason
-from middleware.dialects.base import SearchRequest, Slot
+from middleware.dialects.base import QuerySpan, SearchRequest
 from middleware.dialects.plain import PlainDialect
 from middleware.dialects.registry import load_dialect
-from middleware.rules import SearchRule
+from middleware.http.extensions import RETRY_SAFE
+from middleware.http.matching import SearchRule
 from middleware.runtime.reformulator import Reformulator
-from middleware.scope_keys import RETRY_SAFE
 from middleware.testing import ManualClock, ScriptedEngine
 
 from .conftest import Build
@@ -208,12 +208,12 @@ class Raising:
             raise RuntimeError(self.at)
         return True
 
-    def slots(self, request: SearchRequest) -> list[Slot]:
+    def spans(self, request: SearchRequest) -> list[QuerySpan]:
         """Raise, or give what raises later."""
         if self.at == "slots":
             raise RuntimeError(self.at)
-        found = PlainDialect().slots(request)
-        return [Slot(s.part, s.start, s.stop, s.text, self.spell) for s in found]
+        found = PlainDialect().spans(request)
+        return [QuerySpan(s.part, s.start, s.stop, s.text, self.spell) for s in found]
 
     def spell(self, text: str) -> bytes:
         """Raise."""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from middleware.asgi import ReformulationMiddleware
 from middleware.dialects.plain import PlainDialect
 from middleware.errors import ConfigurationError
-from middleware.rules import SearchRule, canonical_path, first_match
+from middleware.http.matching import SearchRule, canonical_path, first_match
 from middleware.runtime.reformulator import Reformulator
 
 from .driving import App, call, http_scope

@@ -13,12 +13,22 @@ from starlette.types import Message, Scope
 from middleware.asgi import ReformulationMiddleware
 from middleware.core.outcome import Mode
 from middleware.dialects.plain import PlainDialect
-from middleware.rules import SearchRule
+from middleware.http.matching import SearchRule
 from middleware.runtime.reformulator import Reformulator
 from middleware.testing import ScriptedEngine
 
 from .conftest import Build
-from .driving import FORM, JSON, RESULT, App, Client, body_messages, call, http_scope, said
+from .driving import (
+    FORM,
+    JSON,
+    RESULT,
+    App,
+    Client,
+    body_messages,
+    call,
+    http_scope,
+    said,
+)
 
 pytestmark = pytest.mark.anyio
 

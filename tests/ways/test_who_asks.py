@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from middleware.clients import by_address, by_person, by_tenant
 from middleware.errors import ConfigurationError
+from middleware.http.clients import by_address, by_person, by_tenant
 
 from .driving import http_scope
 

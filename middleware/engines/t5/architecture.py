@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from middleware.errors import ModelError
+from ...errors import ModelError
 
 __all__ = ["SMALL", "Architecture"]
 
@@ -59,7 +59,7 @@ class Architecture:
 
     @classmethod
     def of(cls, config: dict[str, Any]) -> Architecture:
-        """Read a ``config.json``; :class:`ModelError` names what is missing or unsupported."""
+        """Read a ``config.json``; ``ModelError`` names what is missing or unsupported."""
         where = f"model of type {config.get('model_type')!r}"
 
         def size(key: str, default: int | None = None, least: int = 1) -> int:

@@ -8,8 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from middleware.errors import EngineError
-
+from ...errors import EngineError
 from .decoding import Stats
 from .steps import TorchSteps
 

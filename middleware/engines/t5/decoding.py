@@ -6,9 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from middleware.engines.loops import loops
-from middleware.errors import EngineError
-
+from ...errors import EngineError
+from ..loops import loops
 from .drafting import Drafts, Guesses
 from .steps import BLOCK, Session, Steps
 
@@ -62,8 +61,8 @@ def greedy(
     up to ``block - 1`` guesses, which changes the time taken and nothing else.
     ``cancelled`` is asked for each unfinished input before each step. An output that reached
     its limit without an end is ``None`` unless ``keep_unfinished``; without that, one that
-    loops ends there (:mod:`middleware.engines.loops`).
-    Errors: :class:`EngineError` when the model computes what is no number.
+    loops ends there (``loops``).
+    Errors: ``EngineError`` when the model computes what is no number.
     """
     outputs: list[list[int] | None] = [None] * len(inputs)
     began = time.perf_counter()

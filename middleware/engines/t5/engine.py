@@ -8,13 +8,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from middleware.core.outcome import Reason
-from middleware.engines.base import Answer, Refusal
-from middleware.engines.checkpoint import locate
-from middleware.engines.hints import Lexicon, encoded, fingerprint, own_words
-from middleware.engines.threads import default_threads
-from middleware.errors import ConfigurationError, EngineError
-
+from ...core.outcome import Reason
+from ...errors import ConfigurationError, EngineError
+from ..base import Answer, Refusal
+from ..checkpoint import locate
+from ..hints import Lexicon, encoded, fingerprint, own_words
+from ..threads import default_threads
 from .architecture import SMALL, Architecture
 from .drafting import Drafts, History
 from .tokenizer import Tokenizer, open_tokenizer
@@ -28,7 +27,7 @@ __all__ = ["T5Engine"]
 _WEIGHTS = ("int8", "bf16", "fp32")
 _MOST_BEAMS = 5
 _MAX_NEW = 64
-_log = logging.getLogger("middleware.engines")
+_log = logging.getLogger("querylift.engines")
 
 
 class T5Engine:
@@ -43,12 +42,12 @@ class T5Engine:
     ``drafting`` changes the time and never the answer. With ``beams`` of 2 to 5, beam search
     takes the place of greedy decoding. Large prepared weights are kept in ``cache_dir``,
     the user's cache folder unless given. ``trace=False`` runs steps uncompiled. A model
-    with a word list beside its weights gets spelling hints (:class:`Lexicon`), and ``words``
+    with a word list beside its weights gets spelling hints (``Lexicon``), and ``words``
     is a text file of further words that are spelled right, such as names of brands.
 
-    Concurrency: owned by one thread, the one that calls :meth:`load`, in the process that
-    called it. Errors: :class:`~middleware.errors.ModelError` from the constructor for files
-    that cannot be a T5, and from :meth:`load` for those that turn out not to be.
+    Concurrency: owned by one thread, the one that calls ``load``, in the process that
+    called it. Errors: ``ModelError`` from the constructor for files
+    that cannot be a T5, and from ``load`` for those that turn out not to be.
     """
 
     name = "t5"
@@ -103,7 +102,7 @@ class T5Engine:
         self._steps: TorchSteps | None = None
         self._process = 0
         self.last_stats: Stats | None = None
-        """What the last :meth:`generate` did."""
+        """What the last ``generate`` did."""
         self.revision = ":".join(
             map(str, (self._checkpoint.revision, weights, beams, max_input_tokens, self._max_new,
                       prefix, fingerprint(self._own)))
@@ -124,7 +123,7 @@ class T5Engine:
         self.generate(["warm up", "a second text to warm up a batch"], lambda index: False)
 
     def generate(self, texts: Sequence[str], cancelled: Callable[[int], bool]) -> Sequence[Answer]:
-        """Return rewrites; see :class:`~middleware.engines.base.Engine`."""
+        """Return rewrites; see ``Engine``."""
         import torch
 
         from .decoding import Stats
@@ -197,7 +196,8 @@ class T5Engine:
         return 1 if self._shape.parameters < SMALL else default_threads()
 
     def _load_steps(self, folder: Path, tokenizer: Tokenizer) -> TorchSteps:
-        from . import golden, prepared
+        from . import golden
+        from . import weight_cache as prepared
         from .linear import int8_kernel
 
         weights = self._weights
@@ -229,7 +229,7 @@ class T5Engine:
         return steps
 
     def _make_steps(self, tensors: dict[str, Any], *, trace: bool | None = None) -> TorchSteps:
-        from . import prepared
+        from . import weight_cache as prepared
         from .steps import TorchSteps
 
         return TorchSteps(

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from middleware.errors import ModelError
-
+from ...errors import ModelError
 from .decoding import Stats, greedy
 from .steps import BLOCK, TorchSteps
 from .tokenizer import Tokenizer
@@ -67,7 +66,7 @@ def record(steps: TorchSteps, inputs: Sequence[Sequence[int]]) -> dict[str, Tens
 def verify(steps: TorchSteps, golden: dict[str, Tensor]) -> float:
     """Return the least cosine of a position's logits to the recorded ones.
 
-    Errors: :class:`ModelError` when it is below :data:`LEAST_COSINE`, or the traced step
+    Errors: ``ModelError`` when it is below ``LEAST_COSINE``, or the traced step
     finds other tokens than the logits say.
     """
     inputs, answers = (

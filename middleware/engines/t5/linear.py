@@ -171,7 +171,7 @@ class HalfLinear(FloatLinear):
     """A product with float16 weights, which are widened on the way: inputs and sums are float32.
 
     In float16 T5's activations overflow; its weights do not come near. Each row is summed
-    alike in any company. It takes up to 1.7 times as long as an :class:`Int8Linear` for one to
+    alike in any company. It takes up to 1.7 times as long as an ``Int8Linear`` for one to
     eight rows and 192 columns, and errs a fiftieth as much.
     """
 

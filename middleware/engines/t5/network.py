@@ -172,7 +172,7 @@ class Decoder(_Part):
         return best, score + 0 * x.sum(-1)
 
     def _block(self, q: Tensor, pick: Tensor, heads: int) -> Tensor:
-        """Fill up to :data:`BLOCK` tokens: products of one size round alike, others do not."""
+        """Fill up to ``BLOCK`` tokens: products of one size round alike, others do not."""
         split = q.index_select(0, pick).view(-1, BLOCK, self.shape.heads, self.shape.kv)
         return split.transpose(1, 2).reshape(heads, BLOCK, self.shape.kv)
 

@@ -1,6 +1,6 @@
 """The seam between the decoding loop and what computes a step, and its form on torch.
 
-The loop knows :class:`Steps` and :class:`Session` only; another runtime's step (ONNX Runtime,
+The loop knows ``Steps`` and ``Session`` only; another runtime's step (ONNX Runtime,
 say) takes torch's place by offering the same two.
 """
 
@@ -99,7 +99,7 @@ class TorchSteps:
         self._logits: Any = None
 
     def begin(self, inputs: Sequence[Sequence[int]]) -> TorchSession:
-        """Encode; see :class:`Steps`."""
+        """Encode; see ``Steps``."""
         return TorchSession(self, inputs)
 
     def encode(self, inputs: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
@@ -128,7 +128,7 @@ class TorchSteps:
         self._buffer = torch.zeros(0)
 
     def places(self, count: int, positions: Sequence[int]) -> tuple[Tensor, ...]:
-        """Return a step's ``slots``, ``pick`` and ``bias``; see :class:`~.network.Decoder`."""
+        """Return a step's ``slots``, ``pick`` and ``bias``; see ``Decoder``."""
         used, batch = min(_rounded(max(positions) + count), self._places), len(positions)
         if batch == 1:
             first = positions[0]
@@ -143,7 +143,7 @@ class TorchSteps:
         return slots.view(-1), pick.view(-1), bias.reshape(batch * heads, BLOCK, used)
 
     def best(self, *arguments: Tensor) -> tuple[Tensor, Tensor]:
-        """Run a step; see :class:`~.network.Decoder`."""
+        """Run a step; see ``Decoder``."""
         found: tuple[Tensor, Tensor] = self._best(*arguments)
         return found
 
@@ -172,7 +172,7 @@ class TorchSteps:
 
 
 class TorchSession:
-    """Sequences that are being decoded; see :class:`Session`."""
+    """Sequences that are being decoded; see ``Session``."""
 
     def __init__(self, steps: TorchSteps, inputs: Sequence[Sequence[int]]) -> None:
         self._steps = steps
@@ -183,7 +183,7 @@ class TorchSession:
     def step(
         self, tokens: Sequence[Sequence[int]], positions: Sequence[int]
     ) -> tuple[list[list[int]], bool]:
-        """Run a step; see :class:`Session`."""
+        """Run a step; see ``Session``."""
         best, score = self._steps.best(*self._arguments(tokens, positions))
         finite = all(map(math.isfinite, score.tolist()))
         if not finite:
@@ -197,7 +197,7 @@ class TorchSession:
         return logits.view(self._batch, -1, logits.shape[-1])
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Select rows; see :class:`Session`."""
+        """Select rows; see ``Session``."""
         size, index = self._batch, torch.tensor(rows)
 
         def select(tensor: Tensor, axis: int) -> Tensor:

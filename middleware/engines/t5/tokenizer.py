@@ -6,8 +6,7 @@ import re
 from pathlib import Path
 from typing import Any, Protocol
 
-from middleware.errors import ModelError
-
+from ...errors import ModelError
 from .architecture import Architecture
 
 __all__ = ["Tokenizer", "open_tokenizer"]
@@ -32,7 +31,7 @@ class Tokenizer(Protocol):
 def open_tokenizer(folder: Path, shape: Architecture) -> Tokenizer:
     """Open ``spiece.model`` of a checkpoint, or ``tokenizer.json`` where that is missing.
 
-    Errors: :class:`ModelError` for files that are no tokenizer, or of another model.
+    Errors: ``ModelError`` for files that are no tokenizer, or of another model.
     """
     path = folder / "spiece.model"
     try:

@@ -19,7 +19,7 @@ from torch import nn
 
 __all__ = ["compiled", "quiet"]
 
-_log = logging.getLogger("middleware.engines")
+_log = logging.getLogger("querylift.engines")
 _lock = threading.Lock()  # the filters of warnings are the process's
 
 

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import is_zipfile
 
-from middleware.errors import ModelError
-
+from ...errors import ModelError
 from .architecture import Architecture
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ def fused(shape: Architecture, read: Read) -> Iterator[tuple[str, torch.Tensor]]
     """Yield the engine's tensors by name, one at a time, so that few are in memory at once.
 
     Names are ``encoder.0.qkv``, ``decoder.0.cross_q``, ``embedding`` and so on; matrices
-    are ``[out, in]``. Errors: :class:`ModelError` for a tensor that is missing or of
+    are ``[out, in]``. Errors: ``ModelError`` for a tensor that is missing or of
     another size than the configuration says.
     """
     import torch
@@ -101,7 +100,7 @@ def fused(shape: Architecture, read: Read) -> Iterator[tuple[str, torch.Tensor]]
 def opened(folder: Path) -> Iterator[Read]:
     """Open a checkpoint folder's weights; tensors are mapped, not read, until asked for.
 
-    Errors: :class:`ModelError` for files that are missing, damaged or no weights.
+    Errors: ``ModelError`` for files that are missing, damaged or no weights.
     """
     with ExitStack() as stack:
         try:

@@ -18,7 +18,8 @@ from middleware.core.outcome import Reason
 from middleware.engines.base import Refusal
 from middleware.engines.checkpoint import bundled_model
 from middleware.engines.hints import WORDS_FILE
-from middleware.engines.t5 import T5Engine, engine, golden, prepared
+from middleware.engines.t5 import T5Engine, engine, golden
+from middleware.engines.t5 import weight_cache as prepared
 from middleware.engines.t5.tokenizer import open_tokenizer
 from middleware.engines.transformers import TransformersEngine
 from middleware.errors import ConfigurationError, EngineError, ModelError

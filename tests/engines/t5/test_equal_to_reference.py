@@ -16,8 +16,8 @@ from middleware.engines.t5 import T5Engine
 from middleware.engines.t5.architecture import Architecture
 from middleware.engines.t5.decoding import Stats, greedy
 from middleware.engines.t5.drafting import History
-from middleware.engines.t5.prepared import linears, prepare
 from middleware.engines.t5.steps import TorchSteps
+from middleware.engines.t5.weight_cache import linears, prepare
 from middleware.engines.transformers import TransformersEngine
 
 from .checkpoints import FAMILIES, QUERIES, build, edit_config

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from middleware.engines.checkpoint import bundled_model
-from middleware.engines.t5 import prepared
+from middleware.engines.t5 import weight_cache as prepared
 from middleware.engines.t5.decoding import Stats, greedy
 from middleware.engines.t5.drafting import Draft, History
 from middleware.engines.t5.linear import FloatLinear, HalfLinear, Int8Linear, quantize

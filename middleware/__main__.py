@@ -1,0 +1,10 @@
+"""``python -m querylift``: the same as the command ``querylift``."""
+
+from __future__ import annotations
+
+import sys
+
+from .cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""Which query was sent for the first page of a search, so that later pages fit to it."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import NamedTuple
+
+from ..errors import ConfigurationError
+
+__all__ = ["PaginationKey", "PaginationMemory", "Sent"]
+
+
+class PaginationKey(NamedTuple):
+    """What makes two requests pages of one search.
+
+    ``scope`` is the tenant, ``client`` whatever tells clients apart, ``path`` the canonical
+    path, ``text`` the text as the client says it. ``expands`` is whether added terms can be said
+    beside it: of one text in two places of a request, each may be sent another query.
+    """
+
+    scope: str
+    client: Hashable
+    path: str
+    text: str
+    expands: bool
+
+
+class Sent(NamedTuple):
+    """A query that was sent in place of a text, and the terms that it added in ``expand`` mode."""
+
+    query: str
+    added: tuple[str, ...] = ()
+
+
+class PaginationMemory:
+    """The rewrites that first pages were sent with, for ``ttl`` seconds since the last page.
+
+    A first page that was sent as it came has no entry, and takes away the one that an
+    earlier first page left: what counts is the page that the client saw last. Time is given.
+
+    Invariants: at most ``max_entries`` entries, the one unused for longest leaves first; an
+    expired one is never returned. Concurrency: each call takes one lock for a microsecond;
+    any thread. Errors: ``ConfigurationError`` from the constructor.
+    """
+
+    def __init__(self, *, max_entries: int = 10_000, ttl: float = 900.0) -> None:
+        if max_entries < 1:
+            raise ConfigurationError(f"pages: max_entries ({max_entries}) must be at least 1")
+        if not ttl > 0:
+            raise ConfigurationError(f"pages: ttl ({ttl}) is in seconds and must be above 0")
+        self.max_entries = max_entries
+        self.ttl = ttl
+        # Every use moves an entry to the end, so that the order is that of expiry as well.
+        self._entries: OrderedDict[PaginationKey, tuple[float, Sent]] = OrderedDict()
+        self._due = 0.0  # nothing expires before
+        self._lock = threading.Lock()
+
+    def note(self, key: PaginationKey, sent: Sent | None, now: float) -> None:
+        """Take note of what a first page was sent with; ``None`` for its own text."""
+        with self._lock:
+            if now >= self._due:
+                self._expire(now)
+            self._entries.pop(key, None)
+            if sent is not None:
+                self._entries[key] = (now + self.ttl, sent)
+                if len(self._entries) > self.max_entries:
+                    self._entries.popitem(last=False)
+
+    def first(self, key: PaginationKey, now: float) -> Sent | None:
+        """Return what the first page was sent with, or ``None`` where that is its own text."""
+        with self._lock:
+            if now >= self._due:
+                self._expire(now)
+            entry = self._entries.get(key)
+            if entry is None:
+                return None
+            self._entries[key] = (now + self.ttl, entry[1])
+            self._entries.move_to_end(key)
+            return entry[1]
+
+    def renew_lock(self) -> None:
+        """Take a new lock: in a forked child, the old one may be held by no living thread."""
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def _expire(self, now: float) -> None:
+        self._due = now + self.ttl  # what comes from now on lives as long
+        while self._entries:
+            key, (until, _) = next(iter(self._entries.items()))
+            if until > now:
+                self._due = until
+                return
+            del self._entries[key]

@@ -1,0 +1,51 @@
+"""How many new texts one client may put before the engine."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable
+
+from ..errors import ConfigurationError
+
+__all__ = ["RateLimiter"]
+
+
+class RateLimiter:
+    """A token bucket for each client: ``rate`` texts a second, ``burst`` at once.
+
+    It bounds what one client takes of the engine's time, and with that how many new keys it can
+    push into the memo. Of more than ``max_entries`` clients the one that asked least recently is
+    forgotten, which fills its bucket. Time is given. Concurrency: each call takes one lock for a
+    microsecond; any thread. Errors: ``ConfigurationError`` from the constructor.
+    """
+
+    def __init__(self, rate: float, *, burst: float = 20.0, max_entries: int = 10_000) -> None:
+        if not rate > 0 or not burst >= 1 or max_entries < 1:
+            raise ConfigurationError(
+                f"rate limit: rate ({rate}) must be above 0, burst ({burst}) and max_entries "
+                f"({max_entries}) at least 1"
+            )
+        self.rate = rate
+        self.burst = burst
+        self.max_entries = max_entries
+        self._buckets: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def take(self, client: Hashable, now: float) -> bool:
+        """Take one text from a client's bucket, or tell that it is empty."""
+        with self._lock:
+            left, since = self._buckets.pop(client, (self.burst, now))
+            left = min(self.burst, left + self.rate * max(0.0, now - since))
+            allowed = left >= 1
+            self._buckets[client] = (left - allowed, max(now, since))
+            if len(self._buckets) > self.max_entries:
+                self._buckets.popitem(last=False)
+            return allowed
+
+    def renew_lock(self) -> None:
+        """Take a new lock: in a forked child, the old one may be held by no living thread."""
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._buckets)

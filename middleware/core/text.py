@@ -1,0 +1,41 @@
+"""The normal form of a text, its tokens and its words."""
+
+from __future__ import annotations
+
+import unicodedata
+
+__all__ = ["PUNCTUATION", "holds_word", "normalize", "tokens", "words"]
+
+PUNCTUATION = "\"'`“”‘’«»„()[]{}<>,;:!?…。，、"
+"""Characters that are stripped from both ends of a token."""
+
+
+def normalize(text: str) -> str:
+    """Return the text in NFC with white space collapsed; case, accents and quotes stay.
+
+    Two texts with equal normal forms are the same request to the model, so this is
+    what the memo is keyed by and what the model is given.
+    """
+    return " ".join((text if text.isascii() else unicodedata.normalize("NFC", text)).split())
+
+
+def tokens(text: str) -> list[str]:
+    """Return the white-space separated tokens of a text without the punctuation around them."""
+    found = []
+    for raw in text.split():
+        token = raw.strip(PUNCTUATION)
+        if len(token) > 1 and token[-1] == "." and (token.count(".") == 1 or token[-2] == "."):
+            token = token.rstrip(".").rstrip(PUNCTUATION)  # an end of sentence, not of "u.s."
+        if token:
+            found.append(token)
+    return found
+
+
+def words(text: str) -> list[str]:
+    """Return the tokens of a text that hold a letter or a digit."""
+    return [token for token in tokens(text) if holds_word(token)]
+
+
+def holds_word(piece: str) -> bool:
+    """Tell whether a piece of a text holds a letter or a digit."""
+    return any(map(str.isalnum, piece))

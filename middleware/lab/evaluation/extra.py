@@ -1,0 +1,18 @@
+"""Imports of the libraries that come with the ``eval`` extra."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from ...errors import MissingExtraError
+
+__all__ = ["require"]
+
+
+def require(module: str) -> Any:
+    """Return a module of the ``eval`` extra; ``MissingExtraError`` where it is missing."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise MissingExtraError("querylift eval", "eval") from error

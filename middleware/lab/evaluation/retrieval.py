@@ -1,0 +1,106 @@
+"""The embedded search: BM25 over a collection's documents, in memory."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterable
+from functools import cache
+from typing import Any, Protocol
+
+from ...errors import ConfigurationError
+from .collection import Document
+from .extra import require
+
+__all__ = ["DEPTH", "FETCHED", "Bm25", "Hits", "Retriever", "analyze"]
+
+DEPTH = 100
+"""Documents of a search that are measured: what recall@100 looks at."""
+
+FETCHED = DEPTH + 1
+"""Documents that a search returns at most: one may be the query itself."""
+
+Hits = list[tuple[str, float]]
+"""Document ids and scores, best first."""
+
+# Words about as Unicode's word boundaries have them (UAX 29): "don't" and "1.5" are one word each,
+# and so is each character of the scripts that put no blanks between words.
+_ALONE = r"\p{Han}\p{Hiragana}"
+_WORD = rf"\d+(?:[.,]\d+)+|[{_ALONE}]|[\w--[{_ALONE}]]+(?:['’][\w--[{_ALONE}]]+)*"
+
+
+class Retriever(Protocol):
+    """Something that answers a query with documents."""
+
+    def search(self, query: str) -> Hits:
+        """Return at most ``FETCHED`` documents; none for a text that matches nothing."""
+        ...
+
+
+def analyze(text: str) -> list[str]:
+    """Return the lower-case words of a text."""
+    # Decomposed letters are those of the composed ones, which most documents have.
+    return list(_pattern().findall(unicodedata.normalize("NFC", text.lower())))
+
+
+@cache
+def _pattern() -> Any:
+    regex = require("regex")  # unlike re, it knows scripts, and that marks belong to their words
+    return regex.compile(_WORD, regex.V1)
+
+
+class Bm25:
+    """Okapi BM25 with Lucene's inverse document frequency; every word of a query is optional.
+
+    ``k1`` and ``b`` are Robertson's; ``stem`` reduces words with Snowball's English stemmer.
+    No stop words are removed: that is the business of the systems that are compared.
+    Engine: https://github.com/xhluca/bm25s. Concurrency: safe to share once constructed.
+    """
+
+    def __init__(
+        self,
+        documents: Iterable[Document],
+        *,
+        k1: float = 0.9,
+        b: float = 0.4,
+        stem: bool = False,
+    ) -> None:
+        if not (k1 >= 0 and 0 <= b <= 1):
+            raise ConfigurationError(f"BM25: k1 ({k1}) must be at least 0, b ({b}) within 0 and 1")
+        bm25s, self._numpy = require("bm25s"), require("numpy")
+        self._stem: Callable[[list[str]], list[str]] | None = None
+        if stem:
+            self._stem = require("Stemmer").Stemmer("english").stemWords
+        self._ids: list[str] = []
+        # Numbers in place of words: millions of documents' words take an eighth of the memory so.
+        self._numbers: dict[str, int] = {}
+        numbered: list[list[int]] = []
+        for document in documents:
+            self._ids.append(document.id)
+            terms = self._terms(document.text)
+            numbered.append([self._numbers.setdefault(t, len(self._numbers)) for t in terms])
+        if not self._numbers:
+            raise ConfigurationError("collection: there is no document with a word in it")
+        self._index: Any = bm25s.BM25(k1=k1, b=b, method="lucene")
+        self._index.index((numbered, dict(self._numbers)), show_progress=False)
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """The ids of the documents."""
+        return frozenset(self._ids)
+
+    def search(self, query: str) -> Hits:
+        """Return the best documents; equal scores stand in the documents' order."""
+        terms = [term for term in self._terms(query) if term in self._numbers]
+        if not terms:
+            return []
+        scores = self._index.get_scores(terms)
+        numpy, least = self._numpy, 0.0
+        if len(scores) > FETCHED:
+            least = numpy.partition(scores, -FETCHED)[-FETCHED]
+        found = numpy.flatnonzero((scores >= least) & (scores > 0))
+        order = found[numpy.argsort(-scores[found], kind="stable")][:FETCHED]
+        return [(self._ids[i], float(scores[i])) for i in order]
+
+    def _terms(self, text: str) -> list[str]:
+        words = analyze(text)
+        return words if self._stem is None else self._stem(words)

@@ -1,0 +1,126 @@
+"""``python -m middleware.lab.training --data DIR --out DIR``: raw data to a model folder."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from ...engines.hints import WORDS_FILE
+from .data import load
+from .export import export_model
+from .feedback import feedback_pairs
+from .frequencies import read_usage
+from .lexicon import further_words, write_words
+from .model import Shape
+from .pairs import PairSource
+from .report import write_report
+from .retrieval import Retrieval
+from .tokenizer import load_tokenizer, train_tokenizer
+from .trainer import Settings, Trainer, held_pairs
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line; the defaults are the bundled model's but for its length.
+
+    The model card tells that, and the lists of words that it was given.
+    """
+    shape, settings = Shape(), Settings()
+    parser = argparse.ArgumentParser(prog="python -m middleware.lab.training", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the raw data")
+    parser.add_argument("--out", type=Path, required=True, help="checkpoints, log and model")
+    parser.add_argument("--words", type=Path, nargs="*", default=[], help="lists of right words")
+    parser.add_argument("--usage", type=Path, help="en_lexeme_prob.json.gz of spacy-lookups-data")
+    parser.add_argument("--minutes", type=float, default=settings.minutes)
+    parser.add_argument("--steps", type=int, help="stop after steps instead of minutes")
+    parser.add_argument("--seed", type=int, default=settings.seed)
+    parser.add_argument("--threads", type=int, default=settings.threads)
+    parser.add_argument("--width", type=int, default=shape.width)
+    parser.add_argument("--heads", type=int, default=shape.heads)
+    parser.add_argument("--feed-forward", type=int, default=shape.feed_forward)
+    parser.add_argument("--vocabulary", type=int, default=shape.vocabulary)
+    parser.add_argument("--batch-tokens", type=int, default=settings.batch_tokens)
+    parser.add_argument("--muon-rate", type=float, default=settings.muon_rate)
+    parser.add_argument("--adam-rate", type=float, default=settings.adam_rate)
+    parser.add_argument("--decay-share", type=float, default=settings.decay_share)
+    parser.add_argument("--fp32", action="store_true", help="no bfloat16 arithmetic")
+    parser.add_argument("--report-pairs", type=int, default=300, help="of each kind, at the end")
+    parser.add_argument("--export-only", action="store_true", help="export the last checkpoint")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Build the data, train (or go on from the checkpoint in ``--out``) and export."""
+    given = build_parser().parse_args(arguments)
+    shape = Shape(
+        vocabulary=given.vocabulary,
+        width=given.width,
+        feed_forward=given.feed_forward,
+        heads=given.heads,
+        kv=given.width // given.heads,
+    )
+    settings = Settings(
+        minutes=given.minutes,
+        steps=given.steps,
+        seed=given.seed,
+        threads=given.threads,
+        batch_tokens=given.batch_tokens,
+        muon_rate=given.muon_rate,
+        adam_rate=given.adam_rate,
+        decay_share=given.decay_share,
+        bfloat16=not given.fp32,
+    )
+    keep_memory()
+    given.out.mkdir(parents=True, exist_ok=True)
+    further = {word for path in given.words for word in further_words(path)}
+    usage = None if given.usage is None else read_usage(given.usage)
+    corpora = load(given.data, further, usage)
+    corpora.feedback = feedback_pairs(given.data)
+    source, held = PairSource(corpora), PairSource(corpora, held=True)
+    pieces = given.out / "spiece.model"
+    if not pieces.exists():
+        train_tokenizer(source, pieces, vocabulary=shape.vocabulary, seed=settings.seed)
+    words = given.out / WORDS_FILE
+    if corpora.lexicon is not None:
+        write_words(corpora.lexicon, words)
+    pairs = held_pairs(held, settings.seed, settings.validate_pairs)
+    retrieval = Retrieval(given.data, held, seed=settings.seed)
+    trainer = Trainer(
+        given.out, shape, settings, source, load_tokenizer(pieces), pairs, retrieval=retrieval
+    )
+    if not given.export_only:
+        _train(trainer)
+    export_model(trainer.model, pieces, words, given.out / "model")
+    judged = held_pairs(held, settings.seed + 1, given.report_pairs)
+    report = write_report(given.out / "model", judged, given.out / "report.json", retrieval)
+    print("\n".join(f"{kind:14} {score:.3f}" for kind, score in report.items()))
+    return 0
+
+
+def keep_memory() -> None:
+    """Ask glibc to keep freed memory: fresh pages for every batch can cost more than the sums."""
+    import ctypes
+
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return
+    mallopt(-4, 0)  # M_MMAP_MAX: no mapping of its own for a large block
+    mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: never give the top back
+    mallopt(-2, 256 * 2**20)  # M_TOP_PAD: grow in large steps
+
+
+def _train(trainer: Trainer) -> None:
+    from tqdm import tqdm
+
+    with tqdm(total=1000, unit="‰", mininterval=5) as bar:
+
+        def report(share: float, loss: float) -> None:
+            bar.set_postfix(step=trainer.progress.step, loss=f"{loss:.3f}", refresh=False)
+            bar.update(min(1000, int(share * 1000)) - bar.n)
+
+        trainer.run(report)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,289 @@
+"""Acceptance: does a rewrite keep what the text asked for?"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable
+from itertools import compress, pairwise
+
+from ..core.edit_distance import close_spelling, edit_distance
+from ..core.outcome import Mode, Reason
+from ..core.text import tokens, words
+from ..errors import ConfigurationError
+from .admission import holds_syntax
+from .frames import may_go, without_courtesy
+from .language import is_foreign
+from .leftovers import finished
+from .merge import merged, names, same_words
+from .quotation import count_marks, quotations
+from .terms import (
+    FUNCTION_WORDS,
+    has_digit,
+    is_identifier,
+    is_negation,
+    is_number,
+    is_unit,
+    protected_terms,
+)
+
+__all__ = ["Acceptance"]
+
+_PIECES = re.compile(r"⁇|<unk>|<pad>|</s>|<extra_id_\d+>|\ufffd|[\x00-\x1f\x7f]")
+_LEAST_SAID = 3  # different words of a rewrite that loops, for its edits to mean anything
+_PLAIN = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*", re.UNICODE)
+# Refusals of a rewrite as a whole, of which single edits may still be good.
+_PARTLY_GOOD = frozenset(
+    {
+        Reason.REJECTED_DRIFT,
+        Reason.REJECTED_LENGTH,
+        Reason.REJECTED_LOOP,
+        Reason.REJECTED_LOST_TERM,
+    }
+)
+
+
+class Acceptance:
+    """Decides whether a finished rewrite may be sent in place of the text.
+
+    ``max_growth`` bounds the rewrite's characters by the text's (plus 24, so that short
+    texts can grow); ``max_lost`` is the share of the query's own words that may go (the
+    words of the request around it and grammar may always go, respelled words are not lost);
+    ``max_new`` is the share of the rewrite's words that may be new; ``protected`` are
+    further words that must stay, and ``known`` words that are spelled right, so that
+    another in such a word's place is a loss and no correction. Raises
+    ``ConfigurationError`` for shares outside 0 to 1.
+
+    Concurrency: immutable after construction; safe to share between threads.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_growth: float = 3.0,
+        max_lost: float = 0.0,
+        max_new: float = 0.5,
+        protected: Iterable[str] = (),
+        known: Iterable[str] = (),
+        languages: Iterable[str] = ("en",),
+    ) -> None:
+        for name, share in (("max_lost", max_lost), ("max_new", max_new)):
+            if not 0.0 <= share <= 1.0:
+                raise ConfigurationError(f"acceptance: {name} ({share}) must lie within 0 and 1")
+        if not max_growth >= 1.0:
+            raise ConfigurationError(f"acceptance: max_growth ({max_growth}) must be at least 1")
+        self.max_growth = max_growth
+        self.max_lost = max_lost
+        self.max_new = max_new
+        self.protected = frozenset(word.casefold() for word in protected)
+        self.known = frozenset(word.casefold() for word in known)
+        self.languages = frozenset(languages)
+        lists = [",".join(sorted(each)) for each in (self.protected, self.known, self.languages)]
+        digest = hashlib.sha256("\n".join(lists).encode("utf-8", "surrogatepass")).hexdigest()
+        self.revision = f"c9:{max_growth}:{max_lost}:{max_new}:{digest[:12]}"
+
+    def judge(
+        self, original: str, rewrite: str, mode: Mode = Mode.REPLACE
+    ) -> tuple[str | None, Reason | None]:
+        """Return what may be sent in place of ``original``, or else the reason to refuse.
+
+        That is the rewrite, or where it goes too far the original with those of its edits
+        that are safe one by one: words of a request gone, words respelled (in ``expand`` mode
+        only the latter). Both are ``None`` where the rewrite says what the original says, up
+        to case and the punctuation around words. Pure; never raises.
+        """
+        if rewrite == original:
+            return None, None
+        reason = self.check(original, rewrite, mode)
+        if reason is not None and reason not in _PARTLY_GOOD:
+            return None, reason
+        if reason is Reason.REJECTED_LOOP and len(set(words(rewrite))) < _LEAST_SAID:
+            return None, reason
+        if same_words(original, rewrite):
+            return None, None
+        if reason is None:
+            return self._finished(original, rewrite, mode), None
+        mended = merged(
+            original,
+            rewrite,
+            self._mended,
+            protected=self.protected,
+            known=self.known,
+            deletes=mode is not Mode.EXPAND,
+        )
+        if same_words(original, mended) or self.check(original, mended, mode) is not None:
+            return None, reason
+        return self._finished(original, mended, mode), None
+
+    def _finished(self, original: str, rewrite: str, mode: Mode) -> str:
+        """Return a rewrite that may be sent, without what it left of a request."""
+        if mode is Mode.EXPAND:
+            return rewrite
+        shorter = finished(original, rewrite)
+        return rewrite if self.check(original, shorter, mode) is not None else shorter
+
+    def check(self, original: str, rewrite: str, mode: Mode = Mode.REPLACE) -> Reason | None:
+        """Return the reason to refuse the whole ``rewrite``, or ``None`` to accept it.
+
+        In ``expand`` mode the original's own words stay whatever the rewrite left out, so
+        that only what the rewrite adds is judged.
+        """
+        if not any(char.isalnum() for char in rewrite):
+            return Reason.REJECTED_EMPTY
+        if _PIECES.search(rewrite):
+            return Reason.REJECTED_UNKNOWN_TOKEN
+        if _loops(original, rewrite):
+            return Reason.REJECTED_LOOP
+        if len(rewrite) > self.max_growth * len(original) + 24:
+            return Reason.REJECTED_LENGTH
+        if self._other_language(original, rewrite):
+            return Reason.REJECTED_LANGUAGE
+        keeps_original = mode is Mode.EXPAND
+        if not keeps_original and (
+            self._lost_term(original, rewrite) or _quoted_other(original, rewrite)
+        ):
+            return Reason.REJECTED_LOST_TERM
+        if holds_syntax(rewrite) or count_marks(rewrite) > count_marks(original):
+            return Reason.REJECTED_DRIFT
+        if self._drifts(original, rewrite, 1.0 if keeps_original else self.max_lost):
+            return Reason.REJECTED_DRIFT
+        return None
+
+    def _other_language(self, original: str, rewrite: str) -> bool:
+        return is_foreign(rewrite, self.languages) and not is_foreign(original, self.languages)
+
+    def _lost_term(self, original: str, rewrite: str) -> bool:
+        kept = [token.casefold() for token in tokens(rewrite)]
+        asked = without_courtesy(original)
+        wanted = set(protected_terms(asked))
+        if self.protected:
+            wanted.update(self.protected.intersection(map(str.casefold, tokens(original))))
+        # A term said twice may be said once: requests repeat themselves.
+        if not wanted.issubset(kept):
+            return True
+        before = [token.casefold() for token in tokens(asked)]
+        after = [token.casefold() for token in tokens(without_courtesy(rewrite))]
+        return not _measures(before) <= _measures(kept) or _negated_other(before, after)
+
+    def _drifts(self, original: str, rewrite: str, max_lost: float) -> bool:
+        """Tell whether content went or came beyond what the shares allow."""
+        judged = may_go(original)
+        before = [word for word, _ in judged]
+        after = [word.casefold() for word in words(rewrite)]
+        own = [word for word, droppable in judged if not droppable]
+        lost = [word for word in own if word not in set(after)]
+        fresh = [word for word in after if word not in set(before)]
+        if any(_is_exact(word) for word in fresh):
+            return True  # a number, negation or identifier that nobody asked for
+        # Nobody misspells a word twice in the same way.
+        named = _names(original).union(w for w in lost if before.count(w) > 1) if lost else ()
+        for word in list(lost):
+            if word in named:
+                continue  # nobody knows how "Okazaki" is spelled but who typed it
+            match = next((new for new in fresh if self._respelled(word, new)), None)
+            if match is not None:
+                lost.remove(word)
+                fresh.remove(match)
+        for new in list(fresh):  # a misspelled word of grammar mended ("hwo" -> "how")
+            if any(self._respelled(old, new) for old in before if old not in after):
+                fresh.remove(new)
+        lost, fresh = _mend_spaces(before, after, lost, fresh)
+        return len(lost) > max_lost * len(own) or len(fresh) > self.max_new * len(after)
+
+    def _mended(self, word: str, new: str) -> bool:
+        # A rewrite that went too far is not to be trusted with more than one slip.
+        return edit_distance(word, new, 1) <= 1 and self._respelled(word, new)
+
+    def _respelled(self, word: str, new: str) -> bool:
+        if word in self.known or is_unit(word):
+            return new in {f"{word}s", f"{word}es"} or word in {f"{new}s", f"{new}es"}
+        if len(word) <= 3 and sorted(word) != sorted(new) and new not in FUNCTION_WORDS:
+            return False  # "cat" and "car" are words, so is "rea"; "hwo" and "how" are one word
+        return close_spelling(word, new)
+
+
+def _quoted_other(original: str, rewrite: str) -> bool:
+    """Tell whether a quotation of the original is not in the rewrite as it was."""
+    asked = quotations(original)
+    if not asked:
+        return False
+    return asked != quotations(rewrite) or count_marks(original) != count_marks(rewrite)
+
+
+def _names(text: str) -> frozenset[str]:
+    """Return the words, case-folded, whose spelling only who typed them knows."""
+    found = words(text)
+    exact = {word.casefold() for word in found if not _PLAIN.fullmatch(word)}
+    if text.islower():
+        return frozenset(exact)
+    if not text.isupper():
+        exact.update(word.casefold() for word in found if any(map(str.isupper, word[1:])))
+    return frozenset(exact.union(word.casefold() for word in compress(found, names(text))))
+
+
+def _mend_spaces(
+    before: list[str], after: list[str], lost: list[str], fresh: list[str]
+) -> tuple[list[str], list[str]]:
+    """Take out what only lost or gained a space ("foot ball", "football")."""
+    joined, parted = _joins(before), _joins(after)
+    found = {part for word in fresh for part in joined.get(word, ())}
+    found.update(word for word in lost if word in parted)
+    gained = {part for word in lost for part in parted.get(word, ())}
+    gained.update(word for word in fresh if word in joined)
+    return [w for w in lost if w not in found], [w for w in fresh if w not in gained]
+
+
+def _joins(found: list[str]) -> dict[str, list[str]]:
+    """Return each two and three neighbours, written as one word."""
+    return {
+        "".join(found[i : i + size]): found[i : i + size]
+        for size in (2, 3)
+        for i in range(len(found) - size + 1)
+    }
+
+
+def _measures(found: list[str]) -> set[tuple[str, str]]:
+    """Return the numbers with the unit that follows each of them."""
+    return {(a, b) for a, b in pairwise(found) if is_number(a) and is_unit(b)}
+
+
+def _negated_other(before: list[str], after: list[str]) -> bool:
+    """Tell whether a negation moved to another word ("case without logo", "logo without case")."""
+    asked, got = _negated(before), _negated(after)
+    for negation, word in got:
+        meant = [w for n, w in asked if n == negation]
+        if meant and not any(w == word or close_spelling(w, word) for w in meant):
+            return True
+    return False
+
+
+def _negated(found: list[str]) -> list[tuple[str, str]]:
+    """Return each negation that is a word of its own with the next word of content."""
+    pairs = []
+    for index, token in enumerate(found):
+        if is_negation(token) and "-" not in token:
+            rest = (w for w in found[index + 1 :] if w not in FUNCTION_WORDS)
+            pairs.append((token, next(rest, "")))
+    return pairs
+
+
+def _is_exact(word: str) -> bool:
+    return is_number(word) or has_digit(word) or is_negation(word) or is_identifier(word)
+
+
+def _loops(original: str, rewrite: str) -> bool:
+    """Tell whether a rewrite repeats a word or a run of words more than the original does.
+
+    A run may come as often as its rarest word: what stood between its words may have gone.
+    """
+    after = [word.casefold() for word in words(rewrite)]
+    if len(set(after)) == len(after):
+        return False
+    asked = Counter(word.casefold() for word in words(original))
+    for size in (1, 2, 3):
+        limit = 2 if size == 1 else 1
+        for gram, count in Counter(zip(*(after[i:] for i in range(size)), strict=False)).items():
+            if count > max(limit, min(asked[word] for word in gram)):
+                return True
+    return False

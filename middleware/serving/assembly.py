@@ -1,0 +1,170 @@
+"""From settings to a reverse proxy and its decision path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+from ..core.breaker import Breaker
+from ..core.memo import Memo
+from ..core.pagination import PaginationMemory
+from ..core.rate_limit import RateLimiter
+from ..core.slow_calls import SlowCallDetector
+from ..core.typing_ahead import TypingAhead
+from ..dialects.base import Dialect
+from ..dialects.detection.detector import DialectDetector
+from ..dialects.detection.pending import PendingDialect
+from ..dialects.detection.probes import GUESSABLE
+from ..dialects.plain import PlainDialect
+from ..dialects.registry import default_paths, load_dialect
+from ..engines.base import Engine
+from ..engines.process import ProcessEngine
+from ..engines.registry import load_engine
+from ..engines.shared import SharedEngine
+from ..engines.unavailable import UnavailableEngine
+from ..errors import ConfigurationError, EngineError, MissingExtraError
+from ..http.clients import Clients, by_address, by_header, by_person, by_tenant
+from ..http.control import trusting
+from ..http.matching import SearchRule
+from ..instrumentation.logs import LogObserver
+from ..instrumentation.metrics import Metrics
+from ..instrumentation.record import Observer
+from ..proxy import ReverseProxy
+from ..runtime.reformulator import Reformulator
+from ..runtime.scheduler import Limits
+from ..upstream.client import UpstreamClient
+from .settings import Settings
+
+__all__ = ["build_clients", "build_proxy", "build_reformulator"]
+
+
+def build_proxy(
+    settings: Settings, *, pages: PaginationMemory | None = None, quiet: bool = False
+) -> ReverseProxy:
+    """Return the reverse proxy that the settings describe; reads no weights yet.
+
+    ``pages`` are what first pages were sent with, where several processes have that in common.
+    Where no dialect is named, the upstream is asked once the proxy runs, and requests pass as they
+    came until it has told; ``quiet`` leaves to another process to log what it told.
+    Errors: ``QueryliftError`` with what is wrong and how to mend it.
+    """
+    if not settings.upstream:
+        raise ConfigurationError(
+            "no upstream to forward to; give one with --upstream http://host:port, the setting "
+            "'upstream', or QUERYLIFT_UPSTREAM"
+        )
+    client = UpstreamClient(
+        settings.upstream,
+        verify=settings.upstream_ca or True,
+        connect_timeout=settings.connect_timeout,
+        read_timeout=settings.read_timeout,
+        write_timeout=settings.read_timeout,
+        total_timeout=settings.total_timeout or None,
+        pool_timeout=settings.wait_timeout,
+        max_connections=settings.connections,
+        max_waiting=settings.waiting,
+    )
+    observers: list[Observer] = [
+        LogObserver(
+            queries=settings.log_queries, redact=settings.log_redact, sample=settings.log_sample
+        )
+    ]
+    reformulator, metrics = build_reformulator(settings, observers)
+    rules = partial(_rules, settings, PlainDialect(settings.param, settings.json_pointer))
+    named = settings.named_dialect
+    proxy = ReverseProxy(
+        client,
+        reformulator=reformulator,
+        trust_control=settings.trust_control or trusting(settings.control_from),
+        expose_query=settings.expose_query,
+        server_timing=settings.server_timing,
+        max_body=settings.max_body_kib * 1024,
+        prefix=settings.prefix or None,
+        scope_of=by_tenant(settings.tenant_header) if settings.tenant_header else None,
+        metrics=metrics,
+        clients=build_clients(settings, pages),
+        degraded=settings.start_degraded,
+        preserve_host=settings.preserve_host,
+        forwarded=settings.forwarded,
+        max_requests=settings.max_requests,
+        body_timeout=settings.body_timeout,
+    )
+    proxy.search_by(rules(named), guessed=named is None)
+    # An app may speak anything, and so may what a package adds: only what tells is asked.
+    if named is None or named in GUESSABLE:
+        proxy.beside = DialectDetector(
+            settings.upstream,
+            lambda found: proxy.search_by(rules(found), guessed=True),
+            named=named,
+            quiet=quiet,
+            verify=settings.upstream_ca or True,
+        )
+    return proxy
+
+
+def _rules(settings: Settings, plain: PlainDialect, name: str | None) -> list[SearchRule]:
+    """Return the rules of a dialect, or those until one is known."""
+    dialect: Dialect
+    if name is None:
+        dialect = PendingDialect()
+    else:
+        dialect = plain if name == plain.name else load_dialect(name)
+    paths = settings.path or default_paths(dialect)
+    return [SearchRule(path, settings.method, dialect) for path in paths]
+
+
+def build_reformulator(
+    settings: Settings, observers: Iterable[Observer]
+) -> tuple[Reformulator, Metrics | None]:
+    """Return the decision path that the settings describe, and what counts its decisions."""
+    metrics = Metrics() if settings.metrics else None
+    reformulator = Reformulator(
+        _engine(settings),
+        budget=settings.budget_ms / 1000,
+        mode=settings.mode,
+        memo=Memo(
+            max_entries=settings.memo_entries,
+            max_bytes=int(settings.memo_mib * 2**20),
+            ttl=settings.memo_ttl,
+        ),
+        breaker=Breaker(
+            rest=settings.breaker_rest, slow_calls=SlowCallDetector(above=settings.budget_ms / 1000)
+        ),
+        limits=Limits(live=settings.queue),
+        observers=[*observers, *([] if metrics is None else [metrics])],
+    )
+    if metrics is not None:
+        metrics.watch(reformulator)
+    return reformulator, metrics
+
+
+def _engine(settings: Settings) -> Engine:
+    options: dict[str, Any] = {"threads": settings.threads} if settings.threads else {}
+    if settings.words:
+        options["words"] = settings.words
+    make = partial(load_engine, settings.engine, settings.model, **options)
+    try:
+        if settings.engine_socket:
+            return SharedEngine(make, settings.engine_socket)
+        return ProcessEngine(make) if settings.engine_process else make()
+    except (EngineError, MissingExtraError) as error:
+        if not settings.start_degraded:
+            raise
+        return UnavailableEngine(settings.engine, error)
+
+
+def build_clients(settings: Settings, pages: PaginationMemory | None) -> Clients:
+    """Return what tells clients apart, and what is kept of each."""
+    typing = TypingAhead(window=settings.typing_ms / 1000) if settings.typing_ms else None
+    client_key = by_header(settings.client_header) if settings.client_header else None
+    typing_key = by_person(settings.client_header)
+    rate_limiter = RateLimiter(settings.client_rate) if settings.client_rate else None
+    return Clients(
+        pages=pages,
+        typing=typing,
+        rate_limiter=rate_limiter,
+        client_key=client_key,
+        typing_key=typing_key,
+        rate_limit_key=by_address(settings.client_header),
+    )
