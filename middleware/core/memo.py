@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cachetools import TLRUCache
 
 from ..errors import ConfigurationError
+from .guarded import Guarded
 from .outcome import Mode, Reason
 from .reformulation import Verdict
 
@@ -54,7 +54,7 @@ class MemoStats:
     misses: int
 
 
-class Memo:
+class Memo(Guarded):
     """Verdicts by key, least recently used first out, each with its own time to live.
 
     ``ttl`` is for accepted rewrites and unchanged texts, ``rejection_ttl`` for refused
@@ -86,7 +86,6 @@ class Memo:
         self.rejection_ttl = rejection_ttl
         self._now = 0.0
         self._hits = self._misses = 0
-        self._lock = threading.Lock()
         self._changing = False
         # Charging each entry at least its share of the bytes bounds their number too.
         self._floor = max(1, max_bytes // max_entries)
@@ -183,14 +182,13 @@ class Memo:
             self._now = max(self._now, now)
             self._cache.expire(self._now)
 
-    def renew_lock(self) -> None:
-        """Take a new lock: in a forked child, the old one may be held by no living thread.
+    def guard(self, lock: AbstractContextManager[Any], *, after_fork: bool = False) -> None:
+        """Hold ``lock`` during each call, as ``Guarded`` says; a child's memo may start empty.
 
-        Where that thread was changing the cache, the child has only a part of the change, which
-        nobody will complete: its memo starts empty.
+        That is where the fork came in the middle of a change: no thread of the child completes it.
         """
-        self._lock = threading.Lock()
-        if self._changing:
+        super().guard(lock, after_fork=after_fork)
+        if after_fork and self._changing:
             self._changing = False
             self._cache = self._empty()
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Hashable
 from typing import NamedTuple
 
 from ..errors import ConfigurationError
+from .guarded import Guarded
 
 __all__ = ["PaginationKey", "PaginationMemory", "Sent"]
 
@@ -34,7 +34,7 @@ class Sent(NamedTuple):
     added: tuple[str, ...] = ()
 
 
-class PaginationMemory:
+class PaginationMemory(Guarded):
     """The rewrites that first pages were sent with, for ``ttl`` seconds since the last page.
 
     A first page that was sent as it came has no entry, and takes away the one that an
@@ -55,7 +55,6 @@ class PaginationMemory:
         # Every use moves an entry to the end, so that the order is that of expiry as well.
         self._entries: OrderedDict[PaginationKey, tuple[float, Sent]] = OrderedDict()
         self._due = 0.0  # nothing expires before
-        self._lock = threading.Lock()
 
     def note(self, key: PaginationKey, sent: Sent | None, now: float) -> None:
         """Take note of what a first page was sent with; ``None`` for its own text."""
@@ -79,10 +78,6 @@ class PaginationMemory:
             self._entries[key] = (now + self.ttl, entry[1])
             self._entries.move_to_end(key)
             return entry[1]
-
-    def renew_lock(self) -> None:
-        """Take a new lock: in a forked child, the old one may be held by no living thread."""
-        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._entries)

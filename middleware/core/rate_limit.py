@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Hashable
 
 from ..errors import ConfigurationError
+from .guarded import Guarded
 
 __all__ = ["RateLimiter"]
 
 
-class RateLimiter:
+class RateLimiter(Guarded):
     """A token bucket for each client: ``rate`` texts a second, ``burst`` at once.
 
     It bounds what one client takes of the engine's time, and with that how many new keys it can
@@ -30,7 +30,6 @@ class RateLimiter:
         self.burst = burst
         self.max_entries = max_entries
         self._buckets: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
-        self._lock = threading.Lock()
 
     def take(self, client: Hashable, now: float) -> bool:
         """Take one text from a client's bucket, or tell that it is empty."""
@@ -42,10 +41,6 @@ class RateLimiter:
             if len(self._buckets) > self.max_entries:
                 self._buckets.popitem(last=False)
             return allowed
-
-    def renew_lock(self) -> None:
-        """Take a new lock: in a forked child, the old one may be held by no living thread."""
-        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._buckets)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Hashable
 
 from ..errors import ConfigurationError
+from .guarded import Guarded
 
 __all__ = ["TypingAhead"]
 
 
-class TypingAhead:
+class TypingAhead(Guarded):
     """Tells a text that is under way from a finished one, by the one before it.
 
     A text is under way when the same client asked, within ``window`` seconds, for another text
@@ -41,7 +41,6 @@ class TypingAhead:
         self.max_entries = max_entries
         self.max_chars = max_chars
         self._last: OrderedDict[Hashable, tuple[float, str]] = OrderedDict()
-        self._lock = threading.Lock()
 
     def under_way(self, client: Hashable, text: str, now: float) -> bool:
         """Take note of a client's text, and tell whether it is still being typed."""
@@ -59,10 +58,6 @@ class TypingAhead:
         last = before[1]
         # An emptied field and the first letter in it are no row yet.
         return bool(last) and last != text and (text.startswith(last) or last.startswith(text))
-
-    def renew_lock(self) -> None:
-        """Take a new lock: in a forked child, the old one may be held by no living thread."""
-        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._last)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
@@ -169,13 +170,17 @@ class Clients:
         self._rate_limit_key = rate_limit_key or by_address()
         self._typing_key = typing_key or client_key or by_person()
         self._clock = clock
+        self._guard()
         forget_at_fork(self)
 
-    def forget(self) -> None:
-        """Let go, in a forked child, of locks that a thread of its parent's may hold."""
+    def _guard(self, *, after_fork: bool = False) -> None:
         for each in (self.pages, self.typing, self.rate_limiter):
             if each is not None:
-                each.renew_lock()
+                each.guard(threading.Lock(), after_fork=after_fork)
+
+    def forget(self) -> None:
+        """Take new locks in a forked child: the parent's threads may have held the old ones."""
+        self._guard(after_fork=True)
 
     def allows(self, scope: Mapping[str, Any]) -> Callable[[], bool] | None:
         """Return what tells whether a new text of the client may be put before the engine."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
 from collections.abc import Callable, Iterable
 from functools import partial
 from types import TracebackType
@@ -80,6 +81,7 @@ class Reformulator:
         self.budget = budget
         self.mode = Mode.parse(mode)
         self.memo = Memo() if memo is None else memo
+        self.memo.guard(threading.Lock())
         self.admission = admission or Admission()
         self.acceptance = acceptance or Acceptance()
         self._late_fill = late_fill
@@ -318,6 +320,6 @@ class Reformulator:
     def forget(self) -> None:
         """Start anew in a forked child: threads and locks did not come along, the memo did."""
         if self._pid != os.getpid():
-            self.memo.renew_lock()
+            self.memo.guard(threading.Lock(), after_fork=True)
             self._breaker.release()  # the probe was lent to a call of the parent's
             self._set_up()

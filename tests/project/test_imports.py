@@ -16,7 +16,10 @@ _ROOT = Path(middleware.__file__).parent
 
 _PURE = {"errors": set[str](), "core": {"cachetools", "rapidfuzz"}, "policy": {"rapidfuzz"}}
 """Parts that do no I/O and measure no time -> the libraries that they may use."""
-_IMPURE = {"asyncio", "socket", "time", "multiprocessing", "subprocess", "selectors", "concurrent"}
+_IMPURE = {
+    "asyncio", "concurrent", "multiprocessing", "selectors", "socket", "subprocess", "threading",
+    "time",
+}  # fmt: skip
 _DOMAIN = {"errors", "core", "policy"}
 _WAYS = {"asgi", "decorator"}
 _ANY = {"serving", "lab", "demo", "cli"}
