@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable
+from functools import cached_property
 from itertools import compress, pairwise
 
 from ..core.edit_distance import close_spelling, edit_distance
 from ..core.outcome import Mode, Reason
+from ..core.revision import revision_of
 from ..core.text import tokens, words
 from ..errors import ConfigurationError
 from .admission import holds_syntax
@@ -79,9 +80,11 @@ class Acceptance:
         self.protected = frozenset(word.casefold() for word in protected)
         self.known = frozenset(word.casefold() for word in known)
         self.languages = frozenset(languages)
-        lists = [",".join(sorted(each)) for each in (self.protected, self.known, self.languages)]
-        digest = hashlib.sha256("\n".join(lists).encode("utf-8", "surrogatepass")).hexdigest()
-        self.revision = f"c9:{max_growth}:{max_lost}:{max_new}:{digest[:12]}"
+
+    @cached_property
+    def revision(self) -> str:
+        """A digest of the options, the word lists and the code that decide."""
+        return revision_of(self)
 
     def judge(
         self, original: str, rewrite: str, mode: Mode = Mode.REPLACE

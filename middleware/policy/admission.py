@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from ..core.outcome import Reason
+from ..core.revision import revision_of
 from ..core.text import tokens
 from ..errors import ConfigurationError
 from .language import is_foreign
@@ -135,7 +136,11 @@ class Admission:
         self.max_chars = max_chars
         self.max_words = max_words
         self.languages = frozenset(languages)
-        self.revision = f"a4:{min_chars}:{max_chars}:{max_words}:{','.join(sorted(self.languages))}"
+
+    @cached_property
+    def revision(self) -> str:
+        """A digest of the limits, the word lists and the code that decide."""
+        return revision_of(self)
 
     def check(self, text: str) -> Reason | None:
         """Return the reason to leave a normalized text alone, or ``None`` to admit it."""

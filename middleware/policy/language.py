@@ -38,10 +38,17 @@ _FUNCTION_WORDS = {
     "ro": "și pentru cu în este nu cum unde ce din la sau fără",
     "id": "dan di yang untuk dengan tidak cara apa dari ini itu adalah",
 }
-_LANGUAGES_OF: dict[str, list[str]] = {}
-for _code, _text in _FUNCTION_WORDS.items():
-    for _word in set(_text.split()):
-        _LANGUAGES_OF.setdefault(_word, []).append(_code)
+
+
+def _languages_by_word() -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for code, listed in _FUNCTION_WORDS.items():
+        for word in set(listed.split()):
+            found.setdefault(word, []).append(code)
+    return found
+
+
+_LANGUAGES_OF = _languages_by_word()
 # Words that an English query may well hold (their Zipf frequency in English text is 3.3 or
 # more, by wordfreq 3.1): each counts for half, and one alone is no evidence.
 _AMBIGUOUS = frozenset(
