@@ -10,6 +10,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .shim import share_modules
+
 if TYPE_CHECKING:
     from .asgi import ReformulationMiddleware
     from .core.breaker import Breaker
@@ -94,6 +96,9 @@ _HOMES = {
     "Reformulator": "runtime.reformulator",
     "reformulated": "decorator",
 }
+
+
+share_modules(__name__)
 
 
 def __getattr__(name: str) -> Any:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+import middleware  # noqa: F401  # before any test: then ``import querylift`` gives this checkout
+
 
 @pytest.fixture
 def anyio_backend() -> str:

@@ -41,8 +41,10 @@ _ALLOWED: dict[str, set[str]] = {
     "decorator": {*_DOMAIN, "runtime"},
     "proxy": {*_DOMAIN, "dialects", "instrumentation", "runtime", "http", "asgi", "upstream"},
     "testing": {"errors", "core", "engines", "runtime"},
+    "shim": set(),
     "__init__": {
         *_DOMAIN,
+        "shim",
         "dialects",
         "engines",
         "instrumentation",
