@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...errors import MissingExtraError
 from .model import Shape, build_model
-from .muon import Muon
 from .pairs import KINDS, Pair, PairSource
 from .report import pad, rewrite, score
 from .retrieval import Retrieval
@@ -151,7 +151,7 @@ class Trainer:
         self.model = build_model(shape, settings.seed, pieces)
         self.model.train()
         matrices, others = split_parameters(self.model)
-        self.muon = Muon(matrices)
+        self.muon = muon_optimizer(matrices)
         self.adam = torch.optim.AdamW(others, betas=(0.9, 0.98), weight_decay=0.0)
         if self.path.exists():
             self._restore(torch.load(self.path, weights_only=True))
@@ -184,7 +184,8 @@ class Trainer:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.adam.param_groups[0]["params"], 1.0)
         factor = self.rate()
-        self.muon.step(self.settings.muon_rate * factor)
+        self.muon.param_groups[0]["lr"] = self.settings.muon_rate * factor
+        self.muon.step()
         self.adam.param_groups[0]["lr"] = self.settings.adam_rate * factor
         self.adam.step()
         self.model.zero_grad(set_to_none=True)
@@ -241,7 +242,7 @@ class Trainer:
         temporary = self.path.with_suffix(".tmp")
         state = {
             "model": self.model.state_dict(),
-            "muon": self.muon.momenta,
+            "muon": self.muon.state_dict(),
             "adam": self.adam.state_dict(),
             "shape": self.shape.to_dict(),
             "progress": [getattr(self.progress, name) for name in Progress.__slots__],
@@ -253,8 +254,7 @@ class Trainer:
         if state["shape"] != self.shape.to_dict():
             raise ValueError(f"the checkpoint in {self.path} is of another shape: {state['shape']}")
         self.model.load_state_dict(state["model"])
-        for mine, stored in zip(self.muon.momenta, state["muon"], strict=True):
-            mine.copy_(stored)
+        self.muon.load_state_dict(state["muon"])
         self.adam.load_state_dict(state["adam"])
         self.progress = Progress(*state["progress"])
 
@@ -267,3 +267,16 @@ def split_parameters(model: Any) -> tuple[list[Any], list[Any]]:
         hidden = parameter.ndim == 2 and "shared" not in name and "relative" not in name
         (matrices if hidden and "lm_head" not in name else others).append(parameter)
     return matrices, others
+
+
+def muon_optimizer(matrices: list[Any]) -> Any:
+    """Return torch's Muon optimizer (Jordan et al. 2024) for a network's hidden matrices.
+
+    Errors: ``MissingExtraError`` where torch is older than 2.9, which has no Muon.
+    """
+    import torch
+
+    muon: Any = getattr(torch.optim, "Muon", None)
+    if muon is None:
+        raise MissingExtraError(f"training with torch {torch.__version__}", "train")
+    return muon(matrices, momentum=0.95, weight_decay=0.0)

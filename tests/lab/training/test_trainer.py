@@ -16,16 +16,22 @@ import torch
 from transformers import AutoTokenizer, T5ForConditionalGeneration
 
 from middleware.engines.hints import WORDS_FILE, Lexicon
+from middleware.errors import MissingExtraError
 from middleware.lab.training import trainer as trainer_module
 from middleware.lab.training.export import export_model
 from middleware.lab.training.lexicon import write_words
 from middleware.lab.training.model import Shape, build_model, letter_features
-from middleware.lab.training.muon import orthogonalize
 from middleware.lab.training.pairs import PairSource
 from middleware.lab.training.report import rewrite, score, write_report
 from middleware.lab.training.tokenizer import encode_source, load_tokenizer, train_tokenizer
-from middleware.lab.training.trainer import Settings, Trainer, block_batches, held_pairs
-from tests.training.test_data import make_corpora
+from middleware.lab.training.trainer import (
+    Settings,
+    Trainer,
+    block_batches,
+    held_pairs,
+    muon_optimizer,
+)
+from tests.lab.training.test_data import make_corpora
 
 SHAPE = Shape(vocabulary=420, width=32, feed_forward=48, heads=2, kv=16,
               encoder_layers=2, decoder_layers=1)  # fmt: skip
@@ -164,15 +170,33 @@ def test_pieces_start_near_what_they_spell() -> None:
     assert dict(letter_features("▁ab")).keys() == {"^", "^a", "^.b", "a", "ab", "b"}
 
 
-def test_orthogonalize_pushes_singular_values_to_one() -> None:
-    """Muon's direction has singular values near one, for tall and wide matrices."""
+def test_muon_trains_matrices() -> None:
+    """Muon lowers the loss of a toy regression, and each step turns every direction alike."""
     generator = torch.Generator().manual_seed(1)
-    for rows, columns in ((8, 24), (24, 8), (16, 16)):
-        made = orthogonalize(torch.randn(2, rows, columns, generator=generator))
-        assert made.shape == (2, rows, columns)
-        values = torch.linalg.svdvals(made)
-        assert float(values.median()) > 0.4
-        assert float(values.max()) < 1.4
+    inputs, wanted = (torch.randn(64, size, generator=generator) for size in (8, 4))
+    matrix = torch.nn.Parameter(torch.zeros(8, 4))
+    optimizer = muon_optimizer([matrix])
+    losses = []
+    for _ in range(60):
+        optimizer.param_groups[0]["lr"] = 0.02
+        loss = (inputs @ matrix - wanted).square().mean()
+        loss.backward()
+        before = matrix.detach().clone()
+        optimizer.step()
+        step = torch.linalg.svdvals(matrix.detach() - before) / (0.02 * 2**0.5)
+        assert 0.5 < float(step.min()) <= float(step.max()) < 1.4
+        optimizer.zero_grad()
+        losses.append(float(loss.detach()))
+    best = torch.linalg.lstsq(inputs, wanted).solution
+    least = float((inputs @ best - wanted).square().mean())
+    assert losses[-1] - least < 0.1 * (losses[0] - least)
+
+
+def test_a_torch_without_muon_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the torch that is installed and the extra that brings a newer one."""
+    monkeypatch.delattr(torch.optim, "Muon")
+    with pytest.raises(MissingExtraError, match=r"training with torch .*querylift\[train\]"):
+        muon_optimizer([])
 
 
 def words_beside(pieces: Path) -> Path:

@@ -14,7 +14,7 @@ from middleware.lab.training import retrieval as retrieval_module
 from middleware.lab.training.feedback import FOLDER, feedback_pairs, for_validation, reduced
 from middleware.lab.training.pairs import PairSource
 from middleware.lab.training.retrieval import Retrieval
-from tests.training.test_data import make_corpora
+from tests.lab.training.test_data import make_corpora
 
 WORDS = ("table", "chair", "window", "garden", "engine", "yellow", "market", "silver")
 

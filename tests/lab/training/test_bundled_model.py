@@ -14,7 +14,7 @@ from transformers import AutoTokenizer, T5ForConditionalGeneration
 from middleware.lab.training.data import SOURCES
 from middleware.lab.training.report import rewrite
 
-FOLDER = Path(__file__).parents[2] / "middleware" / "models"
+FOLDER = Path(__file__).parents[3] / "middleware" / "models"
 
 
 @pytest.fixture(scope="module")
