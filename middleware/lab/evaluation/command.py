@@ -26,7 +26,7 @@ from .record import read_record
 from .retrieval import Bm25
 from .systems import ENGINE_SYSTEMS, ORIGINAL, SYSTEMS, Decide, baselines
 from .terminal import changes_table, print_report
-from .upstream import DIALECTS, Upstream, location, unjudged
+from .search_api import DIALECTS, SearchApi, location, unjudged
 from .variants import VARIANTS
 
 __all__ = ["add_arguments", "run"]
@@ -173,11 +173,11 @@ def _pair(option: str, text: str, between: str) -> tuple[str, str]:
     return key.strip(), value.strip()
 
 
-def _upstream(args: argparse.Namespace) -> Upstream | None:
+def _upstream(args: argparse.Namespace) -> SearchApi | None:
     if not args.upstream:
         return None
     headers = [_pair("header", each, ":") for each in args.header]
-    return Upstream(
+    return SearchApi(
         args.upstream, dialect=args.dialect, body=args.body, ids=args.ids, headers=headers
     )
 
