@@ -1,7 +1,7 @@
-"""Collections in BEIR layout: documents, queries and relevance judgments in one folder.
+"""Read test collections in BEIR layout: documents, queries and judgments in one folder.
 
 ``corpus.jsonl`` holds ``{"_id", "title", "text"}``, ``queries.jsonl`` holds ``{"_id", "text"}``
-and maybe ``metadata``, ``qrels/<split>.tsv`` holds query, document and grade behind the
+and optionally ``metadata``, ``qrels/<split>.tsv`` holds query, document and grade below the
 header line ``query-id<TAB>corpus-id<TAB>score``. Layout: Thakur et al. 2021, https://arxiv.org/abs/2104.08663.
 """
 
@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ConfigurationError
-from .judgments import Qrels, read_qrels, unknown
-from .lines import numbered
+from .judgments import Qrels, missing_ids, read_qrels
+from .lines import numbered_lines
 
 __all__ = ["Collection", "Document", "Qrels", "Query", "load_collection", "read_documents"]
 
@@ -25,7 +25,7 @@ _LAYOUT = f"expected are {_CORPUS}, {_QUERIES}, qrels/test.tsv"
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What is searched."""
+    """One searchable text."""
 
     id: str
     text: str
@@ -33,7 +33,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A judged query; ``metadata`` is whatever the collection says of it."""
+    """A query with judgments; ``metadata`` is free-form."""
 
     id: str
     text: str
@@ -42,9 +42,9 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """Judged queries and where their documents are.
+    """Judged queries, and the folder that holds their documents.
 
-    Invariants: every query has a document of grade 1 or more in ``qrels``.
+    Invariants: each query has a document of grade 1 or more in ``qrels``.
     """
 
     name: str
@@ -64,38 +64,37 @@ def load_collection(
 ) -> Collection:
     """Read the judged queries of a folder, in the order of ``queries.jsonl``.
 
-    ``where`` keeps the queries whose metadata has these values; ``limit`` takes that many
-    from the front. ``documents`` says whether the folder has to have them; ``warn`` is told
-    of judged queries that are missing. Errors: ``ConfigurationError`` that names the
-    file and line.
+    ``where`` selects queries by metadata values, compared as text. ``limit`` selects the first
+    ones. ``documents`` tells whether the folder must have a corpus. ``warn`` is called with a
+    warning if judged queries are missing. Errors: ``ConfigurationError`` with file and line.
     """
     _check_layout(folder, split, documents)
     qrels = read_qrels(folder / "qrels" / f"{split}.tsv")
-    known: dict[str, str] = {}
+    lines: dict[str, str] = {}
     queries = []
     for record, place in _records(folder / _QUERIES):
-        query = Query(_id(record, place, known), _text(record, "text", place), _about(record))
+        query = Query(_id(record, place, lines), _text(record, "text", place), _metadata(record))
         relevant = any(grade > 0 for grade in qrels.get(query.id, {}).values())
         if relevant and all(str(query.metadata.get(key)) == value for key, value in where):
             queries.append(query)
-    warning = unknown(qrels, known, what="queries", file=str(folder / _QUERIES))
+    warning = missing_ids(qrels, lines, what="queries", file=str(folder / _QUERIES))
     if warning:
         warn(warning)
     if not queries:
         filters = "".join(f" with {key}={value}" for key, value in where)
         raise ConfigurationError(f"{folder}: no query{filters} has a relevant document ({split})")
-    kept = tuple(queries[:limit])
+    chosen = tuple(queries[:limit])
     return Collection(
-        folder.resolve().name, folder, kept, {query.id: qrels[query.id] for query in kept}
+        folder.resolve().name, folder, chosen, {query.id: qrels[query.id] for query in chosen}
     )
 
 
 def read_documents(folder: Path) -> Iterator[Document]:
-    """Yield the documents of a folder, title and text as one text."""
-    known: dict[str, str] = {}
+    """Yield the documents of a folder, with title and text joined."""
+    lines: dict[str, str] = {}
     for record, place in _records(folder / _CORPUS):
         title = record.get("title") or ""
-        yield Document(_id(record, place, known), f"{title} {_text(record, 'text', place)}".strip())
+        yield Document(_id(record, place, lines), f"{title} {_text(record, 'text', place)}".strip())
 
 
 def _check_layout(folder: Path, split: str, documents: bool) -> None:
@@ -110,12 +109,12 @@ def _check_layout(folder: Path, split: str, documents: bool) -> None:
     if (folder / "qrels" / f"{split}.tsv").is_file():
         return
     splits = sorted(path.stem for path in (folder / "qrels").glob("*.tsv"))
-    there = f"the splits there are {', '.join(splits)} (--split)" if splits else _LAYOUT
-    raise ConfigurationError(f"collection: {folder} has no qrels/{split}.tsv; {there}")
+    hint = f"the splits there are {', '.join(splits)} (--split)" if splits else _LAYOUT
+    raise ConfigurationError(f"collection: {folder} has no qrels/{split}.tsv; {hint}")
 
 
 def _records(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
-    for place, line in numbered(path):
+    for place, line in numbered_lines(path):
         try:
             record = json.loads(line)
         except ValueError as error:
@@ -125,12 +124,12 @@ def _records(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
         yield record, place
 
 
-def _id(record: Mapping[str, Any], place: str, known: dict[str, str]) -> str:
-    """Return a record's id and note its line, as it may stand in one only."""
+def _id(record: Mapping[str, Any], place: str, lines: dict[str, str]) -> str:
+    """Return a record's id, add its line to ``lines``, and refuse an id that is there already."""
     found = _text(record, "_id", place)
-    if found in known:
-        raise ConfigurationError(f"{place}: the _id {found!r} stands in {known[found]} too")
-    known[found] = place.rpartition(", ")[2]
+    if found in lines:
+        raise ConfigurationError(f"{place}: the _id {found!r} is in {lines[found]} too")
+    lines[found] = place.rpartition(", ")[2]
     return found
 
 
@@ -143,6 +142,6 @@ def _text(record: Mapping[str, Any], key: str, place: str) -> str:
     return value
 
 
-def _about(record: Mapping[str, Any]) -> Mapping[str, Any]:
-    about = record.get("metadata")
-    return about if isinstance(about, dict) else {}
+def _metadata(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    metadata = record.get("metadata")
+    return metadata if isinstance(metadata, dict) else {}

@@ -1,4 +1,4 @@
-"""``querylift eval``: the command's options, and what runs them."""
+"""``querylift eval``: its options, and its run."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from ...engines.registry import DEFAULT_ENGINE, load_engine
 from ...errors import ConfigurationError, QueryliftError
 from .collection import Collection, load_collection, read_documents
 from .compare import compare, summary
-from .console import console, progress_bar, tell, warn
+from .console import console, print_message, progress_bar, warn
 from .experiment import Cell, experiment
-from .judgments import unknown
+from .judgments import missing_ids
 from .measures import GAINS
 from .outputs import Outputs
 from .pipeline import Pipeline
 from .record import read_record
 from .retrieval import Bm25
+from .search_api import DIALECTS, SearchApi, location, unjudged
 from .systems import ENGINE_SYSTEMS, ORIGINAL, SYSTEMS, Decide, baselines
 from .terminal import changes_table, print_report
-from .search_api import DIALECTS, SearchApi, location, unjudged
 from .variants import VARIANTS
 
 __all__ = ["add_arguments", "run"]
@@ -40,62 +40,79 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         action="append",
         metavar="DIR",
-        help="a folder in BEIR layout: corpus.jsonl, queries.jsonl, qrels/; may be repeated",
+        help="a folder in BEIR layout (corpus.jsonl, queries.jsonl, qrels/); may be repeated",
     )
-    what.add_argument("--split", default="test", help="which qrels/SPLIT.tsv (%(default)s)")
+    what.add_argument("--split", default="test", help="read qrels/SPLIT.tsv (default %(default)s)")
     what.add_argument(
         "--where",
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="only the queries with this metadata; one without the key is left out",
+        help="measure only the queries with this metadata value",
     )
-    what.add_argument("--limit", type=int, metavar="N", help="only the first N queries")
-    what.add_argument("--variants", default=",".join(VARIANTS), help="of %(default)s")
-    what.add_argument("--systems", default=",".join(SYSTEMS), help="of %(default)s")
-    what.add_argument("--seed", type=int, default=0, help="of typos, requests and tests")
+    what.add_argument("--limit", type=int, metavar="N", help="measure only the first N queries")
+    what.add_argument("--variants", default=",".join(VARIANTS), help="some of %(default)s")
+    what.add_argument("--systems", default=",".join(SYSTEMS), help="some of %(default)s")
     what.add_argument(
-        "--gain", choices=GAINS, default=GAINS[0], help="what a grade is worth to nDCG"
+        "--seed", type=int, default=0, help="for typos, requests and significance tests"
     )
+    what.add_argument("--gain", choices=GAINS, default=GAINS[0], help="the gain of a grade in nDCG")
     model = parser.add_argument_group("the rewriter")
-    model.add_argument("--engine", default=DEFAULT_ENGINE, help="(%(default)s)")
-    model.add_argument("--model", help="a T5's folder or hub id; else the bundled one")
-    model.add_argument(
-        "--words", metavar="FILE", help="a text file of words that are spelled right"
-    )
+    model.add_argument("--engine", default=DEFAULT_ENGINE, help="the engine (default %(default)s)")
+    model.add_argument("--model", help="a T5's folder or hub id; default: the bundled model")
+    model.add_argument("--words", metavar="FILE", help="a text file of correctly spelled words")
     model.add_argument(
         "--budget",
         type=float,
         metavar="MS",
-        help="ask as the middleware does, with its worker and this budget; without it the "
-        "model is given all the time it takes",
+        help="rewrite with the middleware's worker and this budget; default: without a time limit",
     )
     search = parser.add_argument_group("the search")
-    search.add_argument("--stem", action="store_true", help="embedded BM25 with English stemming")
-    search.add_argument("--k1", type=float, default=0.9, help="of the embedded BM25 (%(default)s)")
-    search.add_argument("--b", type=float, default=0.4, help="of the embedded BM25 (%(default)s)")
-    search.add_argument("--upstream", metavar="URL", help="ask this search API; {query} in the URL")
-    search.add_argument("--dialect", choices=DIALECTS, default="plain", help="of the upstream")
-    search.add_argument("--body", metavar="JSON", help="a POST body for it, {query} in a text")
-    search.add_argument("--ids", metavar="PATH", help="where its answers have ids: hits.*.id")
     search.add_argument(
-        "--header", action="append", default=[], metavar="NAME: VALUE", help="sent to it"
+        "--stem", action="store_true", help="use English stemming in the embedded BM25"
+    )
+    search.add_argument(
+        "--k1", type=float, default=0.9, help="of the embedded BM25 (default %(default)s)"
+    )
+    search.add_argument(
+        "--b", type=float, default=0.4, help="of the embedded BM25 (default %(default)s)"
+    )
+    search.add_argument(
+        "--upstream", metavar="URL", help="measure this search API; {query} in the URL is replaced"
+    )
+    search.add_argument(
+        "--dialect", choices=DIALECTS, default="plain", help="the dialect of the search API"
+    )
+    search.add_argument(
+        "--body", metavar="JSON", help="a POST body for the search API, with {query} in a text"
+    )
+    search.add_argument(
+        "--ids", metavar="PATH", help="the path to the ids in its answers, such as hits.*.id"
+    )
+    search.add_argument(
+        "--header",
+        action="append",
+        default=[],
+        metavar="NAME: VALUE",
+        help="a header for the search API; may be repeated",
     )
     out = parser.add_argument_group("results")
-    out.add_argument("--json", type=Path, metavar="FILE", help="everything, for --compare too")
-    out.add_argument("--html", type=Path, metavar="FILE", help="one page with plots")
-    out.add_argument("--runs", type=Path, metavar="DIR", help="TREC run files")
+    out.add_argument(
+        "--json", type=Path, metavar="FILE", help="write all results, for --compare too"
+    )
+    out.add_argument("--html", type=Path, metavar="FILE", help="write a page with plots")
+    out.add_argument("--runs", type=Path, metavar="DIR", help="write TREC run files")
     out.add_argument(
         "--compare",
         nargs=2,
         type=Path,
         metavar=("BEFORE", "AFTER"),
-        help="what changed between two --json files, and whether it is significant",
+        help="compare two --json files, with significance tests",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the command and return the exit status: 0, or 1 having said on stderr what is wrong."""
+    """Run the command and return its exit status: 0, or 1 after an error message on stderr."""
     try:
         if args.compare:
             before, after = map(read_record, args.compare)
@@ -104,14 +121,14 @@ def run(args: argparse.Namespace) -> int:
         else:
             _evaluate(args)
     except QueryliftError as error:
-        tell(str(error), "red")
+        print_message(str(error), "red")
         return 1
     return 0
 
 
 def _evaluate(args: argparse.Namespace) -> None:
     if not args.collection:
-        raise ConfigurationError("--collection DIR says what to measure on (or use --compare)")
+        raise ConfigurationError("name a folder with --collection DIR (or use --compare)")
     variants = _chosen("variants", args.variants, VARIANTS)
     systems = _chosen("systems", args.systems, SYSTEMS)
     if args.limit is not None and args.limit < 1:
@@ -164,12 +181,12 @@ def _chosen(option: str, text: str, known: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _pair(option: str, text: str, between: str) -> tuple[str, str]:
-    key, sign, value = text.partition(between)
+def _pair(option: str, text: str, separator: str) -> tuple[str, str]:
+    key, sign, value = text.partition(separator)
     if not sign or not key.strip():
-        # A header is not repeated: it may be a key.
-        told = "" if option == "header" else f" {text!r}"
-        raise ConfigurationError(f"--{option}{told} is not of the form NAME{between}VALUE")
+        # A header is not shown: it may be a key.
+        shown = "" if option == "header" else f" {text!r}"
+        raise ConfigurationError(f"--{option}{shown} is not of the form NAME{separator}VALUE")
     return key.strip(), value.strip()
 
 
@@ -184,8 +201,8 @@ def _upstream(args: argparse.Namespace) -> SearchApi | None:
 
 def _check_ids(collections: Sequence[Collection], cells: Sequence[Cell]) -> None:
     for collection in collections:
-        mine = (cell.hits.values() for cell in cells if cell.collection == collection.name)
-        found = (document for hits in chain.from_iterable(mine) for document, _ in hits)
+        hit_lists = (c.hits.values() for c in cells if c.collection == collection.name)
+        found = (document for hits in chain.from_iterable(hit_lists) for document, _ in hits)
         judged = set(chain.from_iterable(collection.qrels.values()))
         if warning := unjudged(found, judged, collection.name):
             warn(warning)
@@ -195,7 +212,7 @@ def _bm25(args: argparse.Namespace, collection: Collection) -> Bm25:
     bm25 = Bm25(read_documents(collection.folder), k1=args.k1, b=args.b, stem=args.stem)
     judged = list(dict.fromkeys(chain.from_iterable(collection.qrels.values())))
     file = str(collection.folder / "corpus.jsonl")
-    if warning := unknown(judged, bm25.ids, what="documents", file=file):
+    if warning := missing_ids(judged, bm25.ids, what="documents", file=file):
         warn(warning)
     return bm25
 
@@ -204,31 +221,31 @@ def _bm25(args: argparse.Namespace, collection: Collection) -> Bm25:
 def _systems(
     args: argparse.Namespace, names: Sequence[str]
 ) -> Iterator[tuple[Mapping[str, Decide], Engine | None]]:
-    """Give the systems that were asked for and ``original``, and the engine where one runs."""
+    """Yield the chosen systems and ``original``, and the engine if one is needed."""
     chosen = dict(baselines({ORIGINAL, *names}))
-    spoken = [Mode.parse(name) for name in ENGINE_SYSTEMS if name in names]
-    if not spoken:
+    modes = [Mode.parse(name) for name in ENGINE_SYSTEMS if name in names]
+    if not modes:
         yield chosen, None
         return
-    own = {"words": args.words} if args.words else {}
-    engine = load_engine(args.engine, args.model, **own)
+    options = {"words": args.words} if args.words else {}
+    engine = load_engine(args.engine, args.model, **options)
     if args.budget is None:
         pipeline = Pipeline(engine)
         pipeline.load()
-        modes: dict[str, Decide] = {
-            mode.value: partial(pipeline.decide, mode=mode) for mode in spoken
+        with_engine: dict[str, Decide] = {
+            mode.value: partial(pipeline.decide, mode=mode) for mode in modes
         }
-        yield chosen | modes, engine
+        yield chosen | with_engine, engine
         return
     from ...runtime.reformulator import Reformulator
 
     with Reformulator(engine, budget=args.budget / 1_000, late_fill=False) as reformulator:
-        ask = partial(reformulator.reformulate_sync, cached=False, stored=False)
-        yield chosen | {mode.value: partial(ask, mode=mode) for mode in spoken}, engine
+        reformulate = partial(reformulator.reformulate_sync, cached=False, stored=False)
+        yield chosen | {mode.value: partial(reformulate, mode=mode) for mode in modes}, engine
 
 
 def _settings(args: argparse.Namespace, engine: Engine | None) -> dict[str, Any]:
-    """Return what a reader has to know to make the same figures again."""
+    """Return the settings that the figures depend on."""
     embedded = {"k1": args.k1, "b": args.b, "stem": args.stem}
     return {
         "engine": None if engine is None else f"{engine.name} {engine.revision}",

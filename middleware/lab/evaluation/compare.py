@@ -1,4 +1,4 @@
-"""Two results side by side: what got better, what got worse, and is it more than chance."""
+"""Compare two evaluations: which figures changed, and whether significantly."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _Key = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """How one measure of a system on a variant of a collection changed.
+    """The change of one measure of a system on a variant of a collection.
 
-    ``queries`` are those that both results have; ``before`` and ``after`` are their means.
+    ``queries`` is the number of queries in both results; ``before`` and ``after`` are means.
     """
 
     collection: str
@@ -34,7 +34,7 @@ class Change:
 
     @property
     def verdict(self) -> str:
-        """``better`` or ``worse`` where significant, ``same`` where no query changed."""
+        """``better`` or ``worse`` if significant, ``same`` if no query changed."""
         found = self.contrast
         if found.significant:
             return "better" if found.delta > 0 else "worse"
@@ -44,16 +44,16 @@ class Change:
 def compare(
     before: Mapping[str, Any], after: Mapping[str, Any], *, resamples: int = 9_999
 ) -> list[Change]:
-    """Return the changes of all systems and variants that two records have in common.
+    """Return the changes of all systems and variants that are in both records.
 
-    Errors: ``ConfigurationError`` where they have none, or were not measured alike.
+    Errors: ``ConfigurationError`` if there are none, or if the settings differ.
     """
     for setting in ("gain", "seed", "stem", "k1", "b", "upstream"):
         values = [_setting(record, setting) for record in (before, after)]
         if values[0] != values[1]:
             raise ConfigurationError(
                 f"compare: the results differ in {setting} ({values[0]} and {values[1]}), "
-                "so that a difference would say nothing of the systems"
+                "so their figures cannot be compared"
             )
     try:
         changes = _changes(before, after, resamples)
@@ -65,13 +65,13 @@ def compare(
 
 
 def summary(changes: Sequence[Change]) -> str:
-    """Return in one line how many figures got better and worse, and how many for sure."""
+    """Return one line that counts better, worse and equal figures."""
     up = [change for change in changes if change.contrast.delta > 0 and change.verdict != "same"]
     down = [change for change in changes if change.contrast.delta < 0 and change.verdict != "same"]
     equal = len(changes) - len(up) - len(down)
     better, worse = (
-        f"{len(some)} {word} ({sum(change.contrast.significant for change in some)} significantly)"
-        for some, word in ((up, "better"), (down, "worse"))
+        f"{len(part)} {word} ({sum(change.contrast.significant for change in part)} significantly)"
+        for part, word in ((up, "better"), (down, "worse"))
     )
     return f"{len(changes)} figures: {better}, {worse}, {equal} equal"
 
@@ -103,7 +103,7 @@ def _setting(record: Mapping[str, Any], name: str) -> Any:
     settings = record.get("settings")
     value = settings.get(name) if isinstance(settings, Mapping) else None
     if name == "upstream" and isinstance(value, str):
-        # Results of before keys were left out have the whole URL, which stays untold.
+        # Older results have the whole URL, with keys that must not be shown.
         return re.sub(r"//[^/@]*@", "//", value.partition("?")[0])
     return value
 

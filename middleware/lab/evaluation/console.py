@@ -1,4 +1,4 @@
-"""What the command says while it runs: messages and progress on stderr, tables on stdout."""
+"""Console output: messages and progress on stderr, tables on stdout."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-__all__ = ["console", "progress_bar", "tell", "warn"]
+__all__ = ["console", "print_message", "progress_bar", "warn"]
 
 
 def console() -> Console:
-    """Return a console that does not cut tables where the output is no terminal."""
-    made = Console(highlight=False)
-    return made if made.is_terminal else Console(highlight=False, width=200)
+    """Return a console for stdout that does not cut tables when redirected."""
+    stdout = Console(highlight=False)
+    return stdout if stdout.is_terminal else Console(highlight=False, width=200)
 
 
-def tell(message: str, style: str) -> None:
-    """Say something in one line on stderr."""
+def print_message(message: str, style: str) -> None:
+    """Print one line on stderr."""
     Console(stderr=True, highlight=False).print(
         Text(f"querylift eval: {message}", style), soft_wrap=True
     )
 
 
 def warn(message: str) -> None:
-    """Say on stderr what makes the figures mean less than they seem to."""
-    tell(f"warning: {message}", "yellow")
+    """Print a warning on stderr."""
+    print_message(f"warning: {message}", "yellow")
 
 
 @contextmanager
 def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
-    """Show a bar while the block runs; gives what is told a label, what is done, and of what."""
+    """Show a progress bar; yields the function that updates it with (label, done, total)."""
     columns = (
         TextColumn("{task.description:<24}"),
         BarColumn(),

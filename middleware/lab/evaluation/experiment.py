@@ -1,4 +1,4 @@
-"""Runs every system over every variant of a collection's queries."""
+"""Run every system on every variant of a collection's queries, and measure the results."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from ...core.outcome import Outcome
 from ...core.reformulation import Reformulation
 from .collection import Collection
 from .measures import NDCG, check_grades, measured
-from .protected_audit import altered
+from .protected_audit import lost_terms
 from .retrieval import DEPTH, Hits, Retriever, analyze
 from .significance import Contrast, contrast
 from .systems import ORIGINAL, Decide
 from .variants import CLEAN, variant
 
-__all__ = ["Cell", "Judged", "experiment", "lost_and_won"]
+__all__ = ["Cell", "QueryResult", "experiment", "recovered_shares"]
 
 Progress = Callable[[str, int, int], None]
+"""Called with a variant, the number of decisions made, and the number of all decisions."""
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """One query in one variant through one system.
+class QueryResult:
+    """The result of one system for one variant of one query.
 
-    ``clean`` is the query as the collection has it; ``baseline`` is the nDCG of the text as
-    typed, without any system; ``altered`` are terms that should have been left alone.
+    ``clean`` is the query of the collection. ``baseline`` is the nDCG of the typed text without
+    a rewrite. ``lost_terms`` are protected terms that the rewrite has lost.
     """
 
     id: str
@@ -35,52 +36,61 @@ class Judged:
     reformulation: Reformulation
     measures: Mapping[str, float]
     baseline: float
-    altered: Sequence[str] = ()
+    lost_terms: Sequence[str] = ()
 
     @property
     def reworded(self) -> bool:
-        """Whether other words are sent than were typed, and not only other punctuation."""
+        """Whether the sent words differ from the typed ones, apart from punctuation."""
         return analyze(self.reformulation.original) != analyze(self.reformulation.query)
 
     @property
     def gain(self) -> float:
-        """What the system added to the typed text's nDCG."""
+        """The nDCG minus that of the typed text."""
         return self.measures[NDCG] - self.baseline
 
     @property
     def ms(self) -> float:
-        """What the decision took, in milliseconds."""
+        """The time of the decision, in milliseconds."""
         return self.reformulation.timings.total * 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A system over a variant of a collection; ``versus`` holds it against the typed texts."""
+    """The results of one system for one variant of a collection.
+
+    ``versus`` compares its nDCG with that of the typed texts. ``reasons`` has the share of each
+    outcome or, where there is one, reason.
+    """
 
     collection: str
     variant: str
     system: str
-    queries: tuple[Judged, ...]
+    queries: tuple[QueryResult, ...]
     hits: Mapping[str, Hits]
     versus: Contrast
     reasons: Mapping[str, float] = field(default_factory=dict)
 
     def mean(self, measure: str) -> float:
-        """Return a measure's mean over the queries."""
+        """Return the mean of a measure over the queries."""
         return sum(query.measures[measure] for query in self.queries) / len(self.queries)
 
     @property
     def rewritten_share(self) -> float:
-        """The share of queries that another text was sent for."""
+        """The share of queries that were rewritten."""
         return self.reasons.get(Outcome.REWRITTEN, 0.0)
 
     @property
     def reworded_share(self) -> float:
-        """The share of queries that other words were sent for."""
+        """The share of queries for which other words were sent."""
         return sum(query.reworded for query in self.queries) / len(self.queries)
 
+    @property
+    def most_frequent_reasons(self) -> list[tuple[str, float]]:
+        """The outcomes and reasons with their shares, largest first."""
+        return sorted(self.reasons.items(), key=lambda pair: -pair[1])
+
     def ms(self, share: float) -> float:
-        """Return the milliseconds within which a share of the decisions was made."""
+        """Return the quantile ``share`` of the decision times, in milliseconds."""
         times = sorted(query.ms for query in self.queries)
         return times[min(len(times) - 1, int(share * len(times)))]
 
@@ -96,12 +106,11 @@ def experiment(
     resamples: int = 9_999,
     progress: Progress = lambda label, done, total: None,
 ) -> list[Cell]:
-    """Return a cell for each variant and system, variants in the outer order.
+    """Return a cell for each variant and system, grouped by variant.
 
-    ``systems`` has to hold ``original``, which the others are held against. A text that
-    occurs again is searched once. ``progress`` is told the variant and counts of decisions.
-    A document with a query's own id is left out of its hits unless it is judged: in collections
-    whose queries are documents it is the query, as BEIR's own measuring has it.
+    ``systems`` must contain ``original``, with which the others are compared. Each text is
+    searched once. A hit with the query's own id is removed unless it is judged, as in BEIR: in
+    collections whose queries are documents, it is the query itself.
     """
     check_grades(collection.qrels, gain)
     searched: dict[str, Hits] = {}
@@ -125,21 +134,23 @@ def experiment(
             values = measured(hits, collection.qrels, gain=gain)
             if system == ORIGINAL:
                 baseline = {key: value[NDCG] for key, value in values.items()}
-            judged = tuple(
-                Judged(
+            results = tuple(
+                QueryResult(
                     query.id,
                     query.text,
                     decisions[query.id],
                     values[query.id],
                     baseline[query.id],
-                    altered(query.text, typed[query.id], decisions[query.id].query),
+                    lost_terms(query.text, typed[query.id], decisions[query.id].query),
                 )
                 for query in collection.queries
             )
-            after = [query.measures[NDCG] for query in judged]
-            before = [query.baseline for query in judged]
+            after = [query.measures[NDCG] for query in results]
+            before = [query.baseline for query in results]
             versus = contrast(after, before, resamples=resamples, seed=seed)
-            cells.append(Cell(collection.name, name, system, judged, hits, versus, _shares(judged)))
+            cells.append(
+                Cell(collection.name, name, system, results, hits, versus, _shares(results))
+            )
     return cells
 
 
@@ -148,30 +159,30 @@ def _original_first(systems: Mapping[str, Decide]) -> list[tuple[str, Decide]]:
     return list(chain(((ORIGINAL, systems[ORIGINAL]),), rest))
 
 
-def _shares(judged: Sequence[Judged]) -> dict[str, float]:
-    """Return the share of each outcome, a reason's word where there is one."""
-    counts = Counter(str(q.reformulation.reason or q.reformulation.outcome) for q in judged)
-    return {word: count / len(judged) for word, count in sorted(counts.items())}
+def _shares(results: Sequence[QueryResult]) -> dict[str, float]:
+    """Return the share of each reason, or of the outcome where there is no reason."""
+    counts = Counter(str(q.reformulation.reason or q.reformulation.outcome) for q in results)
+    return {name: count / len(results) for name, count in sorted(counts.items())}
 
 
-def lost_and_won(cells: Sequence[Cell]) -> list[tuple[str, str, float, float]]:
-    """Return variant, system, what the variant costs, and the share of it that is won back.
+def recovered_shares(cells: Sequence[Cell]) -> list[tuple[str, str, float, float]]:
+    """Return (variant, system, cost, share): how much of a variant's cost a system recovers.
 
-    Both are sums of nDCG@10 over the collections that have the clean queries too; a variant
-    that costs nothing is left out.
+    The cost is the nDCG@10 that the typed texts lose against the clean queries, summed over
+    the collections with both. A variant without a cost is left out.
     """
     means = {(c.collection, c.variant, c.system): c.mean(NDCG) for c in cells}
     rows = []
     for name in dict.fromkeys(cell.variant for cell in cells if cell.variant != CLEAN):
-        places = [
-            place
-            for place in dict.fromkeys(cell.collection for cell in cells)
-            if (place, CLEAN, ORIGINAL) in means and (place, name, ORIGINAL) in means
+        collections = [
+            each
+            for each in dict.fromkeys(cell.collection for cell in cells)
+            if (each, CLEAN, ORIGINAL) in means and (each, name, ORIGINAL) in means
         ]
-        cost = sum(means[p, CLEAN, ORIGINAL] - means[p, name, ORIGINAL] for p in places)
+        cost = sum(means[c, CLEAN, ORIGINAL] - means[c, name, ORIGINAL] for c in collections)
         if cost <= 0:
             continue
         for system in dict.fromkeys(cell.system for cell in cells if cell.system != ORIGINAL):
-            won = sum(means[p, name, system] - means[p, name, ORIGINAL] for p in places)
-            rows.append((name, system, cost, won / cost))
+            gain = sum(means[c, name, system] - means[c, name, ORIGINAL] for c in collections)
+            rows.append((name, system, cost, gain / cost))
     return rows

@@ -1,4 +1,4 @@
-"""Imports of the libraries that come with the ``eval`` extra."""
+"""Import the libraries of the ``eval`` extra."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["require"]
 
 
 def require(module: str) -> Any:
-    """Return a module of the ``eval`` extra; ``MissingExtraError`` where it is missing."""
+    """Return a module of the ``eval`` extra. Errors: ``MissingExtraError`` if it is missing."""
     try:
         return import_module(module)
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""Relevance judgments in BEIR form: query, document and grade between tabs."""
+"""Read relevance judgments in BEIR form: query, document and grade, separated by tabs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Collection as Several
 from pathlib import Path
 
 from ...errors import ConfigurationError
-from .lines import numbered
+from .lines import numbered_lines
 
-__all__ = ["Qrels", "read_qrels", "unknown"]
+__all__ = ["Qrels", "missing_ids", "read_qrels"]
 
 Qrels = dict[str, dict[str, int]]
 """Grades by query id and document id; 0 and below are not relevant."""
@@ -19,13 +19,13 @@ _GRADE_HEADS = {"score", "grade", "relevance", "rel", "label"}
 
 
 def read_qrels(path: Path) -> Qrels:
-    """Read the judgments of a file, whose header line may be missing.
+    """Read the judgments of a file; the header line is optional.
 
-    Errors: ``ConfigurationError`` with the line for one that is no judgment, and for two
-    that contradict each other.
+    Errors: ``ConfigurationError`` with the line number for a malformed judgment and for one
+    that contradicts an earlier one.
     """
     qrels: Qrels = {}
-    for index, (place, line) in enumerate(numbered(path)):
+    for index, (place, line) in enumerate(numbered_lines(path)):
         fields = [field.strip() for field in line.split("\t")]
         if index == 0 and _is_header(fields):
             continue
@@ -35,7 +35,7 @@ def read_qrels(path: Path) -> Qrels:
             if not query or not document:
                 raise ValueError(line)
         except ValueError:
-            raise ConfigurationError(f"{place}: {_complaint(line)}") from None
+            raise ConfigurationError(f"{place}: {_problem(line)}") from None
         known = qrels.setdefault(query, {}).setdefault(document, score)
         if known != score:
             raise ConfigurationError(
@@ -45,19 +45,19 @@ def read_qrels(path: Path) -> Qrels:
     return qrels
 
 
-def unknown(judged: Several[str], known: Several[str], *, what: str, file: str) -> str:
-    """Return a warning of how many judged ids a file lacks, empty where it has them all.
+def missing_ids(judged: Several[str], known: Several[str], *, what: str, file: str) -> str:
+    """Return a warning that counts the judged ids which a file lacks, or an empty text.
 
-    Errors: ``ConfigurationError`` where it has none of them.
+    Errors: ``ConfigurationError`` if the file has none of them.
     """
     missing = [name for name in judged if name not in known]
     if not missing:
         return ""
     if len(missing) == len(judged):
-        here = next(iter(known), "")
+        example = next(iter(known), "")
         raise ConfigurationError(
             f"none of {len(judged)} judged {what} is in {file}: "
-            f"judged are ids such as {missing[0]!r}, the file has such as {here!r}"
+            f"judged are ids such as {missing[0]!r}, the file has such as {example!r}"
         )
     return f"{len(missing)} of {len(judged)} judged {what} are not in {file}"
 
@@ -68,7 +68,7 @@ def _is_header(fields: list[str]) -> bool:
     )
 
 
-def _complaint(line: str) -> str:
+def _problem(line: str) -> str:
     if len(line.split()) == 4:
-        return f"this looks like TREC's form of four columns; read is BEIR's: {_FORM}"
+        return f"this looks like TREC's form with four columns, not like BEIR's: {_FORM}"
     return f"expected {_FORM}, got {line!r}"

@@ -1,4 +1,4 @@
-"""Lines of text files, with their numbers for whoever has to say what is wrong in one."""
+"""Read text files line by line, with line numbers for error messages."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from pathlib import Path
 
 from ...errors import ConfigurationError
 
-__all__ = ["numbered"]
+__all__ = ["numbered_lines"]
 
 
-def numbered(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield each line that is not blank, after its place as a message tells it.
+def numbered_lines(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield ("FILE, line N", text) for each line that is not blank, without a byte order mark.
 
-    A byte order mark is left out. Errors: ``ConfigurationError`` for a file that cannot
-    be read or a line that is not UTF-8.
+    Errors: ``ConfigurationError`` for an unreadable file or a line that is not UTF-8.
     """
     try:
-        # Bytes, as a decoder for the whole file would not say in which line it stopped.
+        # Bytes, as a decoder for the whole file could not name the bad line.
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 place = f"{path}, line {number}"

@@ -1,4 +1,4 @@
-"""How good a result list is, by query; computed by ``ir-measures``."""
+"""Compute nDCG@10, MRR@10 and recall@100 per query with ``ir-measures``."""
 
 from __future__ import annotations
 
@@ -14,19 +14,18 @@ __all__ = ["GAINS", "MEASURES", "NDCG", "check_grades", "measured"]
 NDCG, MRR, RECALL = "ndcg@10", "mrr@10", "recall@100"
 MEASURES = (NDCG, MRR, RECALL)
 GAINS = ("exponential", "linear")
-"""What a grade g is worth to nDCG: 2^g - 1 (Burges et al. 2005), or g as in trec_eval."""
+"""The gain of a grade g in nDCG: 2^g - 1 (Burges et al. 2005), or g as in trec_eval."""
 
-
-_MOST = 15
-"""The largest grade that 2^g - 1 is taken of: beyond, one document outweighs all others."""
+_MAX_GRADE = 15
+"""The largest grade for 2^g - 1; beyond it, one document outweighs all others."""
 
 
 def check_grades(qrels: Qrels, gain: str) -> None:
-    """Raise ``ConfigurationError`` where grades are too large for the gain, or it is none."""
+    """Raise ``ConfigurationError`` for an unknown gain, or for grades too large for it."""
     if gain not in GAINS:
         raise ConfigurationError(f"gain {gain!r} is none of {', '.join(GAINS)}")
     largest = max((grade for judged in qrels.values() for grade in judged.values()), default=0)
-    if gain == "exponential" and largest > _MOST:
+    if gain == "exponential" and largest > _MAX_GRADE:
         raise ConfigurationError(
             f"judgments: a grade of {largest} is too large for a gain of 2^grade - 1; "
             "measure with --gain linear"
@@ -36,9 +35,9 @@ def check_grades(qrels: Qrels, gain: str) -> None:
 def measured(
     run: Mapping[str, Hits], qrels: Qrels, *, gain: str = "exponential"
 ) -> dict[str, dict[str, float]]:
-    """Return each measure of each query in ``run``, by query id and measure.
+    """Return the value of each measure for each query in ``run``, by query id and measure.
 
-    A query without hits measures 0. Grades of 1 and more are relevant to MRR and recall.
+    A query without hits has 0. MRR and recall count grades of 1 and more as relevant.
     """
     check_grades(qrels, gain)
     ir = require("ir_measures")

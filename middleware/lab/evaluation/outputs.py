@@ -1,4 +1,4 @@
-"""The files that a measurement leaves behind: told of before it runs, written after it."""
+"""The result files of an evaluation: paths are checked before it, written after it."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ __all__ = ["Outputs"]
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Where results go: a file of JSON, a page, a folder of TREC runs; each may be None."""
+    """The paths of the JSON file, the HTML page and the folder of TREC runs; each may be None."""
 
     json: Path | None = None
     html: Path | None = None
     runs: Path | None = None
 
     def check(self) -> None:
-        """Make the folder of runs; ``ConfigurationError`` for what could not be written.
+        """Create the folder of runs, and raise ``ConfigurationError`` for an unwritable path.
 
-        A measurement takes minutes, so that a wrong path must not be found at its end.
+        An evaluation takes minutes, so a wrong path is reported before it.
         """
         for option, path in (("json", self.json), ("html", self.html)):
             if path is not None:
@@ -36,18 +36,18 @@ class Outputs:
         if self.runs is None:
             return
         if self.runs.exists() and not self.runs.is_dir():
-            raise ConfigurationError(f"--runs: {self.runs} is a file, and has to be a folder")
+            raise ConfigurationError(f"--runs: {self.runs} is a file, but must be a folder")
         try:
             self.runs.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigurationError(
-                f"--runs: the folder {self.runs} cannot be made: {error.strerror}"
+                f"--runs: the folder {self.runs} cannot be created: {error.strerror}"
             ) from error
         if not os.access(self.runs, os.W_OK | os.X_OK):
             raise ConfigurationError(f"--runs: nothing can be written to the folder {self.runs}")
 
     def write(self, cells: Sequence[Cell], settings: Mapping[str, Any]) -> None:
-        """Write what was asked for. Errors: ``ConfigurationError``, as for a full disk."""
+        """Write the files. Errors: ``ConfigurationError``, for example for a full disk."""
         try:
             if self.json is not None:
                 record = as_record(cells, settings)
@@ -64,7 +64,7 @@ class Outputs:
 
 def _check_file(option: str, path: Path) -> None:
     if path.is_dir():
-        raise ConfigurationError(f"--{option}: {path} is a folder, and has to be a file")
+        raise ConfigurationError(f"--{option}: {path} is a folder, but must be a file")
     if not path.parent.is_dir():
         raise ConfigurationError(f"--{option}: {path}: there is no folder {path.parent}")
     if not os.access(path if path.exists() else path.parent, os.W_OK):

@@ -1,4 +1,4 @@
-"""Results as one HTML page that fetches nothing."""
+"""Render results as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from .experiment import Cell, Judged, lost_and_won
+from .experiment import Cell, QueryResult, recovered_shares
 from .measures import MEASURES, NDCG
 from .plots import bars, gains
 from .significance import LEVEL
@@ -14,7 +14,7 @@ from .systems import BASELINES, ORIGINAL
 
 __all__ = ["as_page"]
 
-_SHOWN = 10  # best and worst rewrites
+_SHOWN = 10  # of the best rewrites, and of the worst
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2330; --soft: #667085; --paper: #fff; --rule: #e4e7ec;
@@ -40,11 +40,11 @@ td.up { color: var(--won) } td.down { color: var(--lost) } .note { color: var(--
 
 
 def as_page(cells: Sequence[Cell], settings: Mapping[str, Any]) -> str:
-    """Return the page: figures, plots, what was won back, the best and the worst rewrites."""
+    """Return the page: recovered shares, figures, plots, the best and the worst rewrites."""
     names = list(dict.fromkeys(cell.collection for cell in cells))
-    told = ", ".join(f"{escape(str(key))} {escape(str(value))}" for key, value in settings.items())
-    parts = [f'<h1>querylift eval: {escape(", ".join(names))}</h1><p class="note">{told}</p>']
-    parts.append(_won_back(cells))
+    shown = ", ".join(f"{escape(str(key))} {escape(str(value))}" for key, value in settings.items())
+    parts = [f'<h1>querylift eval: {escape(", ".join(names))}</h1><p class="note">{shown}</p>']
+    parts.append(_recovered(cells))
     parts += [_collection(name, [c for c in cells if c.collection == name]) for name in names]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -63,16 +63,16 @@ def _collection(name: str, cells: Sequence[Cell]) -> str:
         bars(means, f"{NDCG} of each system and variant of {name}"),
         _figures(cells),
     ]
-    spoken = [cell for cell in cells if cell.system not in BASELINES]
-    parts.append(_outcomes(spoken))
-    for cell in spoken:
-        pairs = [(query.gain, _in_words(query)) for query in cell.queries]
+    engine_cells = [cell for cell in cells if cell.system not in BASELINES]
+    parts.append(_outcomes(engine_cells))
+    for cell in engine_cells:
+        pairs = [(query.gain, _caption(query)) for query in cell.queries]
         title = f"{cell.system}, {cell.variant}: gain of each query in {NDCG}"
         parts.append(f"<h3>{escape(title)}</h3>{gains(pairs, title)}")
-    for system in dict.fromkeys(cell.system for cell in spoken):
+    for system in dict.fromkeys(cell.system for cell in engine_cells):
         found = [
             (query, cell.variant)
-            for cell in spoken
+            for cell in engine_cells
             if cell.system == system
             for query in cell.queries
             if query.reformulation.changed
@@ -85,7 +85,7 @@ def _collection(name: str, cells: Sequence[Cell]) -> str:
     return "".join(parts)
 
 
-def _in_words(query: Judged) -> str:
+def _caption(query: QueryResult) -> str:
     decision = query.reformulation
     if not decision.changed:
         return f"{decision.original} ({decision.reason or decision.outcome})"
@@ -95,15 +95,15 @@ def _in_words(query: Judged) -> str:
 def _figures(cells: Sequence[Cell]) -> str:
     rows = []
     for cell in cells:
-        mine = cell.versus
-        first = cell.system == ORIGINAL
-        tone = "" if not mine.significant else " up" if mine.delta > 0 else " down"
+        versus = cell.versus
+        is_original = cell.system == ORIGINAL
+        color = "" if not versus.significant else " up" if versus.delta > 0 else " down"
         rows.append(
             f"<tr><td>{escape(cell.variant)}<td>{escape(cell.system)}"
             + "".join(f'<td class="n">{cell.mean(measure):.3f}' for measure in MEASURES)
-            + f'<td class="n{tone}">{"" if first else f"{mine.delta:+.3f}"}'
-            f'<td class="n">{"" if first else f"{mine.p_value:.3f}"}'
-            f'<td class="n">{"" if first else f"{mine.wins}/{mine.losses}/{mine.ties}"}'
+            + f'<td class="n{color}">{"" if is_original else f"{versus.delta:+.3f}"}'
+            f'<td class="n">{"" if is_original else f"{versus.p_value:.3f}"}'
+            f'<td class="n">{"" if is_original else f"{versus.wins}/{versus.losses}/{versus.ties}"}'
             f'<td class="n">{cell.rewritten_share:.0%}<td class="n">{cell.reworded_share:.0%}'
             f'<td class="n">{cell.ms(0.95):.1f}</tr>'
         )
@@ -119,19 +119,15 @@ def _outcomes(cells: Sequence[Cell]) -> str:
         return ""
     rows = "".join(
         f"<tr><td>{escape(cell.variant)}<td>{escape(cell.system)}<td>"
-        + escape(", ".join(f"{word} {share:.1%}" for word, share in _most_first(cell)))
+        + escape(", ".join(f"{name} {share:.1%}" for name, share in cell.most_frequent_reasons))
         + "</tr>"
         for cell in cells
     )
     return _table(["variant", "system", "outcomes and reasons"], rows, 0, 0)
 
 
-def _most_first(cell: Cell) -> list[tuple[str, float]]:
-    return sorted(cell.reasons.items(), key=lambda pair: -pair[1])
-
-
-def _won_back(cells: Sequence[Cell]) -> str:
-    found = lost_and_won(cells)
+def _recovered(cells: Sequence[Cell]) -> str:
+    found = recovered_shares(cells)
     if not found:
         return ""
     rows = "".join(
@@ -144,13 +140,13 @@ def _won_back(cells: Sequence[Cell]) -> str:
     )
 
 
-def _rewrites(title: str, found: Sequence[tuple[Judged, str]]) -> str:
+def _rewrites(title: str, found: Sequence[tuple[QueryResult, str]]) -> str:
     if not found:
         return ""
     rows = "".join(
         f'<tr><td class="n {"up" if query.gain > 0 else "down"}">{query.gain:+.3f}'
         f"<td>{escape(name)}<td>{escape(query.reformulation.original)}"
-        f"<td>{escape(query.reformulation.query)}<td>{escape(', '.join(query.altered))}</tr>"
+        f"<td>{escape(query.reformulation.query)}<td>{escape(', '.join(query.lost_terms))}</tr>"
         for query, name in found
     )
     heads = ["gain", "variant", "typed", "sent", "altered"]
@@ -158,7 +154,7 @@ def _rewrites(title: str, found: Sequence[tuple[Judged, str]]) -> str:
 
 
 def _table(heads: Sequence[str], rows: str, first: int, last: int) -> str:
-    """Return a table whose columns from ``first`` to before ``last`` are numbers."""
+    """Return a table; its columns from ``first`` up to, not including, ``last`` are numbers."""
     cells = "".join(
         f"<th{' class=n' if first <= index < last else ''}>{escape(head)}"
         for index, head in enumerate(heads)

@@ -1,7 +1,7 @@
-"""Admission, engine, acceptance: the decision path without its clock, queue and memo.
+"""The decision path without deadlines, queue and memo: admission, engine, acceptance.
 
-What a rewrite is worth should not depend on how busy the measuring machine is, so that no
-deadline is kept here; what the path costs is measured by the way.
+There is no deadline, so that the value of a rewrite does not depend on the load of the
+measuring machine. The time of each decision is measured.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ __all__ = ["Pipeline"]
 
 
 class Pipeline:
-    """Decides what becomes of a text, one text at a time.
+    """Reformulates one text at a time.
 
-    The engine is run once for a text: both modes judge the same answer, and each is charged
-    the time of that run. ``clock`` is read in seconds.
+    The engine runs once per text: both modes use the same answer, and the time of that run
+    counts for each. ``clock`` returns seconds.
 
-    Concurrency: belongs to one thread, as its engine does.
+    Concurrency: one owning thread, as for the engine.
     """
 
     def __init__(
@@ -44,29 +44,29 @@ class Pipeline:
         self._answers: dict[str, tuple[Answer, float]] = {}
 
     def load(self) -> None:
-        """Load the engine; seconds. Errors: the engine's own."""
+        """Load the engine, which takes seconds. Errors: those of the engine."""
         if isinstance(self.engine, Loadable):
             self.engine.load()
 
     def decide(self, text: str, mode: Mode) -> Reformulation:
-        """Return the reformulation of a text, with what it took without any waiting."""
+        """Return the reformulation of a text, timed without any waiting."""
         began = self._clock()
-        asked = normalize(text)
-        reason = self.admission.check(asked)
+        normalized = normalize(text)
+        reason = self.admission.check(normalized)
         if reason is not None:
             timings = Timings(self._clock() - began)
             return Reformulation.untouched(text, reason, timings=timings)
-        admitted = self._clock() - began
-        answer, took = self._answer(asked)
+        admission_time = self._clock() - began
+        answer, engine_time = self._answer(normalized)
         began = self._clock()
-        verdict = verdict_of(asked, mode, answer, self.acceptance)
-        judged = self._clock() - began
-        timings = Timings(admitted + took + judged, engine=took)
+        verdict = verdict_of(normalized, mode, answer, self.acceptance)
+        acceptance_time = self._clock() - began
+        timings = Timings(admission_time + engine_time + acceptance_time, engine=engine_time)
         return conclude(text, verdict, mode, Source.ENGINE, timings)
 
-    def _answer(self, asked: str) -> tuple[Answer, float]:
-        if asked not in self._answers:
+    def _answer(self, text: str) -> tuple[Answer, float]:
+        if text not in self._answers:
             began = self._clock()
-            answer = self.engine.generate([asked], lambda index: False)[0]
-            self._answers[asked] = answer, self._clock() - began
-        return self._answers[asked]
+            answer = self.engine.generate([text], lambda index: False)[0]
+            self._answers[text] = answer, self._clock() - began
+        return self._answers[text]

@@ -1,7 +1,7 @@
-"""Two plots as inline SVG: bars by system and variant, and the gain of each query, sorted.
+"""Two plots as inline SVG: bars per system and variant, and the sorted gain of each query.
 
-Colours come from the page's style sheet, so that they follow the reader's dark mode; every
-mark has a ``<title>``, which browsers show as a tooltip and screen readers say.
+Colors come from the page's style sheet, which knows a dark mode. Each mark has a ``<title>``
+for tooltips and screen readers.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ _LEFT = 46.0
 
 
 def bars(values: Mapping[str, Mapping[str, float]], label: str) -> str:
-    """Return grouped bars: ``values`` by group (a variant) and then by series (a system).
+    """Return grouped bars of ``values[group][series]``, such as a variant and a system.
 
-    Values lie within 0 and 1; the axis ends at the next tenth above the highest.
+    Values are from 0 to 1; the axis ends at the next tenth above the highest.
     """
     height, bottom, top = 260.0, 34.0, 12.0
     highest = max((v for group in values.values() for v in group.values()), default=0.0)

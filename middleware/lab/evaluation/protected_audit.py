@@ -1,14 +1,14 @@
-"""Whether a rewrite left alone what must not be altered, told apart from acceptance itself.
+"""Check that a rewrite keeps the terms that must not change, independently of acceptance.
 
-Acceptance has its own idea of what to protect; an audit that asked the same code would
-never find it wrong. The kinds here are told by shape and by short lists, on the clean query.
+An audit that used the code of acceptance could not find its errors. Here, protected terms are
+recognized by shape and by short lists of words, in the clean query.
 """
 
 from __future__ import annotations
 
 import re
 
-__all__ = ["altered"]
+__all__ = ["lost_terms"]
 
 _EDGES = "\"'`“”‘’«»()[]{}<>,;:!?…"
 _NEGATION = re.compile(
@@ -26,28 +26,32 @@ _I = re.compile(r"I(?:['’]\w+)?")
 _CODE = re.compile(r"[a-z]+[A-Z]\w*|[A-Z]{2,}\w*")
 
 
-def altered(clean: str, typed: str, sent: str) -> list[str]:
-    """Return the terms of ``clean`` that were typed and are not in what is sent.
+def lost_terms(clean: str, typed: str, sent: str) -> list[str]:
+    """Return the protected terms of ``clean`` that are in ``typed`` and not in ``sent``.
 
-    Terms are whole tokens: what holds a digit, units after a number, negations, names spelled
-    with capitals inside the text, acronyms, and code. Case does not matter. A term that
-    the typed text already lacks was lost by whoever typed it.
+    Protected are whole tokens: those with a digit, units after a number, negations, names with
+    capitals inside the text, acronyms, and code. Case does not matter. A term that is not in
+    the typed text was lost by the user, not by the rewrite.
     """
-    there, kept = set(_tokens(typed.lower())), set(_tokens(sent.lower()))
-    terms = [term.lower() for term in _terms(clean)]
-    return [term for term in dict.fromkeys(terms) if term in there and term not in kept]
+    before, after = set(_tokens(typed.lower())), set(_tokens(sent.lower()))
+    terms = [term.lower() for term in _protected_terms(clean)]
+    return [term for term in dict.fromkeys(terms) if term in before and term not in after]
 
 
-def _terms(clean: str) -> list[str]:
+def _protected_terms(clean: str) -> list[str]:
     found = []
-    raws = [raw for raw in clean.split() if _trimmed(raw)]
-    tokens = [_trimmed(raw) for raw in raws]
+    pieces = [piece for piece in clean.split() if _trimmed(piece)]
+    tokens = [_trimmed(piece) for piece in pieces]
     capitals = sum(token[0].isupper() for token in tokens)
-    # Capitals say nothing where most words have one, the first among them.
+    # In a headline, capitals do not mark names.
     headline = 2 * capitals > len(tokens) and tokens[0][0].isupper()
     for index, token in enumerate(tokens):
-        starts = index == 0 or raws[index - 1].rstrip("\"'”’)").endswith((".", "!", "?", ":"))
-        named = token[0].isupper() and not starts and not headline and not _I.fullmatch(token)
+        starts_sentence = index == 0 or pieces[index - 1].rstrip("\"'”’)").endswith(
+            (".", "!", "?", ":")
+        )
+        is_name = (
+            token[0].isupper() and not starts_sentence and not headline and not _I.fullmatch(token)
+        )
         after_number = index > 0 and any(c.isdigit() for c in tokens[index - 1])
         if (
             any(char.isdigit() for char in token)
@@ -55,19 +59,19 @@ def _terms(clean: str) -> list[str]:
             or _SIGN.fullmatch(token)
             or (_CODE.fullmatch(token) and not clean.isupper())
             or (after_number and _UNIT.fullmatch(token))
-            or named
+            or is_name
         ):
             found.append(token)
     return found
 
 
 def _tokens(text: str) -> list[str]:
-    return [token for raw in text.split() if (token := _trimmed(raw))]
+    return [token for piece in text.split() if (token := _trimmed(piece))]
 
 
-def _trimmed(raw: str) -> str:
+def _trimmed(piece: str) -> str:
     """Return a token without the punctuation around it; the dots of "u.s." stay."""
-    token = raw.strip(_EDGES)
+    token = piece.strip(_EDGES)
     if "." not in token.rstrip("."):
         token = token.rstrip(".").rstrip(_EDGES)
     return token

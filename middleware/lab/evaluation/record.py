@@ -1,4 +1,4 @@
-"""Results as JSON and as TREC run files, and JSON read again for a comparison."""
+"""Write results as JSON and as TREC run files; read the JSON again for a comparison."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ConfigurationError
-from .experiment import Cell, lost_and_won
+from .experiment import Cell, recovered_shares
 from .measures import MEASURES
 
 __all__ = ["FORMAT", "as_record", "read_record", "write_runs"]
 
 FORMAT = 1
-"""Raised whenever an older file could be misread."""
+"""The format of the JSON. It is raised when older files could be misread."""
 
 
 def as_record(cells: Sequence[Cell], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return everything that was measured as JSON values.
+    """Return all results as JSON values.
 
-    ``rows`` has an object for each collection, variant and system; ``queries`` one for each
-    query of each row; ``won_back`` what of a variant's cost each system won back.
+    ``rows`` has an object per collection, variant and system, and ``queries`` one per query of
+    each row. ``won_back`` has the share of each variant's cost that each system recovers.
     """
     return {
         "format": FORMAT,
@@ -29,7 +29,7 @@ def as_record(cells: Sequence[Cell], settings: Mapping[str, Any]) -> dict[str, A
         "rows": [_row(cell) for cell in cells],
         "won_back": [
             {"variant": name, "system": system, "cost": round(cost, 6), "share": round(share, 6)}
-            for name, system, cost, share in lost_and_won(cells)
+            for name, system, cost, share in recovered_shares(cells)
         ],
         "queries": [row for cell in cells for row in _queries(cell)],
     }
@@ -49,8 +49,8 @@ def _row(cell: Cell) -> dict[str, Any]:
         "ties": cell.versus.ties,
         "rewritten_share": round(cell.rewritten_share, 6),
         "reworded_share": round(cell.reworded_share, 6),
-        "shares": {word: round(share, 6) for word, share in cell.reasons.items()},
-        "altered": sum(bool(query.altered) for query in cell.queries),
+        "shares": {name: round(share, 6) for name, share in cell.reasons.items()},
+        "altered": sum(bool(query.lost_terms) for query in cell.queries),
         "p50_ms": round(cell.ms(0.5), 3),
         "p95_ms": round(cell.ms(0.95), 3),
     }
@@ -72,7 +72,7 @@ def _queries(cell: Cell) -> list[dict[str, Any]]:
                 "reason": None if decision.reason is None else str(decision.reason),
                 **{measure: round(value, 6) for measure, value in query.measures.items()},
                 "gain": round(query.gain, 6),
-                "altered": list(query.altered),
+                "altered": list(query.lost_terms),
                 "ms": round(query.ms, 3),
             }
         )
@@ -80,7 +80,7 @@ def _queries(cell: Cell) -> list[dict[str, Any]]:
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """Read a file that ``--json`` wrote. Errors: ``ConfigurationError`` for any other."""
+    """Read a file written by ``--json``. Errors: ``ConfigurationError`` for any other file."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -94,13 +94,13 @@ def read_record(path: Path) -> dict[str, Any]:
     if record["format"] != FORMAT:
         raise ConfigurationError(
             f"compare: {path} is not a result of this version's --json "
-            f"(format {record['format']!r}, read is {FORMAT})"
+            f"(its format is {record['format']!r}, not {FORMAT})"
         )
     return record
 
 
 def write_runs(cells: Sequence[Cell], folder: Path) -> list[Path]:
-    """Write a TREC run file for each cell: query, ``Q0``, document, rank, score, tag."""
+    """Write a TREC run file per cell: query, ``Q0``, document, rank, score, tag."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for cell in cells:

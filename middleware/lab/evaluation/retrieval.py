@@ -1,4 +1,4 @@
-"""The embedded search: BM25 over a collection's documents, in memory."""
+"""The embedded search engine: BM25 over a collection's documents, in memory."""
 
 from __future__ import annotations
 
@@ -14,46 +14,46 @@ from .extra import require
 __all__ = ["DEPTH", "FETCHED", "Bm25", "Hits", "Retriever", "analyze"]
 
 DEPTH = 100
-"""Documents of a search that are measured: what recall@100 looks at."""
+"""The number of hits that are measured, as recall@100 needs."""
 
 FETCHED = DEPTH + 1
-"""Documents that a search returns at most: one may be the query itself."""
+"""The largest number of hits of a search; one hit may be the query itself."""
 
 Hits = list[tuple[str, float]]
 """Document ids and scores, best first."""
 
-# Words about as Unicode's word boundaries have them (UAX 29): "don't" and "1.5" are one word each,
-# and so is each character of the scripts that put no blanks between words.
-_ALONE = r"\p{Han}\p{Hiragana}"
-_WORD = rf"\d+(?:[.,]\d+)+|[{_ALONE}]|[\w--[{_ALONE}]]+(?:['’][\w--[{_ALONE}]]+)*"
+# Close to Unicode's word boundaries (UAX 29): "don't" and "1.5" are one word each, and so is
+# each character of scripts without blanks between words.
+_SINGLE = r"\p{Han}\p{Hiragana}"
+_WORD = rf"\d+(?:[.,]\d+)+|[{_SINGLE}]|[\w--[{_SINGLE}]]+(?:['’][\w--[{_SINGLE}]]+)*"
 
 
 class Retriever(Protocol):
-    """Something that answers a query with documents."""
+    """A search engine under measurement."""
 
     def search(self, query: str) -> Hits:
-        """Return at most ``FETCHED`` documents; none for a text that matches nothing."""
+        """Return at most ``FETCHED`` hits; an empty list where nothing matches."""
         ...
 
 
 def analyze(text: str) -> list[str]:
     """Return the lower-case words of a text."""
-    # Decomposed letters are those of the composed ones, which most documents have.
+    # Most documents have composed letters.
     return list(_pattern().findall(unicodedata.normalize("NFC", text.lower())))
 
 
 @cache
 def _pattern() -> Any:
-    regex = require("regex")  # unlike re, it knows scripts, and that marks belong to their words
+    regex = require("regex")  # unlike re, it knows scripts and combining marks
     return regex.compile(_WORD, regex.V1)
 
 
 class Bm25:
-    """Okapi BM25 with Lucene's inverse document frequency; every word of a query is optional.
+    """Okapi BM25 with Lucene's inverse document frequency; all words of a query are optional.
 
-    ``k1`` and ``b`` are Robertson's; ``stem`` reduces words with Snowball's English stemmer.
-    No stop words are removed: that is the business of the systems that are compared.
-    Engine: https://github.com/xhluca/bm25s. Concurrency: safe to share once constructed.
+    ``k1`` and ``b`` are Robertson's parameters; ``stem`` turns on Snowball's English stemmer.
+    Stop words are not removed: that is left to the compared systems.
+    Engine: https://github.com/xhluca/bm25s. Concurrency: read-only once constructed.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Bm25:
         if stem:
             self._stem = require("Stemmer").Stemmer("english").stemWords
         self._ids: list[str] = []
-        # Numbers in place of words: millions of documents' words take an eighth of the memory so.
+        # Numbers instead of words take an eighth of the memory.
         self._numbers: dict[str, int] = {}
         numbered: list[list[int]] = []
         for document in documents:
@@ -89,7 +89,7 @@ class Bm25:
         return frozenset(self._ids)
 
     def search(self, query: str) -> Hits:
-        """Return the best documents; equal scores stand in the documents' order."""
+        """Return the best documents; those with equal scores are in collection order."""
         terms = [term for term in self._terms(query) if term in self._numbers]
         if not terms:
             return []

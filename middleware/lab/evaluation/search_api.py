@@ -51,7 +51,9 @@ _APIS = {
         ("hits.*.id", "hits.*._id"),
     ),
     "typesense": _Defaults(None, ("hits.*.document.id",), size="per_page"),
-    "algolia": _Defaults(lambda text: {"query": text, "hitsPerPage": FETCHED}, ("hits.*.objectID",)),
+    "algolia": _Defaults(
+        lambda text: {"query": text, "hitsPerPage": FETCHED}, ("hits.*.objectID",)
+    ),
 }
 _APIS["opensearch"] = _APIS["elasticsearch"]
 
@@ -191,8 +193,7 @@ def unjudged(found: Iterable[str], judged: Container[str], name: str) -> str:
         else "the upstream found nothing"
     )
     return (
-        f"{name}: {problem}, so that every figure is 0; "
-        "--ids PATH says where its answers have ids"
+        f"{name}: {problem}, so that every figure is 0; --ids PATH says where its answers have ids"
     )
 
 

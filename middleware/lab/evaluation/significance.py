@@ -1,4 +1,4 @@
-"""Whether a difference between two systems is more than chance."""
+"""Test whether the difference between two systems is significant."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from .extra import require
 __all__ = ["LEVEL", "Contrast", "contrast"]
 
 LEVEL = 0.05
-"""The p-value below which a difference counts as one."""
+"""The p-value below which a difference is significant."""
 
 _TIE = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
 class Contrast:
-    """One system's figures against another's, over the same queries.
+    """The difference between two systems over the same queries.
 
-    ``delta`` is the difference of the means, ``p_value`` is two-sided.
+    ``delta`` is the difference of the means; ``p_value`` is two-sided.
     """
 
     delta: float
@@ -30,7 +30,7 @@ class Contrast:
 
     @property
     def significant(self) -> bool:
-        """Whether chance alone would rarely do it."""
+        """Whether the p-value is below ``LEVEL``."""
         return self.p_value < LEVEL
 
 
@@ -39,19 +39,19 @@ def contrast(
 ) -> Contrast:
     """Return how ``after`` differs from ``before``, query by query.
 
-    The p-value is of the paired randomization test with ``resamples`` random exchanges, or
-    all of them where there are fewer (Smucker, Allan and Carterette 2007,
-    https://doi.org/10.1145/1321440.1321528). Two equal columns have 1.
+    The p-value is that of the paired randomization test with ``resamples`` random exchanges, or
+    with all exchanges where there are fewer (Smucker, Allan and Carterette 2007,
+    https://doi.org/10.1145/1321440.1321528). It is 1 for equal values.
     """
     numpy, stats = require("numpy"), require("scipy.stats")
     differences = numpy.asarray(after, dtype=float) - numpy.asarray(before, dtype=float)
     wins = int((differences > _TIE).sum())
     losses = int((differences < -_TIE).sum())
     p_value = 1.0
-    # Queries that did not change are the same under every exchange.
+    # An exchange changes nothing for queries with equal values.
     changed = differences[numpy.abs(differences) > _TIE]
     if len(changed) == 1:
-        changed = numpy.append(changed, 0.0)  # the test asks for two; this one changes nothing
+        changed = numpy.append(changed, 0.0)  # scipy requires two values; a 0 changes nothing
     if len(changed):
         p_value = float(
             stats.permutation_test(

@@ -1,7 +1,6 @@
-"""The systems that are compared: what each makes of a text before it is searched.
+"""The compared systems: each turns a typed text into the query that is searched.
 
-Next to the engine stand the two things that anybody would try first, a list of words to
-leave out and a spelling corrector, so that a model has to earn its place against them.
+The baselines are the two simplest remedies, a list of stop words and a spelling corrector.
 """
 
 from __future__ import annotations
@@ -17,15 +16,15 @@ from .extra import require
 __all__ = ["BASELINES", "ENGINE_SYSTEMS", "ORIGINAL", "SYSTEMS", "Decide", "baselines", "stoplist"]
 
 Decide = Callable[[str], Reformulation]
-"""What a system is: a text in, what to search for out, with the time that took."""
+"""A system: it returns the reformulation of a text, with its time."""
 
 ORIGINAL = "original"
 BASELINES = (ORIGINAL, "stoplist", "spelling", "stoplist+spelling")
 ENGINE_SYSTEMS = (Mode.REPLACE.value, Mode.EXPAND.value)
 SYSTEMS = BASELINES + ENGINE_SYSTEMS
 
-# What people say around a query, beyond grammar. Written for fairness to the baseline: it
-# takes words that stand in most requests, whether or not they may be meant in some.
+# Words of requests, in addition to function words. The list favors the baseline: it contains
+# words that occur in most requests, even if some queries need them.
 _REQUEST = frozenset(
     "please thanks thank hi hello hey ok okay um uh er erm hmm well oh dear sorry want wants "
     "wanted need needs needed like would could can may might must shall find finding show showing "
@@ -43,9 +42,9 @@ _TRIM = "\"'()[],;:!?."
 
 
 def stoplist(text: str) -> str:
-    """Return a text without the words of grammar and of requests; all of it if none is left.
+    """Return a text without function words and request words, or whole if none is left.
 
-    The words of grammar are the list of 179 that NLTK made common, as bm25s ships it.
+    The function words are NLTK's list of 179, as shipped with bm25s.
     """
     return _without_stopwords(text, _stopwords())
 
@@ -55,18 +54,18 @@ def _stopwords() -> frozenset[str]:
 
 
 def _without_stopwords(text: str, stopwords: frozenset[str]) -> str:
-    kept = [
+    remaining = [
         word
         for word in text.split()
         if word.strip(_TRIM).lower().replace("’", "'") not in stopwords and word.strip(_TRIM)
     ]
-    return " ".join(kept) or text
+    return " ".join(remaining) or text
 
 
 def _speller() -> Callable[[str], str]:
-    """Return SymSpell's best word for each word, with its own English frequencies.
+    """Return a spelling corrector: SymSpell with its own English word frequencies.
 
-    Numbers, what has a digit or a sign in it, acronyms and words under four letters are kept.
+    It leaves alone words with a digit or symbol, acronyms, and words under four letters.
     """
     symspell = require("symspellpy")
     corrector = symspell.SymSpell(max_dictionary_edit_distance=2, prefix_length=7)
@@ -86,18 +85,18 @@ def _speller() -> Callable[[str], str]:
 
 
 def baselines(names: Collection[str] = BASELINES) -> Mapping[str, Decide]:
-    """Return the systems of these names that need no engine, in the order of ``BASELINES``.
+    """Return the baselines with these names, in the order of ``BASELINES``.
 
     Errors: ``MissingExtraError``.
     """
-    made: dict[str, Callable[[str], str]] = {ORIGINAL: lambda text: text}
+    rewrites: dict[str, Callable[[str], str]] = {ORIGINAL: lambda text: text}
     stopwords = _stopwords()
-    made["stoplist"] = lambda text: _without_stopwords(text, stopwords)
+    rewrites["stoplist"] = lambda text: _without_stopwords(text, stopwords)
     if not {"spelling", "stoplist+spelling"}.isdisjoint(names):
-        spelled = _speller()  # a dictionary to read: seconds
-        made["spelling"] = spelled
-        made["stoplist+spelling"] = lambda text: _without_stopwords(spelled(text), stopwords)
-    return {name: _timed(rewrite) for name, rewrite in made.items() if name in names}
+        corrected = _speller()  # takes seconds, as it reads a dictionary
+        rewrites["spelling"] = corrected
+        rewrites["stoplist+spelling"] = lambda text: _without_stopwords(corrected(text), stopwords)
+    return {name: _timed(rewrite) for name, rewrite in rewrites.items() if name in names}
 
 
 def _timed(rewrite: Callable[[str], str]) -> Decide:

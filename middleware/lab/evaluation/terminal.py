@@ -1,4 +1,4 @@
-"""Results as tables on the terminal."""
+"""Print results as tables on the terminal."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from rich.table import Table
 from rich.text import Text
 
 from .compare import Change
-from .experiment import Cell, lost_and_won
+from .experiment import Cell, recovered_shares
 from .measures import MEASURES
 from .significance import LEVEL
 from .systems import BASELINES, ORIGINAL
 
-__all__ = ["changes_table", "print_report", "reasons_table", "results_table", "won_back_table"]
+__all__ = ["changes_table", "print_report", "reasons_table", "recovery_table", "results_table"]
 
-_WIDE = 130  # below it, tables are cut in two rather than their columns to nothing
+_WIDE = 130  # on a narrower terminal, tables are split in two
 
 
 def print_report(cells: Sequence[Cell], console: Console) -> None:
-    """Print a table of figures for each collection, then what was won back and why not."""
+    """Print a table of figures per collection, then recovered shares and reasons."""
     for name in dict.fromkeys(cell.collection for cell in cells):
         table = results_table([cell for cell in cells if cell.collection == name])
         for part in (table,) if console.width >= _WIDE else _halves(table, texts=2, first=7):
             console.print(part)
-    parts: list[RenderableType] = [won_back_table(cells)] if lost_and_won(cells) else []
+    parts: list[RenderableType] = [recovery_table(cells)] if recovered_shares(cells) else []
     if any(cell.system not in BASELINES for cell in cells):
         parts.append(reasons_table(cells) if console.width >= _WIDE else _reasons_list(cells))
     console.print(Group(*parts))
@@ -42,7 +42,7 @@ def _table(title: str, texts: Sequence[str], numbers: Sequence[str]) -> Table:
 
 
 def _halves(table: Table, *, texts: int, first: int) -> tuple[Table, Table]:
-    """Return the first columns of a table, and the others behind the first ``texts`` again."""
+    """Split a table after ``first`` columns; the second half repeats the first ``texts``."""
     columns = table.columns
     halves = []
     for chosen in (columns[:first], columns[:texts] + columns[first:]):
@@ -58,18 +58,17 @@ def _halves(table: Table, *, texts: int, first: int) -> tuple[Table, Table]:
 
 
 def _reasons_list(cells: Sequence[Cell]) -> Table:
-    """Return what ``reasons_table`` does with a row for each system, which may wrap."""
+    """Return ``reasons_table`` for narrow terminals, with a row per system that may wrap."""
     table = _table("outcomes and reasons", ("collection", "variant", "system"), ())
     table.add_column("share")
     for cell in (cell for cell in cells if cell.system not in BASELINES):
-        most_first = sorted(cell.reasons.items(), key=lambda pair: -pair[1])
-        shares = ", ".join(f"{word} {share:.1%}" for word, share in most_first)
+        shares = ", ".join(f"{name} {share:.1%}" for name, share in cell.most_frequent_reasons)
         table.add_row(cell.collection, cell.variant, cell.system, shares)
     return table
 
 
 def results_table(cells: Sequence[Cell]) -> Table:
-    """Return the figures of one collection; ``Δ`` and what follows are against the typed text."""
+    """Return the figures of one collection; from ``Δ`` on, compared with the typed text."""
     title = f"{cells[0].collection}: {len(cells[0].queries)} queries"
     numbers = [*MEASURES, "Δ", "p", "won/lost/tied", "rewritten", "reworded", "altered", "p95 ms"]
     table = _table(title, ("variant", "system"), numbers)
@@ -77,41 +76,41 @@ def results_table(cells: Sequence[Cell]) -> Table:
     for cell in cells:
         if previous and cell.variant != previous:
             table.add_section()
-        mine = cell.versus
-        colour = "" if not mine.significant else "green" if mine.delta > 0 else "red"
-        first = cell.system == ORIGINAL
+        versus = cell.versus
+        color = "" if not versus.significant else "green" if versus.delta > 0 else "red"
+        is_original = cell.system == ORIGINAL
         table.add_row(
             cell.variant if cell.variant != previous else "",
             cell.system,
             *(f"{cell.mean(measure):.3f}" for measure in MEASURES),
-            "" if first else Text(f"{mine.delta:+.3f}", colour),
-            "" if first else f"{mine.p_value:.3f}",
-            "" if first else f"{mine.wins}/{mine.losses}/{mine.ties}",
+            "" if is_original else Text(f"{versus.delta:+.3f}", color),
+            "" if is_original else f"{versus.p_value:.3f}",
+            "" if is_original else f"{versus.wins}/{versus.losses}/{versus.ties}",
             f"{cell.rewritten_share:.0%}",
             f"{cell.reworded_share:.0%}",
-            "" if first else str(sum(bool(query.altered) for query in cell.queries)),
+            "" if is_original else str(sum(bool(query.lost_terms) for query in cell.queries)),
             f"{cell.ms(0.95):.1f}",
         )
         previous = cell.variant
     table.caption = (
         f"coloured where p < {LEVEL}; reworded: other words are sent, not only other punctuation;"
-        " altered: queries that lost a term that had to stay"
+        " altered: queries that lost a protected term"
     )
     return table
 
 
-def won_back_table(cells: Sequence[Cell]) -> Table:
-    """Return the share of each variant's cost that each system won back, over all collections."""
+def recovery_table(cells: Sequence[Cell]) -> Table:
+    """Return the share of each variant's cost that each system recovers, over all collections."""
     table = _table("won back of nDCG@10, over all collections", ("variant", "system"), ())
     for name in ("cost", "won back"):
         table.add_column(name, justify="right")
-    for name, system, cost, share in lost_and_won(cells):
+    for name, system, cost, share in recovered_shares(cells):
         table.add_row(name, system, f"{cost:.3f}", f"{share:.0%}")
     return table
 
 
 def reasons_table(cells: Sequence[Cell]) -> Table:
-    """Return the share of each outcome and reason of the systems that have any."""
+    """Return the shares of outcomes and reasons of the systems with an engine."""
     shown = [cell for cell in cells if cell.system not in BASELINES]
     words = sorted({word for cell in shown for word in cell.reasons})
     table = _table("outcomes and reasons", ("outcome",), ())
@@ -130,7 +129,7 @@ def reasons_table(cells: Sequence[Cell]) -> Table:
 
 
 def changes_table(changes: Sequence[Change]) -> Table:
-    """Return what a comparison found."""
+    """Return the changes between two results."""
     table = _table(
         "after against before",
         ("collection", "variant", "system", "measure"),
@@ -139,7 +138,7 @@ def changes_table(changes: Sequence[Change]) -> Table:
     table.add_column("verdict")
     for change in changes:
         found = change.contrast
-        colour = {"better": "green", "worse": "red"}.get(change.verdict, "dim")
+        color = {"better": "green", "worse": "red"}.get(change.verdict, "dim")
         table.add_row(
             change.collection,
             change.variant,
@@ -151,6 +150,6 @@ def changes_table(changes: Sequence[Change]) -> Table:
             f"{found.delta:+.4f}",
             f"{found.wins}/{found.losses}/{found.ties}",
             f"{found.p_value:.3f}",
-            Text(change.verdict, colour),
+            Text(change.verdict, color),
         )
     return table

@@ -1,8 +1,8 @@
-"""Typing and spelling errors for measuring: seeded, one edit a word.
+"""Typos for measuring: seeded, one edit per misspelled word.
 
-Nothing here comes from a list of misspellings, and nothing is shared with what generates
-errors for training: errors of the fingers use the distance between keys in millimetres,
-errors of the ear follow how English spells a sound in more than one way.
+Nothing comes from a list of misspellings, and nothing is shared with the typos of training.
+Keyboard errors depend on the distance between keys in millimetres. Phonetic errors use the
+different ways in which English spells a sound.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import random
 import re
 from collections.abc import Callable
 
-__all__ = ["misspelled", "slip"]
+__all__ = ["misspelled", "misspelled_word"]
 
-# Where each key's centre lies on an ISO keyboard of 19 mm pitch: rows are offset.
+# The centre of each key on an ISO keyboard, in millimetres. Keys are 19 mm apart.
 _KEYS = {
     letter: (column * 19.0 + offset, row * 19.0)
     for row, (letters, offset) in enumerate(
@@ -22,9 +22,9 @@ _KEYS = {
     for column, letter in enumerate(letters)
 }
 _PLAIN = re.compile(r"[a-z]+", re.IGNORECASE)
-# Words of measure, of negation and of grammar: an error there costs a search nothing, or
-# makes another request of it.
-_LEFT_ALONE = frozenset(
+# Units, negations and function words: a typo in one costs a search nothing, or changes the
+# meaning of the query.
+_NEVER_MISSPELLED = frozenset(
     "with without from that this these those than then they them their there what when where "
     "which while whom whose will would could should been being have having does were your about "
     "into onto over under also such only some more most much many very each both never none "
@@ -33,8 +33,8 @@ _LEFT_ALONE = frozenset(
     "percent degree degrees minute minutes hour hours days week weeks month months year years "
     "byte bytes bits cups pack count cannot minus neither nobody nothing".split()
 )
-# A sound and the other ways to write it, after the letters that it may follow.
-_BY_EAR = (
+# The spelling of a sound (with the letters around it), and other spellings of that sound.
+_PHONETIC = (
     (r"(?<=[bcdfglmnprstv])ie(?=[a-z])", ("ei", "ee")),
     (r"(?<=[a-z])ei(?=[a-z])", ("ie",)),
     (r"(?<=[a-z])([bcdfglmnprst])\1", (r"\1",)),  # accommodate, accomodate
@@ -62,7 +62,7 @@ _BY_EAR = (
 
 
 def _keyboard(word: str, rng: random.Random) -> str:
-    """Hit a neighbouring key, more likely a closer one."""
+    """Replace a letter by one on a nearby key; closer keys are more likely."""
     at = rng.randrange(len(word))
     here = _KEYS.get(word[at])
     if here is None:
@@ -91,10 +91,10 @@ def _doubling(word: str, rng: random.Random) -> str:
     return word[:at] + word[at] + word[at:]
 
 
-def _by_ear(word: str, rng: random.Random) -> str:
+def _phonetic(word: str, rng: random.Random) -> str:
     found = [
         (match, spelling)
-        for pattern, spellings in _BY_EAR
+        for pattern, spellings in _PHONETIC
         for match in re.finditer(pattern, word)
         for spelling in spellings
     ]
@@ -109,14 +109,14 @@ _KINDS: tuple[Callable[[str, random.Random], str], ...] = (
     _transposition,
     _omission,
     _doubling,
-    _by_ear,
+    _phonetic,
 )
 
 
-def slip(word: str, rng: random.Random) -> str:
-    """Return a word of four letters or more with one error, each kind as likely as another.
+def misspelled_word(word: str, rng: random.Random) -> str:
+    """Return a word of four letters or more with one error; all kinds are equally likely.
 
-    Case is kept where the letters are; the result always differs from the word.
+    Capitals at the start, or throughout, are kept. The result always differs from the word.
     """
     lower = word.lower()
     while True:
@@ -129,27 +129,27 @@ def slip(word: str, rng: random.Random) -> str:
 
 
 def misspelled(text: str, count: int, rng: random.Random) -> str:
-    """Return a text with an error in ``count`` different words, or in as many as there are.
+    """Return a text with a typo in ``count`` different words, or in all that may have one.
 
-    Only plain words of four letters and more are touched, longer ones more often; numbers,
-    units, negations, acronyms and what has a digit or a sign in it never.
+    Only plain words of four letters or more get typos, longer ones more often. Numbers, units,
+    negations, acronyms, and words with a digit or a symbol in them never do.
     """
     pieces = re.split(r"(\s+)", text)
-    places = [at for at, piece in enumerate(pieces) if _core(piece)]
+    places = [at for at, piece in enumerate(pieces) if _plain_word(piece)]
     for _ in range(count):
         if not places:
             break
         at = rng.choices(places, [len(pieces[place]) for place in places])[0]
         places.remove(at)
-        core = _core(pieces[at])
-        pieces[at] = pieces[at].replace(core, slip(core, rng), 1)
+        word = _plain_word(pieces[at])
+        pieces[at] = pieces[at].replace(word, misspelled_word(word, rng), 1)
     return "".join(pieces)
 
 
-def _core(piece: str) -> str:
-    """Return the plain word within a piece of text that may get an error, or nothing."""
+def _plain_word(piece: str) -> str:
+    """Return the word in a piece of text that may get a typo, or an empty text."""
     word = piece.strip("\"'()[],;:!?.")
-    if not _PLAIN.fullmatch(word) or len(word) < 4 or word.lower() in _LEFT_ALONE:
+    if not _PLAIN.fullmatch(word) or len(word) < 4 or word.lower() in _NEVER_MISSPELLED:
         return ""
     inner_capital = any(letter.isupper() for letter in word[1:])
     return "" if inner_capital else word

@@ -44,7 +44,7 @@ def test_metadata_and_limit_choose_queries(shop: Path) -> None:
         (
             "queries.jsonl",
             '{"_id": "q1", "text": "x"}\n' * 2,
-            "line 2: the _id 'q1' stands in line 1",
+            "line 2: the _id 'q1' is in line 1",
         ),
         ("qrels/test.tsv", "query\tdoc\tscore\nq1\td1\tvery\n", "line 2: expected"),
         ("qrels/test.tsv", "q1\td1\tvery\nq2\td3\t1\n", "line 1: expected"),
@@ -98,7 +98,7 @@ def test_a_byte_order_mark_is_no_part_of_the_text(shop: Path) -> None:
 def test_a_document_that_is_there_twice_is_told(tmp_path: Path) -> None:
     """Which of the two a judgment means cannot be known."""
     folder = write_collection(tmp_path / "twice", documents=[{"_id": "d1", "text": "x"}] * 2)
-    with pytest.raises(ConfigurationError, match=r"corpus\.jsonl, line 2: the _id 'd1' stands"):
+    with pytest.raises(ConfigurationError, match=r"corpus\.jsonl, line 2: the _id 'd1' is in"):
         list(read_documents(folder))
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from middleware.core.outcome import Mode
 from middleware.lab.evaluation.collection import load_collection, read_documents
-from middleware.lab.evaluation.experiment import Cell, experiment, lost_and_won
+from middleware.lab.evaluation.experiment import Cell, experiment, recovered_shares
 from middleware.lab.evaluation.page import as_page
 from middleware.lab.evaluation.pipeline import Pipeline
 from middleware.lab.evaluation.record import as_record, write_runs
@@ -71,7 +71,7 @@ def test_shares_are_by_outcome_and_reason(cells: list[Cell]) -> None:
 
 def test_what_is_won_back_is_a_share_of_the_cost(cells: list[Cell]) -> None:
     """Computed again from the means."""
-    rows = {(name, system): (cost, share) for name, system, cost, share in lost_and_won(cells)}
+    rows = {(name, system): (cost, share) for name, system, cost, share in recovered_shares(cells)}
     clean = _cell(cells, "clean", "original").mean("ndcg@10")
     typed = _cell(cells, "typo1", "original").mean("ndcg@10")
     mended = _cell(cells, "typo1", "replace").mean("ndcg@10")

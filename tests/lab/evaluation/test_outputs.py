@@ -17,7 +17,7 @@ from middleware.lab.evaluation.outputs import Outputs
         ("html", "folder", "is a folder"),
         ("html", "none/a.html", "there is no folder"),
         ("runs", "file", "is a file"),
-        ("runs", "file/runs", "cannot be made"),
+        ("runs", "file/runs", "cannot be created"),
     ],
 )
 def test_what_cannot_be_written_is_told(

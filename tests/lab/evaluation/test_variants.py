@@ -1,4 +1,4 @@
-"""Typos and requests: what they touch, and that training shares none of them."""
+"""Typos and requests: what they change, and that training shares none of them."""
 
 from __future__ import annotations
 
@@ -8,33 +8,36 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rapidfuzz.distance import OSA
 
-from middleware.core.edit_distance import close_spelling
-from middleware.lab.evaluation import request_templates as chatter
-from middleware.lab.evaluation import typos as slips
-from middleware.lab.evaluation.rambling_templates import RAMBLING_REQUESTS
-from middleware.lab.evaluation.request_templates import REQUESTS, chatty
-from middleware.lab.evaluation.typos import misspelled, slip
+from middleware.lab.evaluation.request_templates import (
+    CHATTY_TEMPLATES,
+    RAMBLING_TEMPLATES,
+    as_request,
+)
+from middleware.lab.evaluation.typos import misspelled, misspelled_word
 from middleware.lab.evaluation.variants import VARIANTS, variant
-from middleware.lab.training import phrases, typos, wrappers
+from middleware.lab.training import phrases, wrappers
 
 _QUERY = "wireless headphones without microphone USB-C 20 hours 1.75 iPhone NASA c++ B07NCQWCQS"
 _WORD = st.text("abcdefghijklmnopqrstuvwxyz", min_size=4, max_size=12)
 
 
 @given(word=_WORD, seed=st.integers(0, 2**32))
-def test_a_slip_is_near_the_word_and_never_the_word(word: str, seed: int) -> None:
-    """An error changes a word by a few letters at most."""
-    wrong = slip(word, random.Random(seed))
+def test_a_typo_is_near_the_word_and_never_the_word(word: str, seed: int) -> None:
+    """A typo changes a word by a few letters at most."""
+    wrong = misspelled_word(word, random.Random(seed))
     assert wrong != word
     assert abs(len(wrong) - len(word)) <= 2
 
 
-def test_most_slips_could_be_read() -> None:
-    """A reader recognizes the word: nearly all errors count as respellings to acceptance."""
+def test_most_typos_are_readable() -> None:
+    """Nearly all typos are at most two edits away from the word."""
     words = "relevant necessary independent pressure aerodynamic beginner kitchen leather".split()
-    drawn = [(word, slip(word, random.Random(seed))) for word in words for seed in range(50)]
-    near = sum(close_spelling(wrong, word) for word, wrong in drawn)
+    drawn = [
+        (word, misspelled_word(word, random.Random(seed))) for word in words for seed in range(50)
+    ]
+    near = sum(OSA.distance(wrong, word) <= 2 for word, wrong in drawn)
     assert near > 0.95 * len(drawn)
 
 
@@ -72,21 +75,15 @@ def test_both_together_are_each_alone() -> None:
     assert variant("chatty+typo1", "q7", text, 3) == request.replace(text, typo)
 
 
-@pytest.mark.parametrize("frame", [*REQUESTS, *RAMBLING_REQUESTS])
-def test_a_request_holds_the_query_once(frame: str) -> None:
-    """Braces elsewhere would break the frame."""
-    assert frame.count("{}") == 1
-    assert frame.replace("{}", "").isprintable()
-
-
 def test_a_request_keeps_the_text() -> None:
     """Only a full stop or a question mark at the end goes."""
     for seed in range(50):
-        assert "what is lift" in chatty("what is lift?", random.Random(seed))
+        request = as_request("what is lift?", random.Random(seed), CHATTY_TEMPLATES)
+        assert "what is lift" in request
 
 
 def _parts() -> set[tuple[str, ...]]:
-    """Return every phrase from which requests for training are made."""
+    """Return the phrases that the requests of training are made of."""
     found: set[str] = set()
     for name, value in vars(phrases).items():
         if name.isupper():
@@ -101,7 +98,7 @@ def _words(text: str) -> list[str]:
 
 
 def _made_of(words: list[str], parts: set[tuple[str, ...]]) -> bool:
-    """Tell whether words are a sequence of parts."""
+    """Tell whether the words are a sequence of parts."""
     reached = {0}
     for start in range(len(words)):
         if start in reached:
@@ -113,36 +110,19 @@ def _made_of(words: list[str], parts: set[tuple[str, ...]]) -> bool:
     return len(words) in reached
 
 
-@pytest.mark.parametrize("frame", [*REQUESTS, *RAMBLING_REQUESTS])
-def test_no_request_can_be_made_from_parts_of_training(frame: str) -> None:
-    """However the generator draws, it never writes one of these around a query."""
-    front, _, back = frame.partition("{}")
+@pytest.mark.parametrize("template", [*CHATTY_TEMPLATES, *RAMBLING_TEMPLATES])
+def test_no_request_can_be_made_from_parts_of_training(template: str) -> None:
+    """The generator of training cannot produce a template of the evaluation."""
+    front, _, back = template.partition("{}")
     parts = _parts()
     assert not (_made_of(_words(front), parts) and _made_of(_words(back), parts))
 
 
 def test_segmentation_finds_what_training_writes() -> None:
-    """The check above would notice: training's own requests are all made of its parts."""
+    """The check above works: all requests of training are made of its parts."""
     parts = _parts()
     for seed in range(200):
         text = wrappers.wrap("QUERY", random.Random(seed))
         front, _, back = text.partition("QUERY")
         assert _made_of(_words(front), parts)
         assert _made_of(_words(back), parts)
-
-
-def test_no_list_is_shared_with_training() -> None:
-    """No table of errors or requests is the same object or has the same entries."""
-    trained = {repr(value) for module in (typos, phrases) for value in _tables(module)}
-    assert trained
-    assert not trained & {repr(value) for module in (slips, chatter) for value in _tables(module)}
-    sounds = set(vars(typos)["_SOUNDS"])
-    assert not sounds & set(vars(slips)["_BY_EAR"])
-
-
-def _tables(module: object) -> list[object]:
-    return [
-        value
-        for name, value in vars(module).items()
-        if name.strip("_").isupper() and isinstance(value, (tuple, dict, frozenset))
-    ]

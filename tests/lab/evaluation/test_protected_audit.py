@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from middleware.lab.evaluation.protected_audit import altered
+from middleware.lab.evaluation.protected_audit import lost_terms
 
 
 @pytest.mark.parametrize(
@@ -29,10 +29,10 @@ from middleware.lab.evaluation.protected_audit import altered
 )
 def test_lost_terms_are_found(clean: str, sent: str, missing: list[str]) -> None:
     """Whole tokens are looked for, whatever their case."""
-    assert altered(clean, clean, sent) == missing
+    assert lost_terms(clean, clean, sent) == missing
 
 
 def test_what_was_misspelled_is_no_loss() -> None:
     """A name that was typed wrong may be mended."""
-    assert altered("the work of Prieve", "the work of Preive", "the work of Prieve") == []
-    assert altered("the work of Prieve", "the work of Preive", "the work") == []
+    assert lost_terms("the work of Prieve", "the work of Preive", "the work of Prieve") == []
+    assert lost_terms("the work of Prieve", "the work of Preive", "the work") == []
