@@ -38,7 +38,7 @@ def export_tokenizer(pieces: Path, folder: Path) -> None:
     fast.normalizer = normalizers.Sequence(
         [
             normalizers.Replace(Regex(" {2,}"), " "),
-            normalizers.Replace(Regex("^ +| +$"), ""),
+            normalizers.Replace(Regex(r"\A +| +\z"), ""),
         ]
     )
     fast.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always", split=True)
