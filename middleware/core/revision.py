@@ -18,14 +18,14 @@ def revision_of(decider: object) -> str:
 
     ``revision`` itself, as a method or an attribute, does not count.
     """
-    kind = type(decider)
+    kind: Any = type(decider)  # mypy takes no class for hashable
     state = {name: value for name, value in vars(decider).items() if name != "revision"}
     return _short("\n".join([code_revision(kind), *_Walk(kind).definitions(state)]))
 
 
 @lru_cache(maxsize=64)
 def code_revision(root: type | FunctionType) -> str:
-    """Return a digest of the code of a class or function, as 16 hexadecimal digits.
+    """Return a digest of the code of a class or function: 16 hexadecimal digits.
 
     It covers the functions, classes and constants (word lists, patterns, numbers) that this code
     names, in every module of the same package, and those that these name in turn. Objects of
@@ -45,7 +45,7 @@ def _short(text: str) -> str:
 class _Walk:
     """Writes values down in a form that is equal for equal values in every process."""
 
-    def __init__(self, root: type | FunctionType) -> None:
+    def __init__(self, root: Any) -> None:
         origins = root.__mro__[:-1] if isinstance(root, type) else (root,)
         self._packages = {origin.__module__.partition(".")[0] for origin in origins}
         self._found: dict[int, Any] = {}  # functions and classes of these packages, in order
@@ -103,7 +103,8 @@ class _Walk:
 
     def _class(self, kind: type) -> str:
         if isinstance(kind, EnumType):
-            return self.text({name: member.value for name, member in kind.__members__.items()})
+            members: dict[str, Enum] = dict(kind.__members__)
+            return self.text({name: member.value for name, member in members.items()})
         parts = [self.text(kind.__bases__)]
         for name, value in sorted(vars(kind).items()):
             special = name.startswith("__") and not isinstance(value, FunctionType)

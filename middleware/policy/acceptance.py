@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from functools import cached_property
 from itertools import compress, pairwise
 
-from ..core.edit_distance import close_spelling, edit_distance
+from rapidfuzz.distance import OSA
+
 from ..core.outcome import Mode, Reason
 from ..core.revision import revision_of
 from ..core.text import tokens, words
@@ -19,6 +20,7 @@ from .language import is_foreign
 from .leftovers import finished
 from .merge import merged, names, same_words
 from .quotation import count_marks, quotations
+from .spelling import close_spelling
 from .terms import (
     FUNCTION_WORDS,
     has_digit,
@@ -196,7 +198,7 @@ class Acceptance:
 
     def _mended(self, word: str, new: str) -> bool:
         # A rewrite that went too far is not to be trusted with more than one slip.
-        return edit_distance(word, new, 1) <= 1 and self._respelled(word, new)
+        return OSA.distance(word, new, score_cutoff=1) <= 1 and self._respelled(word, new)
 
     def _respelled(self, word: str, new: str) -> bool:
         if word in self.known or is_unit(word):

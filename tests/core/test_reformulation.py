@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
-from functools import cache
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from middleware.core.deadline import Deadline
-from middleware.core.edit_distance import close_spelling, edit_distance
 from middleware.core.outcome import Mode, Outcome, Reason, Source
 from middleware.core.reformulation import (
     Reformulation,
@@ -110,44 +108,3 @@ def test_deadline(now: float, budget: float, later: float) -> None:
     assert deadline.passed(later) is (deadline.remaining(later) == 0.0)
     assert deadline.passed(deadline.at)
     assert min(deadline, Deadline.after(now, 5.0)).at == min(deadline.at, now + 5.0)
-
-
-def slow_distance(a: str, b: str) -> int:
-    """Optimal string alignment, as its definition says."""
-
-    @cache
-    def distance(i: int, j: int) -> int:
-        if not i or not j:
-            return i + j
-        best = min(
-            distance(i - 1, j) + 1,
-            distance(i, j - 1) + 1,
-            distance(i - 1, j - 1) + (a[i - 1] != b[j - 1]),
-        )
-        if i > 1 and j > 1 and a[i - 1] == b[j - 2] and a[i - 2] == b[j - 1]:
-            best = min(best, distance(i - 2, j - 2) + 1)
-        return best
-
-    return distance(len(a), len(b))
-
-
-SHORT = st.text("abc", max_size=7)
-
-
-@given(SHORT, SHORT, st.integers(0, 8))
-def test_edit_distance_against_its_definition(a: str, b: str, limit: int) -> None:
-    """Within the limit the distance is exact; beyond, it is one more than the limit."""
-    assert edit_distance(a, b, limit) == min(slow_distance(a, b), limit + 1)
-    assert edit_distance(a, b, limit) == edit_distance(b, a, limit)
-
-
-@pytest.mark.parametrize(
-    ("a", "b", "close"),
-    [("shose", "shoes", True), ("teh", "the", True), ("tv", "tc", False), ("red", "blue", False),
-     ("recieve", "receive", True), ("accomodation", "accommodation", True), ("lamp", "camera",
-     False), ("boots", "booths", True), ("definately", "definitely", True)],
-)  # fmt: skip
-def test_close_spelling(a: str, b: str, close: bool) -> None:
-    """Misspellings are close, other words are not, in either order."""
-    assert close_spelling(a, b) is close
-    assert close_spelling(b, a) is close

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from middleware.core.edit_distance import close_spelling
 from middleware.core.outcome import Mode, Outcome, Reason
 from middleware.core.text import normalize, tokens, words
 from middleware.policy.acceptance import Acceptance
 from middleware.policy.admission import Admission
 from middleware.policy.frames import may_go, without_courtesy
 from middleware.policy.merge import merged, names, same_words
+from middleware.policy.spelling import close_spelling
 from middleware.policy.terms import is_protected, protected_terms
 
 ACCEPTANCE = Acceptance()

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from ...core.edit_distance import edit_distance
+from rapidfuzz.distance import OSA
 
 __all__ = ["Usage", "read_usage", "words_in_use"]
 
@@ -61,7 +61,7 @@ def words_in_use(usage: Mapping[str, Usage], known: Collection[str]) -> Iterator
         factor = _TYPO_OF_NAME if name else _TYPO_OF_WORD
         if not any(
             usage[other].share >= factor * share
-            and edit_distance(word, other, 1) == 1
+            and OSA.distance(word, other, score_cutoff=1) == 1
             and (not name or usage[other].capitals >= _NAME)
             for other in near.of(word)
         ):
