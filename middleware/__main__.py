@@ -1,4 +1,4 @@
-"""``python -m querylift``: the same as the command ``querylift``."""
+"""``python -m querylift`` runs the command ``querylift``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command ``querylift``."""
+"""The command line, ``querylift``."""
 
 from __future__ import annotations
 
@@ -7,32 +7,42 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from .core.outcome import Mode
 from .core.reformulation import Reformulation
 from .errors import QueryliftError
+from .serving.schema import Setting
+from .serving.settings import SETTINGS, Settings
+from .serving.sources import load_settings, unknown_option
 
 __all__ = ["main"]
 
-# name -> (module with add_arguments and run, what it does)
+# name -> (module with add_arguments and run, what it measures)
 _BENCHMARKS = {
-    "overhead": (".lab.benchmarks.overhead", "what the middleware costs a request"),
-    "engine": (".lab.benchmarks.engine", "engines side by side"),
-    "load": (".lab.benchmarks.load", "the proxy under load that does not wait for it"),
-    "proxy": (".lab.benchmarks.proxy", "the proxy beside others that only forward"),
+    "overhead": (".lab.benchmarks.overhead", "what the middleware adds to a request"),
+    "engine": (".lab.benchmarks.engine", "latency of the engines"),
+    "load": (".lab.benchmarks.load", "the proxy under open-loop load"),
+    "proxy": (".lab.benchmarks.proxy", "the proxy compared with plain reverse proxies"),
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status: 0, 1 for an error told, 2 for wrong usage."""
-    options = _parser().parse_args(arguments)
+    """Run the command and return its exit status.
+
+    It is 0 for success, 1 after an error message, 2 for wrong usage, and 130 after an interrupt.
+    """
+    parser = _parser()
+    options, unknown = parser.parse_known_args(arguments)
     try:
+        if unknown:
+            if options.run in (_serve, _warm) and unknown[0].startswith("-"):
+                raise unknown_option(unknown[0])
+            parser.error(f"unrecognized arguments: {' '.join(unknown)}")
         return int(options.run(options))
     except QueryliftError as error:
         print(f"querylift: {error}", file=sys.stderr)
@@ -40,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # Whoever read the output has left; Python must not complain at exit either.
+        # The reader of the output has closed it. Python would fail to flush it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
@@ -58,20 +68,22 @@ def _parser() -> argparse.ArgumentParser:
     _add_rewrite(commands)
     _add_bench(commands)
     if find_spec(".lab.evaluation.command", __package__) is not None:
-        evaluate = commands.add_parser("eval", help="measure what rewriting does to a search")
+        evaluate = commands.add_parser("eval", help="measure how rewriting changes search results")
         _add_module(evaluate, ".lab.evaluation.command")
     return parser
 
 
 def _add_demo(commands: Any) -> None:
-    demo = commands.add_parser("demo", help="try it: a search engine on this machine's own texts")
+    demo = commands.add_parser(
+        "demo", help="try it on a search engine over this machine's own documentation"
+    )
     demo.add_argument("--host", default="127.0.0.1", help="address to listen on")
     demo.add_argument("--port", type=int, default=8000, help="port to listen on")
     demo.add_argument("--no-browser", action="store_true", help="do not open a browser")
     demo.add_argument(
-        "--corpus", type=Path, metavar="DIR_OR_JSONL", help="documents of your own to search"
+        "--corpus", type=Path, metavar="DIR_OR_JSONL", help="your own documents to search"
     )
-    demo.add_argument("--model", help="a T5's folder or hub id; default: the bundled one")
+    demo.add_argument("--model", help="folder or hub id of a T5 (default: the bundled one)")
     _add_budget(demo, 100.0)
     demo.set_defaults(run=_demo)
 
@@ -79,92 +91,75 @@ def _add_demo(commands: Any) -> None:
 def _add_serve(commands: Any) -> None:
     serve = commands.add_parser(
         "serve",
-        help="stand in front of a search API",
+        help="run a reverse proxy in front of a search API",
+        usage="%(prog)s [--config FILE] --upstream URL [OPTION ...]",
         description="A reverse proxy that rewrites queries. Options override QUERYLIFT_* "
         "variables, which override the settings file.",
+        allow_abbrev=False,
     )
-    serve.add_argument("--config", type=Path, metavar="FILE", help="a settings file in TOML")
-    serve.add_argument("--upstream", metavar="URL", help="the search API")
-    serve.add_argument("--host", help="address to listen on")
-    serve.add_argument("--port", type=int, help="port to listen on")
-    serve.add_argument(
-        "--admin-port",
-        type=int,
-        metavar="PORT",
-        help="port of /readyz, /metrics and /memo; 0 any free one, -1 none",
-    )
-    serve.add_argument("--dialect", help="the search API; default: auto, which asks the upstream")
-    serve.add_argument("--param", action="append", metavar="NAME", help="URL parameter with text")
-    serve.add_argument(
-        "--json-pointer", action="append", metavar="POINTER", help="where JSON bodies have it"
-    )
-    serve.add_argument("--path", action="append", metavar="GLOB", help="paths that are searches")
-    serve.add_argument("--budget-ms", type=float, metavar="MS", help="time a rewrite may take")
-    serve.add_argument("--model", metavar="PATH_OR_HUB_ID", help="the T5 to use")
-    serve.add_argument("--engine", help="the engine that runs it")
-    serve.add_argument("--words", metavar="FILE", help="words that are spelled right here")
-    serve.add_argument("--workers", type=int, metavar="N", help="processes that serve")
-    serve.add_argument("--mode", choices=[mode.value for mode in Mode], help="what rewrites do")
-    serve.add_argument(
-        "--start-degraded",
-        action="store_const",
-        const=True,
-        help="without a usable model, serve original queries",
-    )
-    serve.add_argument("--memo-snapshot", metavar="FILE", help="keep rewrites in it between runs")
-    serve.add_argument("--log-level", help="debug, info, warning or error")
-    _add_further_settings(serve)
+    serve.add_argument("--config", type=Path, metavar="FILE", help="settings file in TOML")
+    for table, settings in groupby(SETTINGS, key=lambda setting: setting.table):
+        group = serve.add_argument_group(
+            f"settings of the table [{table}]" if table else "settings"
+        )
+        _add_settings(group, settings)
     serve.set_defaults(run=_serve)
 
 
-def _add_further_settings(serve: argparse.ArgumentParser) -> None:
-    """Add an option for each setting that has none yet."""
-    from .serving.settings import Settings, describe
-
-    known = {action.dest for action in serve._actions}
-    defaults = {field.name: field.default for field in fields(Settings)}
-    further = serve.add_argument_group("further settings")
-    for name, shown, description in describe():
-        if name in known:
-            continue
-        default, option = defaults[name], f"--{name.replace('_', '-')}"
-        told = f"{description} (default {shown})" if shown else description
-        told = told.replace("%", "%%")
-        if isinstance(default, bool):
-            further.add_argument(
-                option, action=argparse.BooleanOptionalAction, default=None, help=told
-            )
-        elif isinstance(default, tuple):
-            further.add_argument(option, action="append", metavar="VALUE", help=told)
-        else:
-            further.add_argument(option, type=type(default), metavar="VALUE", help=told)
-
-
 def _add_warm(commands: Any) -> None:
-    warm = commands.add_parser("warm", help="fill the memo's snapshot with usual queries")
-    warm.add_argument("--queries", required=True, metavar="FILE", help="a query a line; - is stdin")
-    warm.add_argument("--memo-snapshot", metavar="FILE", help="the file that serve starts with")
+    warm = commands.add_parser(
+        "warm", help="fill the memo's snapshot with common queries", allow_abbrev=False
+    )
+    warm.add_argument(
+        "--queries", required=True, metavar="FILE", help="one query a line; - is stdin"
+    )
     warm.add_argument("--config", type=Path, metavar="FILE", help="the settings file of serve")
-    warm.add_argument("--model", metavar="PATH_OR_HUB_ID", help="the T5 to use")
-    warm.add_argument("--engine", help="the engine that runs it")
-    warm.add_argument("--mode", choices=("replace", "expand"), help="what rewrites do")
+    names = ("memo_snapshot", "model", "words", "engine", "mode")
+    _add_settings(warm, (setting for setting in SETTINGS if setting.flat in names))
     warm.set_defaults(run=_warm)
 
 
+def _add_settings(parser: Any, settings: Iterable[Setting]) -> None:
+    """Add an option for each setting; one that is not given leaves None."""
+    for setting in settings:
+        kind = type(setting.default)
+        shown = f" (default {setting.shown})" if setting.shown else ""
+        shown += "; may be repeated" if kind is tuple else ""
+        options: dict[str, Any] = {
+            "dest": setting.flat,
+            "default": None,
+            "help": f"{setting.description}{shown}".replace("%", "%%"),
+        }
+        if kind is bool:
+            options["action"] = argparse.BooleanOptionalAction
+        elif setting.choices:
+            options["choices"] = setting.choices
+        else:
+            options["metavar"] = setting.metavar or {int: "N", float: "X"}.get(kind, "TEXT")
+            options |= {"action": "append"} if kind is tuple else {"type": kind}
+        parser.add_argument(setting.option, **options)
+
+
 def _add_rewrite(commands: Any) -> None:
-    rewrite = commands.add_parser("rewrite", help="rewrite texts here and now")
-    rewrite.add_argument("text", nargs="*", help="a text; without one, a text a line from stdin")
-    rewrite.add_argument("--jsonl", action="store_true", help="print a line of JSON for each text")
-    rewrite.add_argument("--model", metavar="PATH_OR_HUB_ID", help="the T5 to use")
-    rewrite.add_argument("--engine", default="t5", help="the engine that runs it")
-    rewrite.add_argument("--words", metavar="FILE", help="words that are spelled right here")
+    rewrite = commands.add_parser("rewrite", help="rewrite texts and print the results")
+    rewrite.add_argument("text", nargs="*", help="text to rewrite (default: each line of stdin)")
+    rewrite.add_argument("--jsonl", action="store_true", help="print one JSON object a line")
+    rewrite.add_argument(
+        "--model",
+        metavar="PATH_OR_HUB_ID",
+        help="folder or hub id of a T5 (default: the bundled one)",
+    )
+    rewrite.add_argument("--engine", default="t5", help="engine that runs the model (default t5)")
+    rewrite.add_argument(
+        "--words", metavar="FILE", help="text file of words that are spelled right"
+    )
     rewrite.add_argument("--mode", choices=("replace", "expand"), default="replace")
     _add_budget(rewrite, 10_000.0)
     rewrite.set_defaults(run=_rewrite)
 
 
 def _add_bench(commands: Any) -> None:
-    bench = commands.add_parser("bench", help="measure on this machine")
+    bench = commands.add_parser("bench", help="run a benchmark on this machine")
     benchmarks = bench.add_subparsers(title="benchmarks", required=True, metavar="NAME")
     for name, (module, explanation) in _BENCHMARKS.items():
         if find_spec(module, __package__) is not None:
@@ -202,23 +197,23 @@ def _demo(options: argparse.Namespace) -> int:
 
 def _serve(options: argparse.Namespace) -> int:
     from .serving.run import run_proxy
-    from .serving.settings import load_settings
 
-    given = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in vars(options).items()
-        if name not in ("run", "config")
-    }
-    return run_proxy(load_settings(options.config, options=given))
+    return run_proxy(_load_settings(options))
 
 
 def _warm(options: argparse.Namespace) -> int:
-    from .serving.settings import load_settings
     from .serving.warm import run_warm
 
-    names = ("memo_snapshot", "model", "engine", "mode")
-    given = {name: getattr(options, name) for name in names}
-    return run_warm(load_settings(options.config, options=given), options.queries)
+    return run_warm(_load_settings(options), options.queries)
+
+
+def _load_settings(options: argparse.Namespace) -> Settings:
+    given = {
+        setting.flat: tuple(value) if isinstance(value, list) else value
+        for setting in SETTINGS
+        if (value := getattr(options, setting.flat, None)) is not None
+    }
+    return load_settings(options.config, options=given)
 
 
 def _rewrite(options: argparse.Namespace) -> int:
@@ -239,7 +234,7 @@ def _rewrite(options: argparse.Namespace) -> int:
 
 
 def _lines() -> Iterable[str]:
-    """Yield standard input's lines; what is not UTF-8 stays a text that is left alone."""
+    """Yield the lines of standard input; invalid UTF-8 becomes a text that is not rewritten."""
     for line in sys.stdin.buffer:
         yield line.rstrip(b"\r\n").decode("utf-8", "surrogateescape")
 
@@ -271,5 +266,5 @@ def _as_text(result: Reformulation) -> str:
 def _version() -> str:
     try:
         return version("querylift")
-    except PackageNotFoundError:  # run from a checkout
+    except PackageNotFoundError:  # a checkout that is not installed
         return "0+unknown"

@@ -49,25 +49,25 @@ def build_proxy(
     came until it has told; ``quiet`` leaves to another process to log what it told.
     Errors: ``QueryliftError`` with what is wrong and how to mend it.
     """
-    if not settings.upstream:
+    if not settings.upstream.url:
         raise ConfigurationError(
             "no upstream to forward to; give one with --upstream http://host:port, the setting "
             "'upstream', or QUERYLIFT_UPSTREAM"
         )
     client = UpstreamClient(
-        settings.upstream,
-        verify=settings.upstream_ca or True,
-        connect_timeout=settings.connect_timeout,
-        read_timeout=settings.read_timeout,
-        write_timeout=settings.read_timeout,
-        total_timeout=settings.total_timeout or None,
-        pool_timeout=settings.wait_timeout,
-        max_connections=settings.connections,
-        max_waiting=settings.waiting,
+        settings.upstream.url,
+        verify=settings.upstream.ca or True,
+        connect_timeout=settings.upstream.connect_timeout,
+        read_timeout=settings.upstream.read_timeout,
+        write_timeout=settings.upstream.read_timeout,
+        total_timeout=settings.upstream.total_timeout or None,
+        pool_timeout=settings.upstream.pool_timeout,
+        max_connections=settings.upstream.max_connections,
+        max_waiting=settings.upstream.max_waiting,
     )
     observers: list[Observer] = [
         LogObserver(
-            queries=settings.log_queries, redact=settings.log_redact, sample=settings.log_sample
+            queries=settings.log.queries, redact=settings.log.redact, sample=settings.log.sample
         )
     ]
     reformulator, metrics = build_reformulator(settings, observers)
@@ -76,7 +76,7 @@ def build_proxy(
     proxy = ReverseProxy(
         client,
         reformulator=reformulator,
-        trust_control=settings.trust_control or trusting(settings.control_from),
+        trust_control=settings.trust_control or trusting(settings.trusted_networks),
         expose_query=settings.expose_query,
         server_timing=settings.server_timing,
         max_body=settings.max_body_kib * 1024,
@@ -84,9 +84,9 @@ def build_proxy(
         scope_of=by_tenant(settings.tenant_header) if settings.tenant_header else None,
         metrics=metrics,
         clients=build_clients(settings, pages),
-        degraded=settings.start_degraded,
-        preserve_host=settings.preserve_host,
-        forwarded=settings.forwarded,
+        degraded=settings.allow_degraded_start,
+        preserve_host=settings.upstream.preserve_host,
+        forwarded=settings.upstream.forwarded,
         max_requests=settings.max_requests,
         body_timeout=settings.body_timeout,
     )
@@ -94,11 +94,11 @@ def build_proxy(
     # An app may speak anything, and so may what a package adds: only what tells is asked.
     if named is None or named in GUESSABLE:
         proxy.beside = DialectDetector(
-            settings.upstream,
+            settings.upstream.url,
             lambda found: proxy.search_by(rules(found), guessed=True),
             named=named,
             quiet=quiet,
-            verify=settings.upstream_ca or True,
+            verify=settings.upstream.ca or True,
         )
     return proxy
 
@@ -118,20 +118,21 @@ def build_reformulator(
     settings: Settings, observers: Iterable[Observer]
 ) -> tuple[Reformulator, Metrics | None]:
     """Return the decision path that the settings describe, and what counts its decisions."""
-    metrics = Metrics() if settings.metrics else None
+    metrics = Metrics() if settings.admin.metrics else None
     reformulator = Reformulator(
         _engine(settings),
         budget=settings.budget_ms / 1000,
         mode=settings.mode,
         memo=Memo(
-            max_entries=settings.memo_entries,
-            max_bytes=int(settings.memo_mib * 2**20),
-            ttl=settings.memo_ttl,
+            max_entries=settings.memo.max_entries,
+            max_bytes=int(settings.memo.max_mib * 2**20),
+            ttl=settings.memo.ttl,
         ),
         breaker=Breaker(
-            rest=settings.breaker_rest, slow_calls=SlowCallDetector(above=settings.budget_ms / 1000)
+            rest=settings.engine.breaker_cooldown,
+            slow_calls=SlowCallDetector(above=settings.budget_ms / 1000),
         ),
-        limits=Limits(live=settings.queue),
+        limits=Limits(live=settings.engine.max_queue),
         observers=[*observers, *([] if metrics is None else [metrics])],
     )
     if metrics is not None:
@@ -140,18 +141,20 @@ def build_reformulator(
 
 
 def _engine(settings: Settings) -> Engine:
-    options: dict[str, Any] = {"threads": settings.threads} if settings.threads else {}
+    options: dict[str, Any] = (
+        {"threads": settings.engine.threads} if settings.engine.threads else {}
+    )
     if settings.words:
         options["words"] = settings.words
-    make = partial(load_engine, settings.engine, settings.model, **options)
+    make = partial(load_engine, settings.engine.name, settings.model, **options)
     try:
-        if settings.engine_socket:
-            return SharedEngine(make, settings.engine_socket)
-        return ProcessEngine(make) if settings.engine_process else make()
+        if settings.engine.socket:
+            return SharedEngine(make, settings.engine.socket)
+        return ProcessEngine(make) if settings.engine.process else make()
     except (EngineError, MissingExtraError) as error:
-        if not settings.start_degraded:
+        if not settings.allow_degraded_start:
             raise
-        return UnavailableEngine(settings.engine, error)
+        return UnavailableEngine(settings.engine.name, error)
 
 
 def build_clients(settings: Settings, pages: PaginationMemory | None) -> Clients:

@@ -33,13 +33,13 @@ __all__ = ["run_proxy"]
 def run_proxy(settings: Settings) -> int:
     """Serve until interrupted, and return the exit status."""
     logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s"
+        level=settings.log.level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
     for noisy in ("httpx", "httpcore", "urllib3", "filelock", "huggingface_hub"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     logging.getLogger("uvicorn.error").addFilter(_NoTraceback())
-    if settings.log_level != "error":  # what was found is told whatever else is not
-        level = min(logging.getLevelNamesMapping()[settings.log_level.upper()], logging.INFO)
+    if settings.log.level != "error":  # what was found is told whatever else is not
+        level = min(logging.getLevelNamesMapping()[settings.log.level.upper()], logging.INFO)
         logging.getLogger(LOGGER).setLevel(level)
     with ExitStack() as stack:
         bound = stack.enter_context(_sockets(settings))
@@ -47,17 +47,19 @@ def run_proxy(settings: Settings) -> int:
             return _serve(settings, bound)
         pages = SharedPaginationMemory()
         own = settings
-        if not (settings.engine_process or settings.engine_socket):  # one engine each
-            threads = settings.threads or default_threads(settings.workers)
-            own = replace(settings, threads=threads)
-        elif not settings.engine_socket:
+        if not (settings.engine.process or settings.engine.socket):  # one engine each
+            threads = settings.engine.threads or default_threads(settings.workers)
+            own = replace(settings, engine=replace(settings.engine, threads=threads))
+        elif not settings.engine.socket:
             folder = TemporaryDirectory(prefix="querylift-", ignore_cleanup_errors=True)
-            own = replace(settings, engine_socket=f"{stack.enter_context(folder)}/engine")
+            path = f"{stack.enter_context(folder)}/engine"
+            own = replace(settings, engine=replace(settings.engine, socket=path))
 
         def work(number: int, ready: Callable[[], None]) -> int:
             with _sockets(own, number, bound) as sockets:
-                mine = replace(own, memo_snapshot=_numbered(own.memo_snapshot, number))
-                return _serve(mine, sockets, not number, pages, ready, own.memo_snapshot)
+                snapshot_file = _numbered(own.memo.snapshot, number)
+                mine = replace(own, memo=replace(own.memo, snapshot=snapshot_file))
+                return _serve(mine, sockets, not number, pages, ready, own.memo.snapshot)
 
         return run_workers(settings.workers, work)
 
@@ -81,7 +83,7 @@ def _serve(
     proxy = build_proxy(settings, pages=pages, quiet=not tells)
     reformulator = proxy.reformulator
     assert reformulator is not None
-    file = Path(settings.memo_snapshot) if settings.memo_snapshot else None
+    file = Path(settings.memo.snapshot) if settings.memo.snapshot else None
     if file is not None:
         for each in dict.fromkeys((Path(warm) if warm else file, file)):
             snapshot.load(each, reformulator.memo, now=SYSTEM_CLOCK.now())
@@ -92,7 +94,7 @@ def _serve(
         try:
             reformulator.wait_ready()
         except EngineError as error:  # also minutes after the start, where a hub is slow
-            if not settings.start_degraded:
+            if not settings.allow_degraded_start:
                 failures.append(error)
                 stop()
 
@@ -109,7 +111,7 @@ def _serve(
         inner = Admin(
             reformulator,
             metrics=proxy.metrics,
-            degraded=settings.start_degraded,
+            degraded=settings.allow_degraded_start,
             dialects=proxy.dialects,
             purged=save,  # else what was purged would be back after a crash
         )
@@ -119,7 +121,7 @@ def _serve(
         if tells:
             said = f"; admin {address_of(admin[0])}" if admin else ""
             # Flushed, as whoever started it may wait for this line in a pipe.
-            print(f"querylift: {address_of(front)} -> {settings.upstream}{said}", flush=True)
+            print(f"querylift: {address_of(front)} -> {settings.upstream.url}{said}", flush=True)
         ready()
         SYSTEM_CLOCK.spawn("querylift-watch", watch)
 
@@ -152,14 +154,14 @@ def _sockets(
     with ExitStack() as opened:
         port = first[0].getsockname()[1] if first else settings.port
         front = opened.enter_context(bound_socket(settings.host, port, shared=shared))
-        if settings.admin_port < 0:
+        if settings.admin.port < 0:
             yield [front]
             return
-        above = first[1].getsockname()[1] + number if len(first) > 1 else settings.admin_port
+        above = first[1].getsockname()[1] + number if len(first) > 1 else settings.admin.port
         port_of_front = front.getsockname()[1]
         while True:
             admin = opened.enter_context(
-                bound_socket(settings.admin_host, above, option="--admin-port", shared=shared)
+                bound_socket(settings.admin.host, above, option="--admin-port", shared=shared)
             )
             # Two addresses may have a free port in common; it is the port that tells them apart.
             ports = range(found := admin.getsockname()[1], found + settings.workers - number)
@@ -177,7 +179,7 @@ def _free(settings: Settings, ports: Iterable[int]) -> bool:
     """Tell whether the ports that further workers' admin endpoints get are free."""
     try:
         for port in ports:
-            bound_socket(settings.admin_host, port, shared=True).close()
+            bound_socket(settings.admin.host, port, shared=True).close()
     except ConfigurationError:
         return False
     return True

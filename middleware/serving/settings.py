@@ -1,320 +1,288 @@
-"""The settings of ``querylift serve``: a TOML file, the environment and options, in one table.
+"""The settings of ``querylift serve``, grouped by table, and the list of all of them.
 
-Later ones win: defaults, file, ``QUERYLIFT_*`` variables, options of the command line.
+``SETTINGS`` is derived from the dataclasses: the command line's options, the environment variables,
+the keys of a TOML file and the reference in the documentation all come from it.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
-import os
-import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 from ..core.outcome import Mode
 from ..errors import ConfigurationError
+from .schema import list_settings
+from .schema import setting as _setting
 
-__all__ = ["AUTO", "ENVIRONMENT_PREFIX", "Settings", "describe", "load_settings"]
+__all__ = [
+    "AUTO",
+    "SETTINGS",
+    "AdminSettings",
+    "EngineSettings",
+    "LogSettings",
+    "MemoSettings",
+    "Settings",
+    "UpstreamSettings",
+]
 
-ENVIRONMENT_PREFIX = "QUERYLIFT_"
 AUTO = "auto"
-"""The dialect that stands for asking the upstream, which is what happens when none is named."""
+"""The value of ``dialect`` that lets the proxy ask the upstream which search API it is."""
 
 _PARAM = ("q",)
-_TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
-_LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
-def _setting(default: Any, description: str) -> Any:
-    return field(default=default, metadata={"description": description})
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamSettings:
+    """The table ``[upstream]``: the search API, and the connections to it."""
+
+    url: str = _setting(
+        "",
+        "URL of the search API, `http(s)://host[:port][/base]`; required",
+        flat="upstream",
+        metavar="URL",
+    )
+    ca: str = _setting(
+        "",
+        "PEM file with the certificates that an https upstream is verified against; without one, "
+        "the public certificate authorities are used",
+        metavar="FILE",
+    )
+    connect_timeout: float = _setting(5.0, "seconds to connect to the upstream", above=0)
+    read_timeout: float = _setting(30.0, "seconds between two parts of a response", above=0)
+    total_timeout: float = _setting(
+        0.0, "seconds for a whole response; 0 sets no limit, which downloads need", least=0
+    )
+    max_connections: int = _setting(
+        256, "requests that are sent to the upstream at the same time", above=0
+    )
+    max_waiting: int = _setting(
+        1000,
+        "further requests that may wait for a connection; all others get 503 with `Retry-After`",
+        least=0,
+    )
+    pool_timeout: float = _setting(1.0, "seconds that a request may wait for a connection", above=0)
+    preserve_host: bool = _setting(False, "send the client's `Host` header to the upstream")
+    forwarded: bool = _setting(False, "append this proxy to `Forwarded` and `X-Forwarded-*`")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSettings:
+    """The table ``[engine]``: what runs the model."""
+
+    name: str = _setting("t5", "engine that runs the model", flat="engine", metavar="NAME")
+    process: bool = _setting(
+        True,
+        "run the engine in its own process, so that it never delays a request; otherwise in a "
+        "thread, which takes less memory",
+    )
+    socket: str = _setting(
+        "",
+        "path of a local socket in a folder that only you can write; all `serve` processes with "
+        "the same path share one engine process; without one, each has its own",
+        metavar="PATH",
+    )
+    threads: int = _setting(0, "threads of the engine; 0 takes the CPU quota", least=0)
+    max_queue: int = _setting(24, "texts that may wait for the engine", above=0)
+    breaker_cooldown: float = _setting(
+        5.0,
+        "seconds without calls after the engine failed, hung or became slow; doubled up to a "
+        "minute each time it fails again",
+        above=0,
+        most=60,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoSettings:
+    """The table ``[memo]``: rewrites that are kept."""
+
+    max_entries: int = _setting(50_000, "rewrites that are kept in memory", above=0)
+    max_mib: float = _setting(64.0, "mebibytes that they may take", above=0)
+    ttl: float = _setting(86_400.0, "seconds that a rewrite is kept", above=0)
+    snapshot: str = _setting(
+        "",
+        "file that keeps the rewrites from one run to the next, readable by its owner only; "
+        "without one, they are lost at the end",
+        metavar="FILE",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdminSettings:
+    """The table ``[admin]``: endpoints for whoever runs the proxy."""
+
+    host: str = _setting("127.0.0.1", "address that the admin endpoints listen on")
+    port: int = _setting(
+        8081,
+        "port of `/readyz`, `/metrics` and `/memo`; 0 takes any free one, -1 turns them off",
+        least=-1,
+        most=65_535,
+    )
+    metrics: bool = _setting(False, "serve `/metrics` for Prometheus (needs the extra `metrics`)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """The table ``[log]``: what is written to standard error."""
+
+    level: str = _setting(
+        "warning",
+        "`debug`, `info` (which writes each decision), `warning` or `error`",
+        choices=("debug", "info", "warning", "error"),
+    )
+    queries: bool = _setting(False, "write the texts of queries into the log")
+    redact: bool = _setting(True, "replace numbers, addresses and identifiers in them by `…`")
+    sample: float = _setting(1.0, "share of the decisions that `info` writes", least=0, most=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Validated settings; every field has a sentence that the README shows.
+    """All settings, validated.
 
-    Errors: ``ConfigurationError`` from the constructor, naming the setting.
+    Errors: ``ConfigurationError`` from the constructor, which names the setting.
     """
 
-    upstream: str = _setting("", "URL of the search API, `http(s)://host[:port][/base]`; required")
-    host: str = _setting("127.0.0.1", "address to listen on")
-    port: int = _setting(8080, "port to listen on; 0 takes any free one")
-    admin_host: str = _setting("127.0.0.1", "address on which the admin endpoints listen")
-    admin_port: int = _setting(
-        8081,
-        "port where `/readyz`, `/metrics` and `/memo` answer, apart from the searches; 0 takes any "
-        "free one, -1 has none",
+    mode: str = _setting(
+        "replace",
+        "what is done with a rewrite: `replace`, `expand`, `shadow` or `off`",
+        choices=tuple(mode.value for mode in Mode),
+    )
+    budget_ms: float = _setting(
+        100.0, "milliseconds that a rewrite may take", above=0, below=60_000
+    )
+    model: str = _setting(
+        "bundled", "`bundled`, a folder, or a Hugging Face hub id", metavar="PATH_OR_HUB_ID"
+    )
+    words: str = _setting(
+        "",
+        "text file of words that are spelled right, such as brand names; it feeds the hints that "
+        "the bundled model gets",
+        metavar="FILE",
     )
     dialect: str = _setting(
         AUTO,
         "the search API: `plain`, `elasticsearch`, `opensearch`, `solr`, `meilisearch`, "
         "`typesense`, `algolia`, `groonga`, one that a package adds, or `auto`, which asks the "
-        "upstream (where `param` or `json_pointer` say where the text is: `plain`)",
+        "upstream (but means `plain` if `param` or `json_pointer` is set)",
     )
     path: tuple[str, ...] = _setting(
         (),
-        "globs of the paths that are searches: `*` within a segment, `**` across; "
-        "without any, those of the dialect (`plain`: all)",
+        "globs of the paths that are searches: `*` matches within a segment, `**` across "
+        "segments; without any, the dialect's own (`plain`: all paths)",
+        metavar="GLOB",
     )
     method: tuple[str, ...] = _setting(("GET", "POST"), "methods of requests that are searches")
     param: tuple[str, ...] = _setting(
-        _PARAM, "URL parameters and form fields that hold the query's text"
+        _PARAM, "URL parameters and form fields that hold the query", metavar="NAME"
     )
     json_pointer: tuple[str, ...] = _setting(
-        (), "JSON pointers (RFC 6901) to the query's text in JSON bodies"
+        (), "JSON pointers (RFC 6901) to the query in JSON bodies", metavar="POINTER"
     )
-    budget_ms: float = _setting(100.0, "milliseconds that a rewrite may take")
-    mode: str = _setting("replace", "`replace`, `expand`, `shadow` or `off`")
-    engine: str = _setting("t5", "the engine that runs the model")
-    model: str = _setting("bundled", "`bundled`, a folder, or a Hugging Face hub id")
-    words: str = _setting(
-        "",
-        "a text file of words that are spelled right here, such as names of brands, for the "
-        "hints that the bundled model gets",
-    )
-    engine_process: bool = _setting(
-        True,
-        "run the engine in a process of its own, so that it never holds up a request; "
-        "otherwise in a thread, which takes less memory",
-    )
+    host: str = _setting("127.0.0.1", "address to listen on")
+    port: int = _setting(8080, "port to listen on; 0 takes any free one", least=0, most=65_535)
     workers: int = _setting(
         1,
-        "processes that serve, each with a memo of its own, and with an admin port of its own from "
-        "`admin_port` upwards; they share the engine's process; needs a system that can fork",
+        "processes that serve; they share the engine process, and each has its own memo and its "
+        "own admin port, counted up from `admin.port`; needs a system that can fork",
+        least=1,
+        most=256,
     )
-    engine_socket: str = _setting(
-        "",
-        "path of a local socket in a folder of your own: further `serve` processes that name it "
-        "share the engine's process too; none unless given",
-    )
-    threads: int = _setting(0, "threads of the engine; 0 takes the CPU quota")
-    queue: int = _setting(24, "rewrites that may wait for the engine")
-    breaker_rest: float = _setting(
-        5.0,
-        "seconds that an engine which failed, hangs or became slow is left alone before it is "
-        "tried again; doubled up to a minute while it stays so",
-    )
-    memo_entries: int = _setting(50_000, "rewrites that are remembered")
-    memo_mib: float = _setting(64.0, "mebibytes that they may take")
-    memo_ttl: float = _setting(86_400.0, "seconds that a rewrite is remembered")
-    memo_snapshot: str = _setting(
-        "",
-        "file that the rewrites are kept in from one run to the next, readable by its owner only; "
-        "none unless given",
-    )
-    client_header: str = _setting(
-        "",
-        "header by which a proxy in front tells clients apart, such as `X-Forwarded-For`; "
-        "without one, their address and `Authorization` do",
-    )
-    tenant_header: str = _setting(
-        "",
-        "header, set by a proxy in front and never passed on from clients, that names who shares "
-        "rewrites with whom, such as a tenant or an access class; without one, all requests share",
-    )
-    client_rate: float = _setting(
-        0.0,
-        "new texts a second that one client may have rewritten, with twenty at once; 0 sets no "
-        "bound, as clients behind one address would share it",
-    )
-    typing_ms: float = _setting(
-        300.0,
-        "milliseconds within which a growing or shrinking text counts as still being typed and is "
-        "left alone, where requests are a browser's own or `client_header` tells clients apart; "
-        "0 takes each for finished",
-    )
-    trust_control: bool = _setting(False, "obey `Query-Reformulation-Control` of any client")
-    control_from: tuple[str, ...] = _setting(
-        (), "networks (`10.0.0.0/8`) whose clients' `Query-Reformulation-Control` is obeyed"
-    )
-    expose_query: bool = _setting(False, "put the effective query into the response header")
-    server_timing: bool = _setting(True, "append `Server-Timing`")
     prefix: str = _setting(
         "",
-        "path such as `/-/querylift` below which `/readyz` and `/metrics` answer among the "
-        "searches too; none unless given",
+        "path such as `/-/querylift` that `/readyz` and `/metrics` are served under on the search "
+        "port too; without one, they are not",
     )
-    metrics: bool = _setting(False, "serve `/metrics` for Prometheus (extra `metrics`)")
-    max_body_kib: int = _setting(256, "kibibytes of a body in which a query is looked for")
-    preserve_host: bool = _setting(False, "send the client's `Host` upstream")
-    forwarded: bool = _setting(False, "append this hop to `Forwarded` and `X-Forwarded-*`")
-    upstream_ca: str = _setting(
-        "",
-        "PEM file of the certificates that vouch for an https upstream, such as that of a search "
-        "server which made its own; without one, the public ones do",
-    )
-    connect_timeout: float = _setting(5.0, "seconds to connect to the upstream")
-    read_timeout: float = _setting(30.0, "seconds between bytes of the upstream's answer")
-    total_timeout: float = _setting(
-        0.0, "seconds for the upstream's whole answer; 0 sets no limit, for downloads"
-    )
-    connections: int = _setting(256, "requests that are sent to the upstream at a time")
-    waiting: int = _setting(
-        1000, "further ones that may wait for their turn; the others get 503 with `Retry-After`"
-    )
-    wait_timeout: float = _setting(1.0, "seconds that they may wait")
     max_requests: int = _setting(
-        2000, "requests under way in all, uploads and rewrites too; further ones get 503 at once"
-    )
-    start_degraded: bool = _setting(
-        False,
-        "where the model cannot be had or loaded, go on without rewrites and say so on `/readyz`; "
-        "otherwise `serve` ends with what is wrong",
+        2000, "requests in progress, uploads included; further ones get 503 at once", above=0
     )
     head_timeout: float = _setting(
-        15.0, "seconds that a client may take for the head of a request, or be silent before it"
+        15.0,
+        "seconds that a client may take to send a request's head, and that a connection may be "
+        "idle",
+        above=0,
     )
     body_timeout: float = _setting(
         30.0,
-        "seconds that a client may take for the next part of a request's body, of which 500 bytes "
-        "a second have to come, or to take the next part of its answer",
+        "seconds that a client may take to send the next part of a request's body, at 500 bytes a "
+        "second or more, and to read the next part of a response",
+        above=0,
+    )
+    max_body_kib: int = _setting(
+        256, "kibibytes; in a larger request body, no query is looked for", least=0
     )
     shutdown_grace: float = _setting(
         30.0,
-        "seconds that requests under way have at the end; a second signal ends them at once",
+        "seconds that requests in progress have to finish at shutdown; a second signal ends them "
+        "at once",
+        above=0,
+        below=3600,
     )
-    log_level: str = _setting("warning", "`debug`, `info` (each decision), `warning` or `error`")
-    log_queries: bool = _setting(False, "write the texts of queries into the log")
-    log_redact: bool = _setting(
-        True, "write `…` for numbers, addresses and identifiers in those texts"
+    client_header: str = _setting(
+        "",
+        "header that identifies a client behind another proxy, such as `X-Forwarded-For`; "
+        "without one, the address and `Authorization` do",
+        metavar="NAME",
     )
-    log_sample: float = _setting(1.0, "share of the decisions that `info` writes, 0 to 1")
+    tenant_header: str = _setting(
+        "",
+        "header that says which requests share rewrites, such as a tenant or an access class; a "
+        "proxy in front must set it and drop a client's own; without one, all requests share",
+        metavar="NAME",
+    )
+    client_rate: float = _setting(
+        0.0,
+        "new texts a second that are rewritten for one client, with a burst of twenty; 0 sets no "
+        "limit, as many clients may share one address",
+        least=0,
+    )
+    typing_ms: float = _setting(
+        300.0,
+        "milliseconds; a text that grows or shrinks faster than this is still being typed, and is "
+        "not rewritten; applies to browsers' own requests, and to clients that `client_header` "
+        "identifies; 0 turns this off",
+        least=0,
+        below=60_000,
+    )
+    trust_control: bool = _setting(
+        False, "obey the header `Query-Reformulation-Control` from any client"
+    )
+    trusted_networks: tuple[str, ...] = _setting(
+        (),
+        "networks (`10.0.0.0/8`) from which `Query-Reformulation-Control` is obeyed",
+        metavar="NETWORK",
+    )
+    expose_query: bool = _setting(False, "put the rewritten query into the response header")
+    server_timing: bool = _setting(True, "append to the response header `Server-Timing`")
+    allow_degraded_start: bool = _setting(
+        False,
+        "if the model cannot be loaded, serve original queries and say so on `/readyz`; "
+        "otherwise `serve` ends with the error",
+    )
+    upstream: UpstreamSettings = field(default_factory=UpstreamSettings)
+    engine: EngineSettings = field(default_factory=EngineSettings)
+    memo: MemoSettings = field(default_factory=MemoSettings)
+    admin: AdminSettings = field(default_factory=AdminSettings)
+    log: LogSettings = field(default_factory=LogSettings)
 
     @property
     def named_dialect(self) -> str | None:
-        """The dialect that was named, or ``None`` where the upstream is to be asked.
+        """The dialect's name, or None if the upstream has to be asked.
 
-        Who says where the text is means that place, which is what ``plain`` is for.
+        A ``param`` or ``json_pointer`` says where the query is, which only ``plain`` needs.
         """
         if self.dialect != AUTO:
             return self.dialect
         return "plain" if self.json_pointer or self.param != _PARAM else None
 
     def __post_init__(self) -> None:
-        Mode.parse(self.mode)
-        _require(self.log_level in _LOG_LEVELS, "log_level", f"one of {', '.join(_LOG_LEVELS)}")
-        _require(0 <= self.port <= 65_535, "port", "within 0 and 65535")
-        _require(-1 <= self.admin_port <= 65_535, "admin_port", "within -1 and 65535")
-        _require(
-            self.port == 0 or self.port != self.admin_port, "admin_port", "another one than port"
-        )
-        _require(0 < self.budget_ms < 60_000, "budget_ms", "above 0 and below 60000")
-        _require(self.threads >= 0, "threads", "at least 0")
-        _require(1 <= self.workers <= 256, "workers", "within 1 and 256")
-        for name in (
-            "queue", "memo_entries", "memo_mib", "memo_ttl", "connect_timeout", "read_timeout",
-            "connections", "wait_timeout", "max_requests", "head_timeout",
-            "body_timeout",
-        ):  # fmt: skip
-            _require(getattr(self, name) > 0, name, "above 0")
-        _require(self.total_timeout >= 0, "total_timeout", "at least 0")
-        _require(self.waiting >= 0, "waiting", "at least 0")
-        _require(0 <= self.log_sample <= 1, "log_sample", "within 0 and 1")
-        _require(self.client_rate >= 0, "client_rate", "at least 0")
-        _require(0 <= self.typing_ms < 60_000, "typing_ms", "at least 0 and below 60000")
-        _require(0 < self.breaker_rest <= 60, "breaker_rest", "above 0 and at most 60")
-        _require(0 < self.shutdown_grace < 3600, "shutdown_grace", "above 0 and below 3600")
-        _require(self.max_body_kib >= 0, "max_body_kib", "at least 0")
-        _require(bool(self.method), "method", "not empty")
-        _require(bool(self.param or self.json_pointer), "param or json_pointer", "not empty")
+        for setting in SETTINGS:
+            setting.check(setting.get(self))
+        if self.port and self.port == self.admin.port:
+            raise ConfigurationError("setting admin.port must be another port than port")
+        if not self.method:
+            raise ConfigurationError("setting method must not be empty")
+        if not (self.param or self.json_pointer):
+            raise ConfigurationError("one of the settings param and json_pointer must not be empty")
 
 
-def describe() -> list[tuple[str, str, str]]:
-    """Return name, default and description of every setting, in order."""
-    return [
-        (f.name, _shown(f.default), f.metadata["description"]) for f in dataclasses.fields(Settings)
-    ]
-
-
-def load_settings(
-    file: Path | None = None,
-    *,
-    environment: Mapping[str, str] = os.environ,
-    options: Mapping[str, Any] | None = None,
-) -> Settings:
-    """Return the settings of a file, the environment and the options given (``None``: not given).
-
-    Errors: ``ConfigurationError`` with the place, the name and what is right.
-    """
-    values: dict[str, Any] = {}
-    if file is not None:
-        values.update(_read_file(file))
-    known = {f.name: f for f in dataclasses.fields(Settings)}
-    for variable, text in environment.items():
-        if variable.startswith(ENVIRONMENT_PREFIX):
-            name = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
-            if name not in known:
-                raise _unknown(variable, name, known)
-            values[name] = _from_text(variable, text, known[name].default)
-    values.update({k: v for k, v in (options or {}).items() if v is not None})
-    return Settings(**values)
-
-
-def _read_file(file: Path) -> dict[str, Any]:
-    try:
-        table = tomllib.loads(file.read_text("utf-8"))
-    except OSError as error:
-        raise ConfigurationError(f"settings file {file}: {error.strerror or error}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"settings file {file} is no TOML: {error}") from None
-    known = {f.name: f for f in dataclasses.fields(Settings)}
-    values = {}
-    for raw, value in table.items():
-        name = raw.replace("-", "_")
-        if name not in known:
-            raise _unknown(f"settings file {file}: {raw}", name, known)
-        values[name] = _typed(f"settings file {file}: {raw}", value, known[name].default)
-    return values
-
-
-def _typed(place: str, value: Any, default: Any) -> Any:
-    """Return a value of TOML as the type that the default has."""
-    if isinstance(default, tuple):
-        items = [value] if isinstance(value, str) else value
-        if isinstance(items, list) and all(isinstance(item, str) for item in items):
-            return tuple(items)
-        raise ConfigurationError(f"{place} must be a text or a list of texts")
-    if isinstance(default, bool) or isinstance(value, bool):
-        right = isinstance(default, bool) and isinstance(value, bool)
-    elif isinstance(default, float):
-        right, value = isinstance(value, int | float), value
-    else:
-        right = isinstance(value, type(default))
-    if not right:
-        kinds = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
-        raise ConfigurationError(f"{place} must be {kinds[type(default)]}, and is {value!r}")
-    return value
-
-
-def _from_text(place: str, text: str, default: Any) -> Any:
-    """Return what a text of the environment says, as the type that the default has."""
-    try:
-        if isinstance(default, bool):
-            if text.lower() in (*_TRUE, *_FALSE):
-                return text.lower() in _TRUE
-            raise ValueError(f"one of {', '.join((*_TRUE, *_FALSE))}")
-        if isinstance(default, tuple):
-            return tuple(part.strip() for part in text.split(",") if part.strip())
-        return type(default)(text)
-    except ValueError as error:
-        raise ConfigurationError(f"{place}={text!r} is not right: {error}") from None
-
-
-def _unknown(place: str, name: str, known: Mapping[str, Any]) -> ConfigurationError:
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
-    return ConfigurationError(f"{place} is no setting; {hint}")
-
-
-def _require(holds: bool, name: str, what: str) -> None:
-    if not holds:
-        raise ConfigurationError(f"setting {name} must be {what}")
-
-
-def _shown(default: Any) -> str:
-    if isinstance(default, tuple):
-        return ", ".join(default)
-    return str(default).lower() if isinstance(default, bool) else str(default)
+SETTINGS = tuple(list_settings(Settings))
+"""Every setting, in the order of the documentation."""

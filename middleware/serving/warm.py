@@ -32,16 +32,17 @@ def run_warm(settings: Settings, queries: str) -> int:
     Errors: ``ConfigurationError`` for a missing file or no place for the snapshot,
     ``EngineError`` where the model cannot be loaded.
     """
-    if not settings.memo_snapshot:
+    if not settings.memo.snapshot:
         raise ConfigurationError(
             "nowhere to keep rewrites; give a file with --memo-snapshot, the same that serve has"
         )
     if Mode.parse(settings.mode) in (Mode.OFF, Mode.SHADOW):
         raise ConfigurationError(f"in mode {settings.mode} no rewrite is used; give another --mode")
     texts = list(dict.fromkeys(_lines(queries)))
-    file = Path(settings.memo_snapshot)
+    file = Path(settings.memo.snapshot)
     # Nothing else runs here that an engine could hold up.
-    reformulator, _ = build_reformulator(replace(settings, engine_process=False), ())
+    engine = replace(settings.engine, process=False)
+    reformulator, _ = build_reformulator(replace(settings, engine=engine), ())
     snapshot.load(file, reformulator.memo, now=SYSTEM_CLOCK.now())
     began = time.perf_counter()
     counts = asyncio.run(_rewritten(reformulator, texts))

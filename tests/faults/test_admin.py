@@ -29,7 +29,7 @@ def options(behaviour: Path) -> tuple[str, ...]:
 
 def test_it_is_off_the_public_side(upstream: str, well: Path) -> None:
     """There every path is the upstream's, whatever a request says of where it goes."""
-    with serving(upstream, *options(well), QUERYLIFT_METRICS="true") as served:
+    with serving(upstream, *options(well), QUERYLIFT_ADMIN_METRICS="true") as served:
         assert served.ready()[0] in (200, 503)
         assert served.admin.get("/metrics").text.count("# HELP querylift_") > 5
         port = served.admin.base_url.port

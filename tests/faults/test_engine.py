@@ -27,7 +27,7 @@ def test_the_breaker_opens_and_a_probe_closes_it(
     upstream: str, behaviour: Path, fault: str
 ) -> None:
     options = ("--engine", "faulty", "--model", str(behaviour), "--path", "/search")
-    variables = {"QUERYLIFT_METRICS": "true", "QUERYLIFT_BREAKER_REST": "0.5"}
+    variables = {"QUERYLIFT_ADMIN_METRICS": "true", "QUERYLIFT_ENGINE_BREAKER_COOLDOWN": "0.5"}
     with serving(upstream, *options, **variables) as served:
         until(lambda: rewritten(served))
         for _ in range(5):  # what is usual of this engine is known then

@@ -64,7 +64,7 @@ async def running(
 ) -> AsyncIterator[Served]:
     """Run it with nothing said of the upstream but where it is."""
     engine = ("--engine", "faulty", "--model", str(behaviour), "--budget-ms", "5000")
-    variables = {**_THREAD, "QUERYLIFT_METRICS": "true", **variables}
+    variables = {**_THREAD, "QUERYLIFT_ADMIN_METRICS": "true", **variables}
     context = serving(url, *engine, *options, dialect=None, **variables)
     served = await asyncio.to_thread(context.__enter__)
     try:

@@ -30,7 +30,7 @@ def damaged(folder: Path) -> Path:
         ([], {}, "--upstream"),
         (["--upstream", "ftp://x"], {}, "ftp"),
         (["--upstream", "http://127.0.0.1:1", "--budget-ms", "-5"], {}, "budget_ms"),
-        (["--upstream", "http://127.0.0.1:1"], {"QUERYLIFT_BUDGE_MS": "5"}, "budget_ms"),
+        (["--upstream", "http://127.0.0.1:1"], {"QUERYLIFT_BUDGE_MS": "5"}, "QUERYLIFT_BUDGET_MS"),
         (["--upstream", "http://127.0.0.1:1", "--model", "/nowhere/at/all"], {}, "folder"),
         (
             ["--upstream", "http://127.0.0.1:1", "--model", "someone/some-t5"],
@@ -95,8 +95,8 @@ def test_degraded_it_serves_originals_and_says_so(
     upstream: str, behaviour: Path, fault: str
 ) -> None:
     behaviour.write_text(fault)
-    options = ("--engine", "faulty", "--model", str(behaviour), "--start-degraded")
-    with serving(upstream, *options, QUERYLIFT_METRICS="true") as served:
+    options = ("--engine", "faulty", "--model", str(behaviour), "--allow-degraded-start")
+    with serving(upstream, *options, QUERYLIFT_ADMIN_METRICS="true") as served:
         assert served.search("a red lamp")[::2] == ("skipped", "a red lamp")
         status, body = until(lambda: (r := served.ready())[1]["status"] == "degraded" and r)
         assert status == 200

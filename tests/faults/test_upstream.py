@@ -42,7 +42,7 @@ async def proxied(
     """Run ``serve`` in front of an upstream that answers so."""
     async with upstream(answer) as raw:
         options = ("--engine", "faulty", "--model", str(behaviour), "--path", "/search")
-        context = serving(raw.url, *options, QUERYLIFT_METRICS="true", **_THREAD, **variables)
+        context = serving(raw.url, *options, QUERYLIFT_ADMIN_METRICS="true", **_THREAD, **variables)
         served = await asyncio.to_thread(context.__enter__)
         try:
             yield served, raw
@@ -108,7 +108,7 @@ async def test_what_comes_before_an_answer(
     behaviour: Path, answer: Answer, status: int, told: tuple[str, str]
 ) -> None:
     """Told to the client, counted, and never asked for again: the connection was a new one."""
-    variables = {"QUERYLIFT_READ_TIMEOUT": "0.3"}
+    variables = {"QUERYLIFT_UPSTREAM_READ_TIMEOUT": "0.3"}
     async with proxied(behaviour, answer, **variables) as (served, raw):
         for method in (b"GET", b"POST"):
             found, lines, body = split(await exchange(served.port, search(method)))
@@ -125,7 +125,7 @@ async def test_an_upstream_that_is_not_there(behaviour: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     options = ("--engine", "faulty", "--model", str(behaviour))
-    context = serving(f"http://127.0.0.1:{port}", *options, QUERYLIFT_METRICS="true")
+    context = serving(f"http://127.0.0.1:{port}", *options, QUERYLIFT_ADMIN_METRICS="true")
     served = await asyncio.to_thread(context.__enter__)
     try:
         status, _, body = split(await exchange(served.port, search()))
@@ -139,7 +139,7 @@ async def test_an_upstream_that_takes_no_connection(behaviour: Path) -> None:
     """Its queue is full: the time to connect ends, which is not the time to answer."""
     with silent_address() as url:
         options = ("--engine", "faulty", "--model", str(behaviour))
-        variables = {"QUERYLIFT_CONNECT_TIMEOUT": "0.3", "QUERYLIFT_METRICS": "true"}
+        variables = {"QUERYLIFT_UPSTREAM_CONNECT_TIMEOUT": "0.3", "QUERYLIFT_ADMIN_METRICS": "true"}
         context = serving(url, *options, **variables)
         served = await asyncio.to_thread(context.__enter__)
         try:
@@ -173,9 +173,9 @@ async def test_an_answer_that_breaks_off(behaviour: Path, framing: bytes, end: s
             await asyncio.Event().wait()
         raise ConnectionError
 
-    variables = {"QUERYLIFT_READ_TIMEOUT": "0.3"}
+    variables = {"QUERYLIFT_UPSTREAM_READ_TIMEOUT": "0.3"}
     if end == "total":
-        variables = {"QUERYLIFT_TOTAL_TIMEOUT": "0.4"}
+        variables = {"QUERYLIFT_UPSTREAM_TOTAL_TIMEOUT": "0.4"}
     async with proxied(behaviour, breaks, **variables) as (served, raw):
         answer = await exchange(served.port, search())
         assert answer.startswith(b"HTTP/1.1 200 ")
@@ -303,8 +303,10 @@ async def test_an_upstream_without_room_is_told_at_once(behaviour: Path) -> None
         await reply(b"well")(request, reader, writer)
 
     variables = {
-        "QUERYLIFT_CONNECTIONS": "2", "QUERYLIFT_WAITING": "1", "QUERYLIFT_WAIT_TIMEOUT": "30",
-    }  # fmt: skip
+        "QUERYLIFT_UPSTREAM_MAX_CONNECTIONS": "2",
+        "QUERYLIFT_UPSTREAM_MAX_WAITING": "1",
+        "QUERYLIFT_UPSTREAM_POOL_TIMEOUT": "30",
+    }
     async with proxied(behaviour, held, **variables) as (served, raw):
         first = [asyncio.create_task(exchange(served.port, search())) for _ in range(2)]
         for _ in first:

@@ -11,7 +11,7 @@ import pytest
 from middleware.core.outcome import Mode, Outcome, Reason, Source
 from middleware.instrumentation.headers import CONTROL_HEADER, RESULT_HEADER
 from middleware.instrumentation.metrics import METRICS
-from middleware.serving.settings import describe
+from middleware.serving.settings import SETTINGS
 
 _README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
 
@@ -31,7 +31,8 @@ def _table(heading: str) -> list[list[str]]:
 def test_settings() -> None:
     """Every setting stands in the table with its default and sentence, in order."""
     expected = [
-        [f"`{name}`", f"`{default}`" if default else "", text] for name, default, text in describe()
+        [f"`{each.name}`", f"`{each.shown}`" if each.shown else "", each.description]
+        for each in SETTINGS
     ]
     assert _table("### Settings") == expected
 

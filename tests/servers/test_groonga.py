@@ -16,7 +16,7 @@ import pytest
 from middleware.demo.docstrings import read_module
 from middleware.serving.assembly import build_proxy
 from middleware.serving.server import bound_socket, served_in_thread
-from middleware.serving.settings import Settings
+from middleware.serving.settings import Settings, UpstreamSettings
 
 from .conftest import client, rewritten, wait_until_ready
 
@@ -80,7 +80,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def proxy(server: str) -> Iterator[httpx.Client]:
     """Stand in front of it, as ``querylift serve`` would where nobody says what it is."""
-    settings = Settings(upstream=server, budget_ms=1000.0, prefix="/-/querylift")
+    settings = Settings(
+        upstream=UpstreamSettings(url=server), budget_ms=1000.0, prefix="/-/querylift"
+    )
     with served_in_thread(build_proxy(settings)) as base, client(base) as asking:
         wait_until_ready(asking)
         yield asking

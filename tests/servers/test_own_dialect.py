@@ -15,7 +15,7 @@ from starlette.routing import Route
 from middleware.dialects.registry import dialect_names
 from middleware.serving.assembly import build_proxy
 from middleware.serving.server import served_in_thread
-from middleware.serving.settings import Settings
+from middleware.serving.settings import Settings, UpstreamSettings
 
 from .conftest import CHATTY, EXAMPLES, client, wait_until_ready
 
@@ -48,7 +48,10 @@ def test_serve_speaks_it(installed: str) -> None:
     backend = Starlette(routes=[Route("/find", find, methods=["POST"])])
     with served_in_thread(backend) as upstream:
         settings = Settings(
-            upstream=upstream, dialect=installed, budget_ms=5000.0, prefix="/-/querylift"
+            upstream=UpstreamSettings(url=upstream),
+            dialect=installed,
+            budget_ms=5000.0,
+            prefix="/-/querylift",
         )
         with served_in_thread(build_proxy(settings)) as base, client(base) as asking:
             wait_until_ready(asking)

@@ -17,7 +17,7 @@ from middleware.dialects.detection.probes import PROBES
 from middleware.errors import ConfigurationError
 from middleware.serving.assembly import build_proxy
 from middleware.serving.server import served_in_thread
-from middleware.serving.settings import Settings
+from middleware.serving.settings import Settings, UpstreamSettings
 from middleware.testing import ManualClock
 from middleware.upstream.errors import (
     UpstreamProtocolError,
@@ -325,7 +325,7 @@ def test_unknown_names_fail_at_the_start() -> None:
     """With the list of those there are, and before anything is asked."""
     for name in ("elastic", "", "undecided"):
         with pytest.raises(ConfigurationError, match=r"no dialect is called .*algolia.*typesense"):
-            build_proxy(Settings(upstream="http://127.0.0.1:1", dialect=name))
+            build_proxy(Settings(upstream=UpstreamSettings(url="http://127.0.0.1:1"), dialect=name))
 
 
 @pytest.mark.parametrize(
@@ -343,6 +343,6 @@ def test_who_says_where_the_text_is_has_named_the_dialect(
     options: dict[str, object], named: str | None
 ) -> None:
     assert Settings(**options).named_dialect == named  # type: ignore[arg-type]
-    proxy = build_proxy(Settings(upstream="http://127.0.0.1:1", **options))  # type: ignore[arg-type]
+    proxy = build_proxy(Settings(upstream=UpstreamSettings(url="http://127.0.0.1:1"), **options))  # type: ignore[arg-type]
     assert (proxy.beside is None) == (named == "plain")
     assert proxy.dialects() == {"dialect": named, "dialect_guessed": named is None}

@@ -17,7 +17,7 @@ from middleware.errors import ConfigurationError
 from middleware.http.clients import Clients, by_connection, by_header
 from middleware.http.matching import SearchRule
 from middleware.serving.assembly import build_clients, build_proxy
-from middleware.serving.settings import Settings
+from middleware.serving.settings import Settings, UpstreamSettings
 from middleware.testing import ManualClock, ScriptedEngine
 
 from .conftest import Build
@@ -347,9 +347,13 @@ def test_clients_told_apart_by_a_header() -> None:
 
 def test_serve_has_settings_for_it() -> None:
     """A wrong header is told at the start."""
-    build_proxy(Settings(upstream="http://x", client_header="X-Real-IP", typing_ms=800.0))
+    build_proxy(
+        Settings(
+            upstream=UpstreamSettings(url="http://x"), client_header="X-Real-IP", typing_ms=800.0
+        )
+    )
     with pytest.raises(ConfigurationError, match="no name of a header"):
-        build_proxy(Settings(upstream="http://x", client_header="a b"))
+        build_proxy(Settings(upstream=UpstreamSettings(url="http://x"), client_header="a b"))
     with pytest.raises(ConfigurationError, match="typing_ms"):
         Settings(typing_ms=-1.0)
 

@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
                 model=options.model,
                 engine_process=not options.thread,
                 # A soak is about what grows for ever: the memo is full within its first part.
-                memo_entries=1000 if name == "soak" else _MEMO,
+                memo_max_entries=1000 if name == "soak" else _MEMO,
             ) as port,
         ):
             load = _Load(port, upstream, options, options.seconds or seconds)

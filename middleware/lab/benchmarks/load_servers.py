@@ -136,15 +136,15 @@ def _waited() -> float:
 def _serve_proxy(upstream: int, options: dict[str, Any], pipe: Any) -> None:
     from ...serving.assembly import build_proxy
     from ...serving.server import bound_socket, serve
-    from ...serving.settings import Settings
+    from ...serving.sources import load_settings
 
-    settings = Settings(
-        upstream=f"http://127.0.0.1:{upstream}",
-        dialect="plain",
-        path=("/search",),
-        trust_control=True,
-        **options,
-    )
+    fixed = {
+        "upstream": f"http://127.0.0.1:{upstream}",
+        "dialect": "plain",
+        "path": ("/search",),
+        "trust_control": True,
+    }
+    settings = load_settings(environment={}, options={**fixed, **options})
     proxy = build_proxy(settings)
     assert proxy.reformulator is not None
     engine = _Watched(proxy.reformulator.engine)
