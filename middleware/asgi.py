@@ -103,9 +103,7 @@ class ReformulationMiddleware:
         """Go by other rules from the next request on; ``guessed`` is told on ``/readyz``."""
         self.rules: Sequence[SearchRule] = _checked(rules)
         self._guessed = guessed
-        self._writes_by_get = any(
-            getattr(rule.dialect, "writes_by_get", False) for rule in self.rules
-        )
+        self._writes_by_get = any(rule.dialect.writes_by_get for rule in self.rules)
 
     def dialects(self) -> dict[str, Any]:
         """Return what ``/readyz`` tells of the dialects in use: none while they are not known."""

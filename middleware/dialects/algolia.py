@@ -1,8 +1,8 @@
 """Algolia: ``query`` of ``/query`` and ``/queries``, plain or in URL-encoded ``params``.
 
-Browsing, facet searches and ``deleteByQuery`` are no searches. A secured API key does not
-sign the request, but what it holds wins over what the request says: where the key
-fixes a ``query``, and where it travels in the body, the request is left alone.
+Browsing, facet searches and ``deleteByQuery`` are no searches. A secured API key does not sign
+the request, but its parameters override those of the request. A request is left alone if its key
+sets a ``query``, or if a key with parameters is in the body.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ import re
 from base64 import b64decode
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 from ..core.outcome import Reason
 from .base import Part, QuerySpan, SearchRequest
-from .expansion import respelled
+from .expansion import in_place
 from .jsonspans import JsonValue, Path, encode_json, read
 from .layers import json_layer
 from .operators import WORDS
-from .search_api import SearchApi, is_later, json_slot, param_slot
-from .urlencoded import Params, speller
+from .search_api import SearchApi, is_past_first, json_span, param_span
+from .urlencoded import Params, url_encoder
 
 __all__ = ["AlgoliaDialect"]
 
@@ -28,27 +29,27 @@ _SECURED = re.compile(rb"[0-9a-f]{64}")
 
 
 class AlgoliaDialect(SearchApi):
-    """Finds the texts of a search of Algolia; a body is JSON whatever it is labelled.
+    """Finds the texts of a search of Algolia; a body is JSON whatever its ``Content-Type``.
 
-    The browser clients label it a form or plain text, to be spared a pre-flight request.
+    The browser clients call it a form or plain text, to avoid a CORS preflight request.
     """
 
     name = "algolia"
     paths = ("/1/indexes/*", "/1/indexes/*/query", "/1/indexes/*/queries")
 
     def reads(self, request: SearchRequest) -> bool:
-        """Tell whether the request is one with its search in the body."""
+        """Return whether the request has its search in the body."""
         return request.method == "POST" and request.path.rstrip("/").endswith(
             ("/query", "/queries")
         )
 
     def texts(self, request: SearchRequest, params: Params, body: bytes) -> Iterator[QuerySpan]:
-        """Yield the slots of each query; for a GET, that of the parameter."""
+        """Yield the span of each query; for a GET, that of the parameter."""
         key = params.get("x-algolia-api-key") or ""
         header = request.header(b"x-algolia-api-key").decode("latin-1")
-        fixed = any("query" in _restrictions(said) for said in (key, header))
+        fixed = any("query" in _restrictions(sent) for sent in (key, header))
         if request.method == "GET":
-            found = _encoded(params, Part.QUERY_STRING)
+            found = _param(params, Part.QUERY_STRING)
         elif body:
             root = read(body, _enter)
             fixed = fixed or bool(_restrictions(root.get("apiKey").text or "").data)
@@ -62,7 +63,7 @@ class AlgoliaDialect(SearchApi):
 
 
 def _restrictions(key: str) -> Params:
-    """Return what a secured API key (base64 of an HMAC-SHA256 and parameters) restricts."""
+    """Return the parameters of a secured API key: base64 of an HMAC-SHA256 and the parameters."""
     try:
         raw = b64decode(key, validate=True)
     except (binascii.Error, ValueError):
@@ -74,66 +75,65 @@ def _enter(path: Path) -> bool:
     return not path or (path[0] == "requests" and len(path) < 3)
 
 
-def _is_later(params: Params) -> bool:
-    return is_later(params.get("page")) or is_later(params.get("offset"))
+def _is_paged(params: Params) -> bool:
+    return is_past_first(params.get("page")) or is_past_first(params.get("offset"))
 
 
-def _encoded(
-    params: Params, part: Part, *, later: bool = False, optional: bool = False
+def _param(
+    params: Params, part: Part, *, paged: bool = False, optional: bool = False
 ) -> Iterator[QuerySpan]:
-    """Yield the slot of ``query`` among URL-encoded parameters.
+    """Yield the span of ``query`` among URL-encoded parameters.
 
-    ``later`` and ``optional`` are whether a page and ``optionalWords`` are said beside them.
+    ``paged`` and ``optional``: a later page and ``optionalWords`` are set outside of them.
     """
-    span = param_slot(part, params, "query", later=later or _is_later(params))
+    span = param_span(part, params, "query", paged=paged or _is_paged(params))
     if span is None:
         return
     if not optional and "optionalWords" not in params:
-        outer, inner = speller(params.data[span.start : span.stop]), span.encode
+        encode_list, encode = url_encoder(params.data[span.start : span.stop]), span.encode
 
-        def write(text: str, added: tuple[str, ...]) -> bytes:
+        def encode_expanded(text: str, added: tuple[str, ...]) -> bytes:
             words = _words(added)
-            optional = outer(_list(words).decode("utf-8"))
-            return inner(f"{text} {' '.join(words)}") + b"&optionalWords=" + optional
+            optional = encode_list(_list(words).decode("utf-8"))
+            return encode(f"{text} {' '.join(words)}") + b"&optionalWords=" + optional
 
-        span = replace(span, expansion=respelled(span, write))
+        span.expansion = in_place(span, encode_expanded)
     yield span
 
 
 def _body(body: bytes, search: JsonValue) -> Iterator[QuerySpan]:
-    """Yield the slot of one search in a body, said plainly or in ``params``."""
+    """Yield the span of one search in a body: of ``query``, or of ``query`` in ``params``."""
     if search.get("type").value not in (None, "default"):
-        return  # a search for values of a facet
+        return  # a search for facet values
     query, packed = search.get("query"), search.get("params")
     params, layer = Params(b""), None
-    if packed.text:  # older clients say the query plainly and the rest packed
+    if packed.text:  # older clients pack all parameters but the query
         layer = json_layer(body, packed)
         params = Params(layer.data)
-    later = any(is_later(search.get(name).value) for name in ("page", "offset"))
+    paged = any(is_past_first(search.get(name).value) for name in ("page", "offset"))
     optional = any(name == "optionalWords" for name, _ in search.members)
     if layer is not None and "query" in params:
         if query.value is not None:
-            return  # said twice: which one counts is not told
-        for span in _encoded(params, Part.BODY, later=later, optional=optional):
+            return  # there are two, and the API does not document which one counts
+        for span in _param(params, Part.BODY, paged=paged, optional=optional):
             yield layer.to_outer(span, Part.BODY)
         return
-    plain = json_slot(query, later=later or _is_later(params))
+    plain = json_span(query, paged=paged or _is_paged(params))
     if plain is not None:
         if not optional and "optionalWords" not in params:
-            plain = replace(plain, expansion=respelled(plain, _optional(plain.encode)))
+            plain.expansion = in_place(plain, partial(_with_optional_words, plain.encode))
         yield plain
 
 
-def _optional(encode: Callable[[str], bytes]) -> Callable[[str, tuple[str, ...]], bytes]:
-    def write(text: str, added: tuple[str, ...]) -> bytes:
-        words = _words(added)
-        return encode(f"{text} {' '.join(words)}") + b',"optionalWords":' + _list(words)
-
-    return write
+def _with_optional_words(
+    encode: Callable[[str], bytes], text: str, added: tuple[str, ...]
+) -> bytes:
+    words = _words(added)
+    return encode(f"{text} {' '.join(words)}") + b',"optionalWords":' + _list(words)
 
 
 def _words(added: tuple[str, ...]) -> list[str]:
-    return [word for term in added for word in WORDS.words(term).split()]
+    return [word for term in added for word in WORDS.neutralize(term).split()]
 
 
 def _list(words: list[str]) -> bytes:

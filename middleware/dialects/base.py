@@ -1,27 +1,27 @@
-"""The contract of a dialect, and the one place that edits a request.
+"""The ``Dialect`` base class, and the only code that edits a request.
 
-A dialect only *finds* texts: it gives the span of bytes that spells each text and a
-function that spells another text in that place. The edit itself is the same for all, so
-that no dialect can change a byte outside of the spans it gave.
+A dialect only *finds* texts. For each text it gives the bytes that hold it and a function that
+encodes another text for the same place. ``apply_edits`` makes the edits of all dialects, so no
+dialect can change a byte outside of the spans that it gave.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Protocol
 
 from ..core.outcome import Reason
 
 __all__ = ["Dialect", "Expansion", "Part", "QuerySpan", "SearchRequest", "apply_edits"]
 
 MAX_SPANS = 16
-"""Texts of one request that are looked at; a dialect gives no more."""
+"""The most texts of one request that are rewritten; a dialect returns no more."""
 
 
 class Part(StrEnum):
-    """The part of a request that a span of bytes lies in."""
+    """The part of a request that a span lies in."""
 
     QUERY_STRING = "query_string"
     BODY = "body"
@@ -31,8 +31,8 @@ class Part(StrEnum):
 class SearchRequest:
     """What a dialect sees of a request.
 
-    ``path`` is canonical (decoded, dot segments resolved, without a mount's prefix);
-    ``headers`` have lower-case names; ``body`` is ``None`` while it was not read.
+    ``path`` is canonical: decoded, dot segments resolved, without a mount's prefix. ``headers``
+    have lower-case names. ``body`` is ``None`` until it has been read.
     """
 
     method: str
@@ -42,21 +42,21 @@ class SearchRequest:
     body: bytes | None = None
 
     def header(self, name: bytes) -> bytes:
-        """Return a header's value, the last one of several, or ``b""``."""
+        """Return a header's last value, or ``b""`` if it is missing."""
         return next((value for key, value in reversed(self.headers) if key == name), b"")
 
     @property
     def media_type(self) -> str:
-        """The media type without its parameters, in lower case; ``""`` where none is given."""
+        """The media type in lower case, without parameters; ``""`` if it is missing."""
         return self.header(b"content-type").split(b";", 1)[0].strip().lower().decode("latin-1")
 
 
 @dataclass(slots=True)
 class Expansion:
-    """How an API says a text together with further terms that weigh less.
+    """How an API expresses a text together with further terms that weigh less.
 
-    ``start`` and ``stop`` bound the bytes that are replaced; they hold the slot's own
-    span and no other slot's. ``encode`` is given the slot's text and the added terms.
+    ``start`` and ``stop`` bound the bytes to replace. They contain the text's own span and no
+    other span. ``encode`` takes the text and the added terms.
     """
 
     start: int
@@ -66,16 +66,15 @@ class Expansion:
 
 @dataclass(slots=True)
 class QuerySpan:
-    """A place that holds the text of a query.
+    """The bytes of a request that hold the text of a query.
 
-    ``start`` and ``stop`` bound the bytes in ``part`` that spell ``text``; ``encode`` gives
-    the bytes that spell another text there. ``skip`` is set where the request itself says
-    that the text must stay (operators, a signature, a later page). ``expansion`` is set
-    where the API can say further terms of lower weight; where it is not, ``expand`` mode
-    has to replace the text instead.
+    ``start`` and ``stop`` bound the bytes of ``part`` that hold ``text``. ``encode`` returns the
+    bytes of another text for this place. ``skip`` is the reason why the text must stay, if the
+    request itself gives one: operators, a signature, a later page. ``expansion`` is set if the
+    API can add terms of lower weight; without it, ``expand`` mode replaces the text.
 
-    A later page (``skip`` is ``PAGED``) may still be
-    given the very query that was *sent* for its first page; nothing else fits to it.
+    A text skipped as ``PAGED`` may still be replaced by the query that was sent for its first
+    page; any other query would not fit that page.
     """
 
     part: Part
@@ -88,14 +87,14 @@ class QuerySpan:
 
     @property
     def expands(self) -> bool:
-        """Whether added terms can be said beside the text."""
+        """Whether the API can add terms to the text."""
         return self.expansion is not None
 
     def expanding(self, added: tuple[str, ...]) -> QuerySpan:
-        """Return the slot whose edit keeps the text and says the added terms beside it.
+        """Return a span whose edit keeps this text and adds terms to it.
 
-        What text that slot is told to spell does not matter: it spells this one's own.
-        Returns the slot itself where nothing is added or the API has no way to say it.
+        The returned span's ``encode`` ignores its argument. Returns this span itself if there is
+        nothing to add or the API cannot add terms.
         """
         expansion, text = self.expansion, self.text
         if expansion is None or not added:
@@ -109,36 +108,38 @@ class QuerySpan:
         )
 
 
-class Dialect(Protocol):
-    """Knows where a search API keeps its texts.
+class Dialect(ABC):
+    """Finds the query texts in the requests of one search API; subclass it for your own.
 
-    Neither method may raise; what is malformed has no slots. A class may also have
-    ``paths``, globs of the paths that are searches when nobody says otherwise (see
-    ``paths``), ``pages = False`` where it can tell no later page from a first one, so that
-    nothing is remembered of first pages, and ``writes_by_get = True`` where other requests of its
-    API by GET may change something, so that none is sent twice. Concurrency: immutable.
+    Only ``spans`` is required. No method may raise: a malformed request has no spans.
+
+    Concurrency: immutable, so that any number of requests may use it.
     """
 
-    @property
-    def name(self) -> str:
-        """The word by which settings name the dialect."""
-        ...
+    name: str = "custom"
+    """The name shown in logs and on ``/readyz``, and by which settings select the dialect."""
+    paths: tuple[str, ...] = ("/**",)
+    """Globs of the paths that are searches, unless settings name others; see ``paths``."""
+    pages: bool = True
+    """Whether it tells a later page from a first one. If not, first pages are not remembered."""
+    writes_by_get: bool = False
+    """Whether other GET requests of the API may change data. If so, none is sent twice."""
 
     def wants_body(self, request: SearchRequest) -> bool:
-        """Tell, before the body is read, whether it may hold a text."""
-        ...
+        """Return whether the body may hold a text; asked before the body is read."""
+        return False
 
+    @abstractmethod
     def spans(self, request: SearchRequest) -> Sequence[QuerySpan]:
-        """Return the texts of a request, most important first; spans do not overlap."""
-        ...
+        """Return the spans of a request's texts, most important first; they do not overlap."""
 
 
 def apply_edits(
     request: SearchRequest, edits: Iterable[tuple[QuerySpan, str]]
 ) -> tuple[bytes, bytes]:
-    """Return the query string and the body with each slot's bytes spelling the text given.
+    """Return the query string and the body with each span's bytes replaced by its new text.
 
-    Every byte outside of the slots is kept.
+    Every byte outside of the spans is kept.
     """
     query_string, body = request.query_string, request.body or b""
     edits = list(edits)

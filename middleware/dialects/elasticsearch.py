@@ -1,30 +1,30 @@
 """Elasticsearch: ``_search``, ``_async_search`` and ``_msearch``.
 
-A text is the ``query`` of ``match``, ``multi_match``, ``combined_fields``,
-``query_string`` and ``simple_query_string`` (these two without syntax), ``semantic`` and
-``sparse_vector``, the text of neural queries and of kNN with a model, in compound queries
-and retrievers, in rescoring, and the parameter ``q``. What restricts (``filter``,
-``must_not``), phrases, and queries that complete a prefix stay as they are.
+The texts are the ``query`` of ``match``, ``multi_match``, ``combined_fields``, ``query_string``
+and ``simple_query_string`` (these two only without operators), ``semantic`` and
+``sparse_vector``, the text of neural queries and of kNN with a model, and the parameter ``q``:
+at the top, in compound queries, in retrievers and in rescoring. Filters, ``must_not``, phrases
+and queries that complete a prefix stay as they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 from .base import Part, QuerySpan, SearchRequest
-from .expansion import WEIGHT, boosted_should, either, respelled
+from .expansion import WEIGHT, boosted_should, in_place, or_encoder
 from .jsonspans import JsonValue, MalformedError, Path, read
 from .layers import url_layer
-from .operators import LUCENE, SIMPLE, Language
-from .search_api import SearchApi, is_json, is_later, json_slot, param_slot
-from .urlencoded import Params
+from .operators import LUCENE, SIMPLE, QuerySyntax
+from .search_api import SearchApi, is_json, is_past_first, json_span, param_span
+from .urlencoded import Params, url_encoder
 
 __all__ = ["ElasticsearchDialect"]
 
 _LINES = ("application/x-ndjson", "application/ndjson", "application/vnd.elasticsearch+x-ndjson")
 
-# Compound queries, and where their own queries are: one, or a list.
+# Compound queries, and the keys of the queries in them: one each, or a list.
 _INNER = {
     "bool": ("must", "should"),
     "boosting": ("positive",),
@@ -40,7 +40,8 @@ _INNER = {
     "rule_query": ("organic",),
     "script_score": ("query",),
 }
-# Queries with a text: where it is below the name of a field, and where right below the query's.
+# Queries with a text: those that have it below the name of a field, by the key of the text, and
+# those that have it in ``query``.
 _BY_FIELD = {
     "match": "query",
     "neural": "query_text",
@@ -51,12 +52,12 @@ _DIRECT = frozenset(
     {"combined_fields", "multi_match", "query_string", "semantic"}
     | {"simple_query_string", "sparse_vector"}
 )
-_LANGUAGES: dict[str, Language] = {"query_string": LUCENE, "simple_query_string": SIMPLE}
-# Of these a copy for the added terms alone means something.
+_SYNTAXES: dict[str, QuerySyntax] = {"query_string": LUCENE, "simple_query_string": SIMPLE}
+# Queries of which a copy can search for the added terms.
 _EXPANDS = frozenset(
     {"combined_fields", "match", "multi_match", "query_string", "simple_query_string"}
 )
-# Passed over: what holds no text of a query, and may be large.
+# Keys that are not entered: they hold no query text, and may be large.
 _CLOSED = frozenset(
     {"_source", "aggregations", "aggs", "collapse", "docvalue_fields", "ext", "fields"}
     | {"filter", "functions", "highlight", "ids", "indices_boost", "knn_filter", "must_not"}
@@ -69,15 +70,15 @@ _CLOSED = frozenset(
 class ElasticsearchDialect(SearchApi):
     """Finds the texts of a search of Elasticsearch 7, 8 and 9.
 
-    Searches of other things below a name with an underscore (``/_plugins/…/_search``,
-    ``/i/_doc/_search``, which writes a document) are none, unless ``paths`` name them.
+    Unless ``paths`` name them, paths with another segment that begins with an underscore are no
+    searches: ``/_plugins/…/_search`` searches other things, ``/i/_doc/_search`` writes a document.
     """
 
     name = "elasticsearch"
     paths: tuple[str, ...] = ("/**/_search", "/**/_async_search", "/**/_msearch")
 
     def searches(self, request: SearchRequest) -> bool:
-        """Tell whether a request is a search of indices."""
+        """Return whether a request searches indices."""
         if not super().searches(request):
             return False
         return self.renamed or not any(
@@ -86,58 +87,55 @@ class ElasticsearchDialect(SearchApi):
         )
 
     def reads(self, request: SearchRequest) -> bool:
-        """Tell whether a body is JSON or lines of it."""
+        """Return whether a body is JSON, or lines of JSON for a multi-search."""
         return is_json(request.media_type) or (
-            self._is_many(request) and request.media_type in _LINES
+            self._is_multi(request) and request.media_type in _LINES
         )
 
     def texts(self, request: SearchRequest, params: Params, body: bytes) -> Iterator[QuerySpan]:
-        """Yield the slots of the parameters ``q`` and ``source``, and of the body."""
-        if self._is_many(request):
+        """Yield the spans in the parameters ``q`` and ``source``, and in the body."""
+        if self._is_multi(request):
             if body:
-                yield from _many(body)
+                yield from _multi(body)
             return
-        later = is_later(params.get("from"))
-        uri = param_slot(Part.QUERY_STRING, params, "q", later=later, language=LUCENE)
-        # Version 7 and before take a semicolon for the end of a parameter.
-        if uri is not None and b";" not in params.data[uri.start : uri.stop]:
-            spelling = either(LUCENE.words, _plain_encode(params, uri), f"^{WEIGHT}")
-            yield replace(uri, expansion=respelled(uri, spelling))
+        paged = is_past_first(params.get("from"))
+        span = param_span(Part.QUERY_STRING, params, "q", paged=paged, syntax=LUCENE)
+        raw = b"" if span is None else params.data[span.start : span.stop]
+        # In version 7 and before, a semicolon ends a parameter.
+        if span is not None and b";" not in raw:
+            encode = or_encoder(LUCENE.neutralize, url_encoder(raw), f"^{WEIGHT}")
+            span.expansion = in_place(span, encode)
+            yield span
         if body:
-            yield from _search(body, later)
-        elif (source := params.span("source")) is not None:
+            yield from _search(body, paged)
+        elif (source := params.bounds("source")) is not None:
             layer = url_layer(params.data, *source)
-            for span in _search(layer.data, later):
-                yield layer.to_outer(span, Part.QUERY_STRING)
+            for inner in _search(layer.data, paged):
+                yield layer.to_outer(inner, Part.QUERY_STRING)
 
-    def _is_many(self, request: SearchRequest) -> bool:
+    def _is_multi(self, request: SearchRequest) -> bool:
         return request.path.rstrip("/").endswith("/_msearch")
-
-
-def _plain_encode(params: Params, span: QuerySpan) -> Callable[[str], bytes]:
-    plain = param_slot(Part.QUERY_STRING, params, "q", language=None)
-    return span.encode if plain is None else plain.encode
 
 
 def _enter(path: Path) -> bool:
     if not path or path[-1] not in _CLOSED:
         return True
-    # The name of a field can be any word.
+    # A field can have any name, also one of these.
     above = path[-2] if len(path) > 1 else ""
     return above in _BY_FIELD or (above == "constant_score" and path[-1] == "filter")
 
 
-def _many(body: bytes) -> Iterator[QuerySpan]:
-    """Yield the slots of the lines of a multi-search: a header, which may be blank, and a body."""
+def _multi(body: bytes) -> Iterator[QuerySpan]:
+    """Yield the spans of a multi-search: for each search a header line, maybe blank, and a body."""
     if not body.endswith(b"\n"):
         raise MalformedError("a multi-search ends with a newline")
-    start = 1 if body.startswith(b"\n") else 0  # as the server does
+    start = 1 if body.startswith(b"\n") else 0  # the server skips this newline too
     lines = body[start:-1].split(b"\n")
     if len(lines) % 2:
         raise MalformedError("a header has no body")
     for position, line in enumerate(lines):
         if position % 2:
-            for span in _search(line, later=False):
+            for span in _search(line, paged=False):
                 yield _moved(span, start)
         elif line.strip():
             read(line, lambda path: not path)
@@ -151,17 +149,17 @@ def _moved(span: QuerySpan, by: int) -> QuerySpan:
     return replace(span, start=span.start + by, stop=span.stop + by, expansion=expansion)
 
 
-def _search(data: bytes, later: bool) -> Iterator[QuerySpan]:
-    """Yield the slots of one search's JSON."""
+def _search(data: bytes, paged: bool) -> Iterator[QuerySpan]:
+    """Yield the spans of one search's JSON."""
     root = read(data, _enter)
-    later = (
-        later
-        or is_later(root.get("from").value)
+    paged = (
+        paged
+        or is_past_first(root.get("from").value)
         or root.get("search_after").value is not None
-        # The slices of a search are read side by side, and have to ask for the same.
+        # The slices of a search are read in parallel, and must all have the same query.
         or root.get("slice").value is not None
     )
-    finder = _Finder(data, later)
+    finder = _Finder(data, paged)
     yield from finder.query(root.get("query"))
     for sub_search in root.get("sub_searches").items:
         yield from finder.query(sub_search.get("query"))
@@ -172,19 +170,19 @@ def _search(data: bytes, later: bool) -> Iterator[QuerySpan]:
 
 
 def _each(value: JsonValue) -> tuple[JsonValue, ...]:
-    """Return the items of an array, or a value that stands for an array of one."""
+    """Return the items of an array; any other value is returned as the only item."""
     return value.items or (value,)
 
 
 class _Finder:
-    """Walks the queries of one search."""
+    """Finds the texts in the queries of one search."""
 
-    def __init__(self, data: bytes, later: bool) -> None:
+    def __init__(self, data: bytes, paged: bool) -> None:
         self._data = data
-        self._later = later
+        self._paged = paged
 
     def query(self, clause: JsonValue) -> Iterator[QuerySpan]:
-        """Yield the texts of a query clause and of those in it."""
+        """Yield the texts of a query clause and of the clauses in it."""
         for kind, body in clause.named():
             if kind in _INNER:
                 for key in _INNER[kind]:
@@ -202,19 +200,19 @@ class _Finder:
                         yield from self._leaf(kind, clause, text)
 
     def knn(self, body: JsonValue) -> Iterator[QuerySpan]:
-        """Yield the text that a model makes a vector of."""
+        """Yield the text of which a model makes the query vector."""
         text = body.get("query_vector_builder").get("text_embedding").get("model_text")
         yield from self._leaf("knn", body, text)
 
     def retriever(self, body: JsonValue) -> Iterator[QuerySpan]:
-        """Yield the texts of a retriever and of those in it."""
+        """Yield the texts of a retriever and of the retrievers in it."""
         for kind, inside in body.named():
             if kind == "knn":
                 yield from self.knn(inside)
                 continue
             finder = self
             if inside.get("search_after").value is not None:
-                finder = _Finder(self._data, later=True)
+                finder = _Finder(self._data, paged=True)
             query = inside.get("query")
             if query.text is not None:
                 yield from finder._leaf("retriever", inside, query)
@@ -227,33 +225,29 @@ class _Finder:
             yield from finder.rescore(inside.get("rescore"))
 
     def rescore(self, stages: JsonValue) -> Iterator[QuerySpan]:
-        """Yield the texts by which the best hits are ranked anew."""
+        """Yield the texts that rerank the best hits."""
         for stage in _each(stages):
             yield from self.query(stage.get("query").get("rescore_query"))
 
     def _leaf(self, kind: str, clause: JsonValue, text: JsonValue) -> Iterator[QuerySpan]:
-        language = _LANGUAGES.get(kind)
-        span = json_slot(text, later=self._later, language=language)
+        span = json_span(text, paged=self._paged, syntax=_SYNTAXES.get(kind))
         if span is None:
             return
-        # A copy of a clause has room for one text.
-        alone = len(clause.members) == 1 and (kind not in _BY_FIELD or _is_one(clause))
+        # A clause can only be copied if this is its only text.
+        alone = len(clause.members) == 1 and (
+            kind not in _BY_FIELD or all(len(body.members) == 1 for _, body in clause.members)
+        )
         if kind in _EXPANDS and alone:
-            whole = (clause.start, clause.stop)
-            span = replace(span, expansion=boosted_should(self._data, whole, span))
+            span.expansion = boosted_should(self._data, (clause.start, clause.stop), span)
         yield span
 
 
-def _is_one(clause: JsonValue) -> bool:
-    return all(len(body.members) == 1 for _, body in clause.members)
-
-
 def _is_exact(field: str) -> bool:
-    """Tell whether a field's values are matched as they are: the usual names of such."""
+    """Return whether a field has a usual name of those whose whole values are matched."""
     return field.startswith("_") or field.endswith((".keyword", ".raw"))
 
 
 def _completes(body: JsonValue) -> bool:
-    """Tell whether a query takes its text as a phrase, or its last word as a prefix."""
+    """Return whether a query reads its text as a phrase, or its last word as a prefix."""
     kind = body.get("type").text or ""
     return "phrase" in kind or "prefix" in kind

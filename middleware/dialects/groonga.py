@@ -1,40 +1,39 @@
-"""Groonga: ``query`` of ``/d/select``, in a URL or a form; operators of its syntax stay."""
+"""Groonga: ``query`` of ``/d/select``, in a URL or a form; a query with operators stays."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from .base import Part, QuerySpan, SearchRequest
-from .expansion import either, respelled
+from .expansion import in_place, or_encoder
 from .operators import GROONGA
-from .search_api import SearchApi, is_form, is_later, param_slot
-from .urlencoded import Params
+from .search_api import SearchApi, is_form, is_past_first, param_span
+from .urlencoded import Params, url_encoder
 
 __all__ = ["GroongaDialect"]
 
 
 class GroongaDialect(SearchApi):
-    """Finds the text of a ``select`` of Groonga, whatever format the answer is asked in."""
+    """Finds the text of a ``select`` of Groonga, for every output format."""
 
     name = "groonga"
     writes_by_get = True  # "/d/load?values=", "/d/delete?key="
     paths = ("/d/select", "/d/select.*", "/d/logical_select", "/d/logical_select.*")
 
     def reads(self, request: SearchRequest) -> bool:
-        """Tell whether a body is a form."""
+        """Return whether the body is a form."""
         return request.method == "POST" and is_form(request)
 
     def texts(self, request: SearchRequest, params: Params, body: bytes) -> Iterator[QuerySpan]:
-        """Yield the slot of ``query``; none where it is said in the URL and in the form."""
+        """Yield the span of ``query``; none if both the URL and the form have one."""
         form = Params(body)
-        later = any(is_later(source.get("offset")) for source in (params, form))
+        paged = any(is_past_first(source.get("offset")) for source in (params, form))
         found = []
         for part, source in ((Part.QUERY_STRING, params), (Part.BODY, form)):
-            span = param_slot(part, source, "query", later=later, language=GROONGA)
-            plain = param_slot(part, source, "query", language=None)
-            if span is not None and plain is not None:
-                write = either(GROONGA.words, plain.encode)
-                found.append(replace(span, expansion=respelled(span, write)))
+            span = param_span(part, source, "query", paged=paged, syntax=GROONGA)
+            if span is not None:
+                encode = url_encoder(source.data[span.start : span.stop])
+                span.expansion = in_place(span, or_encoder(GROONGA.neutralize, encode))
+                found.append(span)
         if len(found) == 1:
             yield found[0]

@@ -1,7 +1,7 @@
-"""Byte spans of values in JSON text (RFC 8259), found without building the document.
+"""Spans of the values in JSON text (RFC 8259), found without parsing the whole document.
 
-A rewrite replaces one string's bytes; big integers, duplicate keys, float spellings,
-white space, key order and escapes elsewhere are never parsed and printed again.
+A rewrite replaces the bytes of one string. The rest is never parsed and printed again, so big
+integers, duplicate keys, the digits of floats, white space, key order and escapes stay.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ __all__ = [
 
 Path = tuple[str, ...]
 MAX_DEPTH = 64
-"""Nesting beyond which a body is left alone."""
+"""The deepest nesting of a body that is read; a deeper one is malformed."""
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _BLANKS = " \t\n\r"
-# An array of numbers alone, a vector most of the time: nothing that is looked for is in it.
+# An array of nothing but numbers is usually a vector. It holds no text.
 _NUMBERS = re.compile(r"\[[ \t\n\r]*[-0-9][-+0-9.eE, \t\n\r]*\]")
 _STARTS = (b"{", b"[", b" ", b"\t", b"\n", b"\r")
 
 
 class MalformedError(ValueError):
-    """The text is no JSON, or none that may be edited; never leaves a dialect."""
+    """A request that must not be edited; no dialect lets this exception out."""
 
 
 class JsonValue(NamedTuple):
-    """A value and the span of its bytes, quotation marks and braces included.
+    """A value and the bounds of its bytes, including quotation marks and braces.
 
-    ``value`` is what a scalar says, and ``...`` for an object or array; ``members`` and
-    ``items`` are empty for those that were passed over.
+    ``value`` is that of a scalar, and ``...`` for an object or array. ``members`` and ``items``
+    are empty if the object or array was not entered.
     """
 
     start: int
@@ -55,25 +55,25 @@ class JsonValue(NamedTuple):
 
     @property
     def text(self) -> str | None:
-        """The string that the value is, or ``None``."""
+        """The value if it is a string, or ``None``."""
         return self.value if isinstance(self.value, str) else None
 
     def get(self, key: str) -> JsonValue:
-        """Return the member called ``key``, ``MISSING`` (a null) where there is none.
+        """Return the member called ``key``, or ``MISSING`` (a null) if there is none.
 
-        Errors: ``MalformedError`` where there are two; readers differ in which counts.
+        Errors: ``MalformedError`` if there are two, because parsers differ in which one counts.
         """
         if not self.members:
             return MISSING
         found = [value for name, value in self.members if name == key]
         if len(found) > 1:
-            raise MalformedError(f"{key!r} is said twice")
+            raise MalformedError(f"{key!r} occurs twice")
         return found[0] if found else MISSING
 
     def named(self) -> Iterator[tuple[str, JsonValue]]:
-        """Yield the members. Errors: ``MalformedError`` where a name is said twice."""
+        """Yield the members. Errors: ``MalformedError`` if a key occurs twice."""
         if len(self.members) > 1 and len(dict(self.members)) < len(self.members):
-            raise MalformedError("a key is said twice")
+            raise MalformedError("a key occurs twice")
         yield from self.members
 
 
@@ -82,9 +82,9 @@ MISSING = JsonValue(0, 0, None)
 
 @dataclass(frozen=True, slots=True)
 class JsonString:
-    """A string value: ``start`` and ``stop`` bound its bytes, quotation marks included.
+    """A string value; ``start`` and ``stop`` bound its bytes, including quotation marks.
 
-    ``path`` are the keys and positions that lead to it, from the root.
+    ``path`` holds the keys and positions that lead to it from the root.
     """
 
     path: Path
@@ -96,7 +96,7 @@ class JsonString:
 def parse_pointer(pointer: str) -> Path:
     """Return the reference tokens of a JSON pointer (RFC 6901).
 
-    Errors: ``ConfigurationError`` where it does not start with a slash or misuses ``~``.
+    Errors: ``ConfigurationError`` if it does not start with a slash or misuses ``~``.
     """
     if not pointer.startswith("/") or re.search(r"~(?![01])", pointer):
         raise ConfigurationError(
@@ -107,23 +107,23 @@ def parse_pointer(pointer: str) -> Path:
 
 
 def read(data: bytes, enter: Callable[[Path], bool]) -> JsonValue:
-    """Return the document in ``data``, with spans, as far down as ``enter`` goes.
+    """Return the document in ``data`` with the bounds of its values, as deep as ``enter`` allows.
 
-    ``enter`` tells whether the members of the object or array at a path are wanted; the
-    rest is passed over at the speed of the standard library's scanner.
+    ``enter`` takes the path of an object or array and returns whether to read its members. The
+    standard library's scanner, written in C, passes over the others.
 
-    Errors: ``MalformedError`` for what is no JSON in UTF-8 (``NaN`` is none, nor is a
-    byte order mark part of it), or is nested too deeply.
+    Errors: ``MalformedError`` if it is nested too deeply or is not JSON in UTF-8. ``NaN`` and a
+    byte order mark are not JSON.
     """
     if not data.startswith(_STARTS):
-        raise MalformedError("no object and no array")
+        raise MalformedError("neither an object nor an array")
     try:
         data.decode("utf-8")
-        # Read as Latin-1, a position in characters is a position in bytes; the marks of
-        # JSON are ASCII, which no part of a longer UTF-8 sequence can be mistaken for.
-        walk = _Walk(data.decode("latin-1"), enter)
-        found = walk.value(walk.skip_space(0), ())
-        if walk.skip_space(found.stop) != len(data):
+        # In Latin-1 the position of a character is the position of a byte. JSON's punctuation
+        # is ASCII, which never occurs within a longer UTF-8 sequence.
+        reader = _Reader(data.decode("latin-1"), enter)
+        found = reader.value(reader.skip_space(0), ())
+        if reader.skip_space(found.stop) != len(data):
             raise MalformedError("something follows the document")
     except (ValueError, IndexError, RecursionError) as error:
         raise MalformedError(str(error)) from None
@@ -133,10 +133,10 @@ def read(data: bytes, enter: Callable[[Path], bool]) -> JsonValue:
 def find(
     data: bytes, wanted: Callable[[Path], bool], enter: Callable[[Path], bool]
 ) -> Sequence[JsonString]:
-    """Return the string values whose path is ``wanted``, in the order they stand.
+    """Return the string values whose path is ``wanted``, in the document's order.
 
-    ``enter`` is that of ``read``. Gives nothing for what ``read`` refuses, or where
-    one of the keys on the way to a wanted string is said twice.
+    ``enter`` is that of ``read``. Returns nothing for a malformed document, or if a key on the
+    way to a wanted string occurs twice.
     """
     try:
         return list(_strings(read(data, enter), (), wanted))
@@ -145,9 +145,9 @@ def find(
 
 
 def encode_json(text: str) -> bytes:
-    """Return a text as a JSON string; only what must be escaped is.
+    """Return a text as a JSON string, with no more escapes than JSON requires.
 
-    What has no bytes in UTF-8 (a lone surrogate) becomes a question mark.
+    A lone surrogate, which has no bytes in UTF-8, becomes a question mark.
     """
     return json.dumps(text, ensure_ascii=False).encode("utf-8", "replace")
 
@@ -159,44 +159,44 @@ def _strings(value: JsonValue, path: Path, wanted: Callable[[Path], bool]) -> It
         yield from _strings(item, (*path, str(position)), wanted)
     seen: dict[str, bool] = {}
     for key, member in value.members:
-        held = list(_strings(member, (*path, key), wanted))
-        if key in seen and (held or seen[key]):
-            raise MalformedError(f"{key!r} is said twice")
-        seen[key] = bool(held) or seen.get(key, False)
-        yield from held
+        inner = list(_strings(member, (*path, key), wanted))
+        if key in seen and (inner or seen[key]):
+            raise MalformedError(f"{key!r} occurs twice")
+        seen[key] = bool(inner) or seen.get(key, False)
+        yield from inner
 
 
-def _no_number(name: str) -> NoReturn:
-    raise MalformedError(f"{name} is no JSON")
+def _refuse_constant(name: str) -> NoReturn:
+    raise MalformedError(f"{name} is not JSON")
 
 
-# The standard library's scanner, in C: reads one value and tells where it ends.
-_scan = json.JSONDecoder(parse_constant=_no_number).raw_decode
+# The standard library's scanner: reads one value and returns where it ends.
+_scan = json.JSONDecoder(parse_constant=_refuse_constant).raw_decode
 
 
-class _Walk:
-    """One pass over a document, read as Latin-1."""
+class _Reader:
+    """One pass over a document that was decoded as Latin-1."""
 
     def __init__(self, text: str, enter: Callable[[Path], bool]) -> None:
         self._text = text
         self._enter = enter
 
     def value(self, at: int, path: Path) -> JsonValue:
-        """Read the value at ``at``."""
-        mark = self._text[at]
-        if mark in "{[" and not _NUMBERS.match(self._text, at) and self._enter(path):
+        """Return the value that starts at ``at``."""
+        first = self._text[at]
+        if first in "{[" and not _NUMBERS.match(self._text, at) and self._enter(path):
             if len(path) >= MAX_DEPTH:
                 raise MalformedError("nested too deeply")
-            return self._object(at, path) if mark == "{" else self._array(at, path)
-        said, end = _scan(self._text, at)
-        if mark in "{[":
-            said = ...
-        elif mark == '"':
-            said = self._string(at, end, said)
-        return JsonValue(at, end, said)
+            return self._object(at, path) if first == "{" else self._array(at, path)
+        value, end = _scan(self._text, at)
+        if first in "{[":
+            value = ...
+        elif first == '"':
+            value = self._string(at, end, value)
+        return JsonValue(at, end, value)
 
     def skip_space(self, at: int) -> int:
-        """Return the position of the first mark that is no white space."""
+        """Return the position of the next character that is no white space."""
         if self._text[at : at + 1] not in _BLANKS:
             return at
         match = _SPACE.match(self._text, at)
@@ -208,8 +208,8 @@ class _Walk:
         while self._text[at] != "}" or members:
             if self._text[at] != '"':
                 raise MalformedError("a key is no string")
-            said, end = _scan(self._text, at)
-            key = self._string(at, end, said)
+            raw_key, end = _scan(self._text, at)
+            key = self._string(at, end, raw_key)
             at = self.skip_space(end)
             if self._text[at] != ":":
                 raise MalformedError("a key has no value")
@@ -238,8 +238,8 @@ class _Walk:
             raise MalformedError("a comma is missing")
         return self.skip_space(at + 1)
 
-    def _string(self, start: int, stop: int, said: str) -> str:
-        """Return what the string says; ASCII says the same in Latin-1 and UTF-8."""
-        if said.isascii():
-            return said
+    def _string(self, start: int, stop: int, latin: str) -> str:
+        """Return the string in UTF-8; ASCII is the same in Latin-1 and UTF-8."""
+        if latin.isascii():
+            return latin
         return str(json.loads(self._text[start:stop].encode("latin-1").decode("utf-8")))

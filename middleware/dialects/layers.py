@@ -1,7 +1,7 @@
-"""Bytes that stand encoded inside of other bytes: JSON in a URL, a URL's parameters in JSON.
+"""Data encoded inside of other data: JSON in a URL, URL parameters in JSON.
 
-The spans found in the inner bytes become spans of the outer ones, so that an edit
-touches no more of the outer bytes than what spells the text.
+Spans of the inner data become spans of the outer bytes, so an edit touches no outer byte but
+those of the text.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .jsonspans import JsonValue, MalformedError, encode_json
 __all__ = ["Layer", "json_layer", "url_layer"]
 
 _URL_UNIT = re.compile(rb"%[0-9A-Fa-f]{2}|[^%]")
-# A surrogate pair is one unit: its two escapes are one character, in four bytes of UTF-8.
+# The two escapes of a surrogate pair are one unit: one character, four bytes of UTF-8.
 _JSON_UNIT = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.|[^\\]",
     re.DOTALL,
@@ -28,7 +28,7 @@ _JSON_UNIT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """Decoded bytes, where each stands in the outer bytes, and how to encode others there.
+    """Decoded data, the position of each of its bytes in the outer bytes, and its encoder.
 
     ``starts`` has one position for each byte of ``data`` and one for the end.
     """
@@ -38,7 +38,7 @@ class Layer:
     encode: Callable[[bytes], bytes]
 
     def to_outer(self, span: QuerySpan, part: Part) -> QuerySpan:
-        """Return the slot of the outer bytes, in ``part``, for a slot of ``data``."""
+        """Return the span of the outer bytes, in ``part``, for a span of ``data``."""
         outer, inner, expansion = self.encode, span.encode, span.expansion
         return replace(
             span,
@@ -46,10 +46,10 @@ class Layer:
             start=self.starts[span.start],
             stop=self.starts[span.stop],
             encode=lambda text: outer(inner(text)),
-            expansion=None if expansion is None else self._to_outer(expansion),
+            expansion=None if expansion is None else self._expansion_to_outer(expansion),
         )
 
-    def _to_outer(self, expansion: Expansion) -> Expansion:
+    def _expansion_to_outer(self, expansion: Expansion) -> Expansion:
         outer, inner = self.encode, expansion.encode
         return Expansion(
             self.starts[expansion.start],
@@ -59,14 +59,14 @@ class Layer:
 
 
 def url_layer(outer: bytes, start: int, stop: int) -> Layer:
-    """Return the layer below the URL-encoded value at a span of ``outer``.
+    """Return the layer inside of the URL-encoded value ``outer[start:stop]``.
 
     Errors: ``MalformedError`` for a broken escape.
     """
     raw = outer[start:stop]
     units = _URL_UNIT.findall(raw.replace(b"+", b" "))
     if sum(map(len, units)) != len(raw):
-        raise MalformedError("a per cent sign is no escape")
+        raise MalformedError("a percent sign is no escape")
     blank = b"+" if b"+" in raw else b"%20"
     return Layer(
         unquote_to_bytes(b"".join(units)),
@@ -76,27 +76,27 @@ def url_layer(outer: bytes, start: int, stop: int) -> Layer:
 
 
 def json_layer(outer: bytes, string: JsonValue) -> Layer:
-    """Return the layer below a JSON string in ``outer``.
+    """Return the layer inside of a JSON string in ``outer``.
 
-    Errors: ``MalformedError`` where the string has no bytes in UTF-8.
+    Errors: ``MalformedError`` if the string has no bytes in UTF-8.
     """
     start, stop = string.start + 1, string.stop - 1
     raw = outer[start:stop]
     if b"\\" not in raw:
-        return Layer(raw, tuple(range(start, stop + 1)), _inside_string)
+        return Layer(raw, tuple(range(start, stop + 1)), _encode_in_string)
     parts: list[bytes] = []
     starts: list[int] = []
     at = start
     try:
         for unit in _JSON_UNIT.findall(raw):
-            said = json.loads(b'"%s"' % unit).encode() if unit[:1] == b"\\" else unit
-            parts.append(said)
-            starts += [at] * len(said)
+            decoded = json.loads(b'"%s"' % unit).encode() if unit[:1] == b"\\" else unit
+            parts.append(decoded)
+            starts += [at] * len(decoded)
             at += len(unit)
     except UnicodeEncodeError:
         raise MalformedError("a string is no text") from None
-    return Layer(b"".join(parts), (*starts, at), _inside_string)
+    return Layer(b"".join(parts), (*starts, at), _encode_in_string)
 
 
-def _inside_string(data: bytes) -> bytes:
+def _encode_in_string(data: bytes) -> bytes:
     return encode_json(data.decode("utf-8"))[1:-1]

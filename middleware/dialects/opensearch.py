@@ -1,4 +1,4 @@
-"""OpenSearch: what Elasticsearch has, and an asynchronous search by another name."""
+"""OpenSearch: the searches of Elasticsearch, and the asynchronous search of its own plugin."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class OpenSearchDialect(ElasticsearchDialect):
     paths = (*ElasticsearchDialect.paths, _ASYNCHRONOUS)
 
     def searches(self, request: SearchRequest) -> bool:
-        """Tell whether a request is a search of indices."""
+        """Return whether a request searches indices."""
         if request.path.rstrip("/") == _ASYNCHRONOUS and not self.renamed:
             return request.method == "POST"
         return super().searches(request)

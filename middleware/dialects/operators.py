@@ -1,8 +1,7 @@
-"""Query languages: does a text use one, and how to say a text so that it does not.
+"""Query syntaxes: whether a text uses one, and how to write a text without operators.
 
-A rewrite is words. Where an API would read operators in it, they are escaped, or become
-blanks where the language has no escape, so that no model can change what is asked for
-beyond its words.
+A rewrite is words. Operators in it are escaped, or replaced by blanks if the syntax has no
+escape, so no model can change what is searched beyond its words.
 """
 
 from __future__ import annotations
@@ -11,30 +10,30 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["GROONGA", "LUCENE", "SIMPLE", "WORDS", "Language"]
+__all__ = ["GROONGA", "LUCENE", "SIMPLE", "WORDS", "QuerySyntax"]
 
 _KEYWORDS = re.compile(r"\b(?:AND|OR|NOT|TO)\b")
 
 
 @dataclass(frozen=True, slots=True)
-class Language:
-    """A query language: ``marks`` are its operators.
+class QuerySyntax:
+    """A query syntax; ``operators`` matches its operators.
 
-    ``always`` are escaped with a backslash wherever they stand, ``blanked`` cannot be
-    escaped and become a blank. ``keywords`` are read as operators in capitals only.
+    ``escaped`` matches those that a backslash escapes, ``blanked`` those that have no escape and
+    become blanks. ``keywords`` is set if AND, OR, NOT and TO in capitals are operators too.
     """
 
-    marks: re.Pattern[str]
+    operators: re.Pattern[str]
     escaped: re.Pattern[str] | None
     blanked: re.Pattern[str] | None
     keywords: bool
 
-    def holds(self, text: str) -> bool:
-        """Tell whether a text would be read as more than words."""
-        return bool(self.marks.search(text) or (self.keywords and _KEYWORDS.search(text)))
+    def is_used_in(self, text: str) -> bool:
+        """Return whether the API would read operators in a text."""
+        return bool(self.operators.search(text) or (self.keywords and _KEYWORDS.search(text)))
 
-    def words(self, text: str) -> str:
-        """Return the text in a form that is read as words only; the text itself if it is one."""
+    def neutralize(self, text: str) -> str:
+        """Return the text without operators; a text of words only is returned as it is."""
         if self.blanked is not None:
             text = self.blanked.sub(" ", text)
         if self.escaped is not None:
@@ -43,29 +42,35 @@ class Language:
             text = _KEYWORDS.sub(lambda match: match[0].lower(), text)
         return text
 
-    def wrap(self, encode: Callable[[str], bytes], original: str) -> Callable[[str], bytes]:
-        """Return a spelling that neutralizes a rewrite; nothing left of it is the original."""
+    def neutralizing(self, encode: Callable[[str], bytes], original: str) -> Callable[[str], bytes]:
+        """Return an encoder that neutralizes each text but the original one.
 
-        def spell_words(text: str) -> bytes:
+        A text of which no word is left is encoded as the original.
+        """
+
+        def encode_neutral(text: str) -> bytes:
             if text == original:
                 return encode(text)
-            said = self.words(text)
-            return encode(said if any(map(str.isalnum, said)) else original)
+            neutral = self.neutralize(text)
+            return encode(neutral if any(map(str.isalnum, neutral)) else original)
 
-        return spell_words
+        return encode_neutral
 
 
-def _language(
+def _syntax(
     always: str, leading: str, blanked: str = "", extra: str = "", keywords: bool = True
-) -> Language:
-    """Make a language of characters; ``leading`` count only where a word could begin."""
+) -> QuerySyntax:
+    """Return a syntax of single characters and the pattern ``extra``.
+
+    ``leading`` are operators at the beginning of a word only.
+    """
     escaped = f"[{re.escape(always)}]"
     if leading:
         escaped += rf"|(?<!\S)[{re.escape(leading)}]"
     if extra:
         escaped += f"|{extra}"
     blank = f"[{re.escape(blanked)}]" if blanked else ""
-    return Language(
+    return QuerySyntax(
         re.compile(f"{escaped}|{blank}" if blank else escaped),
         re.compile(escaped),
         re.compile(blank) if blank else None,
@@ -73,16 +78,16 @@ def _language(
     )
 
 
-LUCENE = _language('\\(){}[]^"~*?:/=!', "+-", "<>", "&&|\\|\\|")
-"""``query_string``, the URI's ``q``, and Solr's lucene, dismax and edismax."""
+LUCENE = _syntax('\\(){}[]^"~*?:/=!', "+-", "<>", "&&|\\|\\|")
+"""``query_string``, the ``q`` parameter of Elasticsearch, and Solr's three main parsers."""
 
-SIMPLE = _language('\\()"~*|+', "-", keywords=False)
-"""``simple_query_string``, which takes ``+`` for an operator also within a word."""
+SIMPLE = _syntax('\\()"~*|+', "-", keywords=False)
+"""``simple_query_string``, in which ``+`` is an operator within a word as well."""
 
-GROONGA = _language('\\()"~*<>:^', "+-")
+GROONGA = _syntax('\\()"~*<>:^', "+-")
 """Groonga's query syntax."""
 
-WORDS = Language(
+WORDS = QuerySyntax(
     re.compile(r'"|(?<!\S)[-!+](?=\S)'), None, re.compile(r'"|(?<!\S)[-!+]+(?=\S)'), False
 )
-"""APIs of phrases in quotation marks and ``-excluded`` words, which have no escape."""
+"""APIs with quoted phrases and ``-excluded`` words, which have no escape."""

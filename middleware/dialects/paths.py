@@ -1,6 +1,6 @@
-"""Globs over canonical paths: which requests are searches.
+"""Globs for canonical paths.
 
-``*`` stands for a segment or any part of one, ``**`` for any number of segments, none included:
+``*`` matches a segment or any part of one, ``**`` any number of segments, including none:
 ``/**/_search`` matches ``/_search`` and ``/a/b/_search``, ``/a*`` matches ``/a`` and ``/ab``.
 """
 
@@ -16,18 +16,17 @@ __all__ = ["PathGlobs"]
 
 
 class PathGlobs:
-    """A set of globs that paths are matched against; a slash at a path's end does not count.
+    """Matches paths against a set of globs; a slash at the end of a path does not matter.
 
-    Errors: ``ConfigurationError`` for a glob that does not start with a slash, or
-    with ``**`` beside other characters in a segment. Concurrency: immutable.
+    Errors: ``ConfigurationError`` for a glob that does not start with a slash, or that has
+    ``**`` beside other characters in a segment. Concurrency: immutable.
     """
 
     def __init__(self, globs: Iterable[str]) -> None:
-        self.globs = tuple(globs)
-        self._match = _compiled(self.globs).fullmatch
+        self._match = _compiled(tuple(globs)).fullmatch
 
     def match(self, path: str) -> bool:
-        """Tell whether one of the globs matches a canonical path."""
+        """Return whether one of the globs matches a canonical path."""
         return self._match(path.rstrip("/")) is not None
 
 

@@ -1,18 +1,18 @@
-"""Dialects by name."""
+"""Loads dialects by name."""
 
 from __future__ import annotations
 
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any, cast
+from typing import Any
 
 from ..errors import ConfigurationError
 from .base import Dialect
 
-__all__ = ["ENTRY_POINTS", "default_paths", "dialect_names", "load_dialect"]
+__all__ = ["ENTRY_POINTS", "dialect_names", "load_dialect"]
 
 ENTRY_POINTS = "querylift.dialects"
-"""The entry point group under which other packages offer dialects: classes, or functions."""
+"""The entry point group in which other packages register dialects: classes or functions."""
 
 _DIALECTS = {
     "algolia": "AlgoliaDialect",
@@ -27,33 +27,26 @@ _DIALECTS = {
 
 
 def dialect_names() -> list[str]:
-    """Return the names that ``load_dialect`` knows."""
+    """Return the names that ``load_dialect`` accepts."""
     return sorted({*_DIALECTS, *(point.name for point in entry_points(group=ENTRY_POINTS))})
 
 
 def load_dialect(name: str, **options: Any) -> Dialect:
-    """Return the dialect called ``name``, made with ``options``.
+    """Return the dialect called ``name``, constructed with ``options``.
 
-    Errors: ``ConfigurationError`` for an unknown name, for options that the dialect
-    does not take, and for what an entry point names and is no dialect.
+    Errors: ``ConfigurationError`` for an unknown name, for options that the dialect does not
+    take, and for an entry point that returns no ``Dialect``.
     """
     factory = _factory(name)
     try:
         dialect = factory(**options)
     except TypeError as error:
         raise ConfigurationError(f"dialect {name}: {error}") from error
-    if not callable(getattr(dialect, "spans", None)) or not callable(
-        getattr(dialect, "wants_body", None)
-    ):
+    if not isinstance(dialect, Dialect):
         raise ConfigurationError(
-            f"dialect {name}: {type(dialect).__name__} has no spans() and wants_body()"
+            f"dialect {name}: {type(dialect).__name__} is not a subclass of Dialect"
         )
-    return cast(Dialect, dialect)
-
-
-def default_paths(dialect: Dialect) -> tuple[str, ...]:
-    """Return the globs of the paths that are searches in a dialect, ``/**`` if it says none."""
-    return tuple(getattr(dialect, "paths", ("/**",)))
+    return dialect
 
 
 def _factory(name: str) -> Any:

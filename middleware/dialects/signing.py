@@ -1,6 +1,6 @@
-"""Which parts of a request a signature covers; changing one would break it.
+"""Finds the parts of a request that a signature covers, which must not change.
 
-Seen are AWS Signature Version 4 and 4A in a header or a presigned URL, HTTP Message
+Known are AWS Signature Version 4 and 4A in a header or a presigned URL, HTTP Message
 Signatures (RFC 9421) and the drafts before it, OAuth 1 (RFC 5849), shared-key schemes
 named HMAC, and digests of the body (RFC 9530, RFC 3230, ``Content-MD5``).
 """
@@ -24,7 +24,7 @@ _PARAMS = frozenset({"X-Amz-Signature", "oauth_signature"})
 
 
 def signed_parts(request: SearchRequest) -> frozenset[Part]:
-    """Return the parts of a request that must stay as they are."""
+    """Return the parts of a request that a signature covers."""
     found = _NOTHING
     for name, value in request.headers:
         if name in _SIGNATURES:

@@ -1,21 +1,21 @@
 """Solr: the ``q`` of the lucene, dismax and edismax parsers, in a URL, a form or the JSON API.
 
-Local parameters, function queries and everything but ``q`` (``fq``, ``bq``, ``bf``,
-``facet.*``, parameters that ``q`` refers to) stay. Where a request says its query in two
-places, which one counts depends on the handler: it is left alone.
+Local parameters, function queries and everything but ``q`` (``fq``, ``bq``, ``bf``, ``facet.*``,
+parameters that ``q`` refers to) stay. A request with a query in two places is left alone, because
+the handler decides which one counts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from functools import partial
 
 from .base import Part, QuerySpan, SearchRequest
-from .expansion import WEIGHT, either, respelled
+from .expansion import WEIGHT, in_place, or_encoder
 from .jsonspans import JsonValue, Path, read
 from .operators import LUCENE
-from .search_api import SearchApi, is_form, is_json, is_later, json_slot, param_slot
-from .urlencoded import Params
+from .search_api import SearchApi, is_form, is_json, is_past_first, json_span, param_span
+from .urlencoded import Params, url_encoder
 
 __all__ = ["SolrDialect"]
 
@@ -23,24 +23,24 @@ _HANDLERS = ("select", "query", "browse")
 _ROOTS = ("/solr", "/solr/*", "/api/*/*", "/v2/*/*")
 _PARSERS = (None, "", "lucene", "dismax", "edismax")
 _PATHS_OF_QT = (None, "", "/select", "/query", "/browse", "standard", "dismax", "edismax")
-# Parsers by name in the JSON API, in which a query is an object too.
+# Parsers of the JSON API, in which a query may be an object.
 _OBJECTS = ("lucene", "dismax", "edismax")
 _CLOSED = frozenset({"filter", "must_not"})
 
 
 class SolrDialect(SearchApi):
-    """Finds the text of a search of Solr 7 and later, below the usual names of handlers."""
+    """Finds the text of a search of Solr 7 and later, at the handlers' usual paths."""
 
     name = "solr"
     writes_by_get = True  # "/update?stream.body="
     paths = tuple(f"{root}/{handler}" for root in _ROOTS for handler in _HANDLERS)
 
     def reads(self, request: SearchRequest) -> bool:
-        """Tell whether a body is a form or JSON."""
+        """Return whether a body is a form or JSON."""
         return is_form(request) or is_json(request.media_type)
 
     def texts(self, request: SearchRequest, params: Params, body: bytes) -> Iterator[QuerySpan]:
-        """Yield the slot of the one place where the query is said."""
+        """Yield the spans of the only place that holds the query; none if there are two places."""
         form = Params(body if is_form(request) else b"")
         if not _is_plain(params) or not _is_plain(form):
             return
@@ -58,7 +58,7 @@ class SolrDialect(SearchApi):
 
 
 def _is_plain(params: Params) -> bool:
-    """Tell whether a request is a client's, for a known handler, with parameters in UTF-8."""
+    """Return whether a client sent the request to a known handler, with parameters in UTF-8."""
     return (
         "isShard" not in params
         and "json" not in params
@@ -68,10 +68,10 @@ def _is_plain(params: Params) -> bool:
     )
 
 
-def _later(params: Params) -> bool:
+def _is_paged(params: Params) -> bool:
     return (
-        is_later(params.get("start"))
-        or is_later(params.get("json.offset"))
+        is_past_first(params.get("start"))
+        or is_past_first(params.get("json.offset"))
         or params.get("cursorMark") not in (None, "*")
     )
 
@@ -79,59 +79,55 @@ def _later(params: Params) -> bool:
 def _param(
     part: Part, source: Params, all_params: tuple[Params, Params], parser: str | None
 ) -> QuerySpan | None:
-    later = any(map(_later, all_params))
-    span = param_slot(part, source, "q", later=later, language=LUCENE)
-    plain = param_slot(part, source, "q", language=None)
-    if span is None or plain is None:
+    paged = any(map(_is_paged, all_params))
+    span = param_span(part, source, "q", paged=paged, syntax=LUCENE)
+    if span is None:
         return None
-    said = any(name in params for name in ("mm", "q.op") for params in all_params)
+    encode = url_encoder(source.data[span.start : span.stop])
     if parser == "lucene":
-        write = either(LUCENE.words, plain.encode, f"^{WEIGHT}")
-    elif parser in ("dismax", "edismax") and not said:
-        write = _with_mm(plain.encode, f"^{WEIGHT}" if parser == "edismax" else "")
-    else:
-        return span
-    return replace(span, expansion=respelled(span, write))
+        span.expansion = in_place(span, or_encoder(LUCENE.neutralize, encode, f"^{WEIGHT}"))
+    elif parser in ("dismax", "edismax") and not any(
+        name in params for name in ("mm", "q.op") for params in all_params
+    ):
+        weight = f"^{WEIGHT}" if parser == "edismax" else ""
+        span.expansion = in_place(span, partial(_with_mm, encode, weight))
+    return span
 
 
 def _with_mm(
-    encode: Callable[[str], bytes], weight: str
-) -> Callable[[str, tuple[str, ...]], bytes]:
-    """Return the spelling that asks for as many of all words as the text alone has."""
-
-    def write(text: str, added: tuple[str, ...]) -> bytes:
-        words = [word for term in added for word in LUCENE.words(term).split()]
-        terms = " ".join(f"{word}{weight}" for word in words if any(map(str.isalnum, word)))
-        if not terms:
-            return encode(LUCENE.words(text))
-        return encode(f"{LUCENE.words(text)} {terms}") + b"&mm=%d" % max(1, len(text.split()))
-
-    return write
+    encode: Callable[[str], bytes], weight: str, text: str, added: tuple[str, ...]
+) -> bytes:
+    """Return text and terms, with ``mm`` requiring as many words as the text has."""
+    neutral = LUCENE.neutralize(text)
+    words = [word for term in added for word in LUCENE.neutralize(term).split()]
+    terms = " ".join(f"{word}{weight}" for word in words if any(map(str.isalnum, word)))
+    if not terms:
+        return encode(neutral)
+    return encode(f"{neutral} {terms}") + b"&mm=%d" % max(1, len(text.split()))
 
 
 def _document(body: bytes, params: Params, parser: str | None) -> list[list[QuerySpan]]:
-    """Return the slots of a JSON request by where they are: in ``query``, and in ``params.q``."""
+    """Return the spans of a JSON request by place: those in ``params.q``, those in ``query``."""
     root = read(body, _enter)
     inner = root.get("params")
     parsers = (parser, inner.get("defType").value)
     if any(name not in _PARSERS for name in parsers) or inner.get("qt").value is not None:
         return []
-    mark = inner.get("cursorMark").value
-    later = (
-        _later(params)
-        or is_later(root.get("offset").value)
-        or is_later(inner.get("start").value)
-        or mark not in (None, "*")
+    paged = (
+        _is_paged(params)
+        or is_past_first(root.get("offset").value)
+        or is_past_first(inner.get("start").value)
+        or inner.get("cursorMark").value not in (None, "*")
     )
     places = []
     for texts in ((inner.get("q"),), _queries(root.get("query"))):
-        spans = (json_slot(text, later=later, language=LUCENE) for text in texts)
+        spans = (json_span(text, paged=paged, syntax=LUCENE) for text in texts)
         places.append([span for span in spans if span is not None])
     return places
 
 
 def _queries(value: JsonValue) -> Iterator[JsonValue]:
-    """Yield the texts of a query: itself, or those in the objects that stand for parsers."""
+    """Yield the query, which may be the text, and the texts in objects that name a parser."""
     yield value
     for kind, inside in value.named():
         if kind in _OBJECTS:
@@ -143,7 +139,7 @@ def _queries(value: JsonValue) -> Iterator[JsonValue]:
                     yield from _queries(clause)
         elif kind == "boost":
             yield from _queries(inside.get("query"))
-        elif kind.startswith("#"):  # a tag, and the query that it names
+        elif kind.startswith("#"):  # a tag with the query that it marks
             yield from _queries(inside)
 
 

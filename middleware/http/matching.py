@@ -50,14 +50,15 @@ class SearchRule:
                 f"rule for {path!r} has {'no methods' if not wrong else f'the method {wrong[0]!r}'}"
                 "; name some such as GET and POST"
             )
-        if isinstance(dialect, str | type):
+        dialect = PlainDialect() if dialect is None else dialect
+        if not isinstance(dialect, Dialect):
             raise ConfigurationError(
-                f"rule for {path!r} has the dialect {dialect!r}; give an object, "
-                "such as PlainDialect()"
+                f"rule for {path!r} has the dialect {dialect!r}; give an instance of a subclass of "
+                "Dialect, such as PlainDialect()"
             )
         self.path = path
-        self.dialect = PlainDialect() if dialect is None else dialect
-        self.pages: bool = getattr(self.dialect, "pages", True)
+        self.dialect = dialect
+        self.pages = dialect.pages
         # Everything is not matched at all: it is the default, and on every request's way.
         self._match = None if path == "/**" else globs.match
 

@@ -17,7 +17,7 @@ from ..dialects.detection.detector import DialectDetector
 from ..dialects.detection.pending import PendingDialect
 from ..dialects.detection.probes import GUESSABLE
 from ..dialects.plain import PlainDialect
-from ..dialects.registry import default_paths, load_dialect
+from ..dialects.registry import load_dialect
 from ..engines.base import Engine
 from ..engines.process import ProcessEngine
 from ..engines.registry import load_engine
@@ -94,7 +94,7 @@ def build_proxy(
     # An app may speak anything, and so may what a package adds: only what tells is asked.
     if named is None or named in GUESSABLE:
         proxy.beside = DialectDetector(
-            settings.upstream.url,
+            str(client.upstream),
             lambda found: proxy.search_by(rules(found), guessed=True),
             named=named,
             quiet=quiet,
@@ -110,7 +110,7 @@ def _rules(settings: Settings, plain: PlainDialect, name: str | None) -> list[Se
         dialect = PendingDialect()
     else:
         dialect = plain if name == plain.name else load_dialect(name)
-    paths = settings.path or default_paths(dialect)
+    paths = settings.path or dialect.paths
     return [SearchRule(path, settings.method, dialect) for path in paths]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from middleware.dialects.registry import default_paths, load_dialect
+from middleware.dialects.registry import load_dialect
 from middleware.http.matching import SearchRule
 from middleware.proxy import ReverseProxy
 from middleware.runtime.reformulator import Reformulator
@@ -141,7 +141,7 @@ def world(app: ASGIApp, dialect: str) -> Iterator[World]:
             ReverseProxy(
                 direct,
                 reformulator=reformulator,
-                rules=[SearchRule(path, dialect=found) for path in default_paths(found)],
+                rules=[SearchRule(path, dialect=found) for path in found.paths],
             )
         ) as proxied,
     ):

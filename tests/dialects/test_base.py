@@ -11,7 +11,7 @@ from .requests import QUICK, request
 
 
 def span(part: Part, start: int, stop: int) -> QuerySpan:
-    """Make a slot that spells texts as they are."""
+    """Make a span that spells texts as they are."""
     return QuerySpan(part, start, stop, "old", str.encode)
 
 
@@ -43,7 +43,7 @@ def test_an_unread_body_is_empty() -> None:
 
 
 def test_expanding_keeps_the_text() -> None:
-    """The wider span is replaced, by the slot's own text and the terms."""
+    """The wider span is replaced, by the span's own text and the terms."""
     wide = Expansion(0, 5, lambda text, added: f"[{text}|{','.join(added)}]".encode())
     inner = QuerySpan(Part.BODY, 1, 4, "old", str.encode, expansion=wide)
     found = request("POST", "/", b"", b"<old>!")
@@ -52,7 +52,7 @@ def test_expanding_keeps_the_text() -> None:
     assert inner.expanding(()) is inner
 
 
-def test_a_slot_without_expansion_stays_itself() -> None:
+def test_a_span_without_expansion_stays_itself() -> None:
     """The caller has to replace its text."""
     plain = span(Part.BODY, 0, 3)
     assert not plain.expands

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from middleware.core.outcome import Reason
 from middleware.dialects.base import Dialect, Part, QuerySpan, SearchRequest, apply_edits
-from middleware.dialects.registry import default_paths, dialect_names, load_dialect
+from middleware.dialects.registry import dialect_names, load_dialect
 
 from .requests import ADVERSARIAL, OPTIONS, QUICK, SAMPLES, WORDS, Sample, request
 from .structure import outline
@@ -24,7 +24,7 @@ def made(name: str) -> Dialect:
 
 
 def part_of(found: SearchRequest, span: QuerySpan) -> bytes:
-    """Return the bytes that a slot's span lies in."""
+    """Return the bytes that a span's span lies in."""
     return found.query_string if span.part is Part.QUERY_STRING else found.body or b""
 
 
@@ -45,7 +45,7 @@ class TestContract:
     @QUICK
     @given(data=st.data())
     def test_the_texts_are_found(self, name: str, data: st.DataObject) -> None:
-        """Each text of a sample has a slot that nothing forbids to rewrite."""
+        """Each text of a sample has a span that nothing forbids to rewrite."""
         sample: Sample = data.draw(SAMPLES[name]())
         dialect = made(name)
         spans = dialect.spans(sample.request)
@@ -57,7 +57,7 @@ class TestContract:
     @QUICK
     @given(data=st.data())
     def test_spans_are_in_bounds_and_do_not_overlap(self, name: str, data: st.DataObject) -> None:
-        """Neither do the wider ones of expansions with another slot's."""
+        """Neither do the wider ones of expansions with another span's."""
         sample: Sample = data.draw(SAMPLES[name]())
         spans = made(name).spans(sample.request)
         for part in Part:
@@ -76,8 +76,8 @@ class TestContract:
 
     @QUICK
     @given(data=st.data())
-    def test_only_a_slots_bytes_change(self, name: str, data: st.DataObject) -> None:
-        """Before and after each edited slot, the bytes are those that came."""
+    def test_only_a_spans_bytes_change(self, name: str, data: st.DataObject) -> None:
+        """Before and after each edited span, the bytes are those that came."""
         sample: Sample = data.draw(SAMPLES[name]())
         for span in made(name).spans(sample.request):
             after = apply_edits(sample.request, [(span, data.draw(ADVERSARIAL))])
@@ -91,7 +91,7 @@ class TestContract:
     @QUICK
     @given(data=st.data())
     def test_a_spelled_text_is_read_back(self, name: str, data: st.DataObject) -> None:
-        """After an edit with words, the same slots are found, with the words in them."""
+        """After an edit with words, the same spans are found, with the words in them."""
         sample: Sample = data.draw(SAMPLES[name]())
         dialect = made(name)
         spans = dialect.spans(sample.request)
@@ -132,7 +132,7 @@ class TestContract:
     @QUICK
     @given(data=st.data())
     def test_never_raises(self, name: str, data: st.DataObject) -> None:
-        """Mutated bytes give slots or none; those that there are can be edited."""
+        """Mutated bytes give spans or none; those that there are can be edited."""
         sample: Sample = data.draw(SAMPLES[name]())
         query_string = data.draw(mutated(sample.request.query_string))
         body = data.draw(mutated(sample.request.body or b""))
@@ -181,7 +181,7 @@ class TestContract:
 
     def test_its_paths_are_globs(self, name: str) -> None:
         """Default rules can be made of what it says."""
-        assert all(path.startswith("/") for path in default_paths(made(name)))
+        assert all(path.startswith("/") for path in made(name).paths)
 
 
 @st.composite
@@ -209,7 +209,7 @@ def test_no_rewrite_begins_with_local_parameters(text: str) -> None:
 @QUICK
 @given(data=st.data(), cut=st.integers(1, 5))
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "groonga"])
-def test_half_a_document_has_no_slots(name: str, data: st.DataObject, cut: int) -> None:
+def test_half_a_document_has_no_spans(name: str, data: st.DataObject, cut: int) -> None:
     """JSON that ends early is left alone as a whole."""
     samples = SAMPLES[name]().filter(lambda s: (s.request.body or b"").rstrip().endswith(b"}"))
     sample: Sample = data.draw(samples)

@@ -119,7 +119,7 @@ def test_texts_beside_the_query() -> None:
 
 @pytest.mark.parametrize("kind", ["query_string", "simple_query_string"])
 def test_syntax_is_never_rewritten(kind: str) -> None:
-    """It has a slot with the reason."""
+    """It has a span with the reason."""
     for text in ('t:"red shoe"~2 | x', "(a b)", "-a b", "a*"):
         [span] = DIALECT.spans(search({"query": {kind: {"query": text}}}))
         assert (span.text, span.skip) == (text, Reason.SYNTAX)
@@ -155,7 +155,7 @@ def test_syntax_is_never_rewritten(kind: str) -> None:
     ],
 )
 @pytest.mark.parametrize("dialect", [DIALECT, OpenSearchDialect()])
-def test_what_is_no_search_has_no_slots(dialect: ElasticsearchDialect, path: str) -> None:
+def test_what_is_no_search_has_no_spans(dialect: ElasticsearchDialect, path: str) -> None:
     """Whatever it says, it goes on byte-identical."""
     body = b'{"query":{"match":{"a":"red shoes"}}}'
     for method in ("GET", "POST"):

@@ -15,7 +15,7 @@ from .requests import FORM, request
 
 
 def spans(name: str, found: SearchRequest) -> Sequence[QuerySpan]:
-    """Return the slots of a request in a dialect."""
+    """Return the spans of a request in a dialect."""
     return load_dialect(name).spans(found)
 
 

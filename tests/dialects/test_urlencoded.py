@@ -12,7 +12,7 @@ from middleware.core.outcome import Reason
 from middleware.dialects.base import Part, QuerySpan
 from middleware.dialects.jsonspans import JsonValue, MalformedError, encode_json, read
 from middleware.dialects.layers import json_layer, url_layer
-from middleware.dialects.urlencoded import Params, speller, url_text, value_slots, values
+from middleware.dialects.urlencoded import Params, decode_value, url_encoder, value_spans, values
 
 from .requests import QUICK
 
@@ -20,8 +20,8 @@ TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
 
 
 def spans(data: bytes) -> list[QuerySpan]:
-    """Return the slots of ``q``."""
-    return value_slots(Part.QUERY_STRING, data, {"q"})
+    """Return the spans of ``q``."""
+    return value_spans(Part.QUERY_STRING, data, {"q"})
 
 
 @pytest.mark.parametrize(
@@ -72,9 +72,9 @@ def test_what_is_encoded_is_found(pairs: list[tuple[str, str]], plus: bool) -> N
 @given(TEXT, st.sampled_from([b"a", b"a+b", b"a%20b", b"a%20b+c", b""]))
 def test_a_spelling_is_one_value_in_the_style_that_came(text: str, raw: bytes) -> None:
     """No byte of it ends the value, and it says the text."""
-    spelled = speller(raw)(text)
+    spelled = url_encoder(raw)(text)
     assert not set(spelled) & set(b"&=;# \n?/")
-    assert url_text(spelled) == text
+    assert decode_value(spelled) == text
     assert (b"+" in spelled) == (b"+" in raw and " " in text)
 
 
@@ -83,7 +83,7 @@ def test_params_refuse_what_is_said_twice_only_when_asked() -> None:
     params = Params(b"fq=a&fq=b&q=x&y=%E9&n")
     assert params.get("q") == "x"
     assert params.get("y") is None
-    assert params.span("n") is None
+    assert params.bounds("n") is None
     assert "fq" in params
     assert "n" not in params
     with pytest.raises(MalformedError):
@@ -104,7 +104,7 @@ def test_a_url_layer_leads_back_to_the_outer_bytes(
     assert layer.data[start:stop].decode() == text
     lifted = layer.to_outer(QuerySpan(Part.BODY, start, stop, text, str.encode), Part.QUERY_STRING)
     assert (lifted.start, lifted.stop) == (2 + len(head), 2 + len(head + raw))
-    assert url_text(lifted.encode(text)) == text
+    assert decode_value(lifted.encode(text)) == text
 
 
 @QUICK

@@ -1,4 +1,4 @@
-"""``querylift serve`` where nobody says what the upstream is: it tells, once it is there."""
+"""``querylift serve`` without a dialect: it is detected once the upstream is there."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Elastic:
 
 
 class App:
-    """An app of the user's own, which takes ``?q=`` and knows no other path."""
+    """A user's own app, which takes ``?q=`` and knows no other path."""
 
     async def __call__(
         self, request: Received, _: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -62,7 +62,7 @@ class App:
 async def running(
     behaviour: Path, url: str, *options: str, **variables: str
 ) -> AsyncIterator[Served]:
-    """Run it with nothing said of the upstream but where it is."""
+    """Run it with nothing but the upstream's URL."""
     engine = ("--engine", "faulty", "--model", str(behaviour), "--budget-ms", "5000")
     variables = {**_THREAD, "QUERYLIFT_ADMIN_METRICS": "true", **variables}
     context = serving(url, *engine, *options, dialect=None, **variables)
@@ -116,7 +116,7 @@ async def log_of(served: Served) -> list[str]:
 
 
 async def test_an_upstream_that_comes_up_later(behaviour: Path) -> None:
-    """The start waits for nothing; what is sent meanwhile is told why; no restart is needed."""
+    """The start does not wait; requests meanwhile carry the reason; no restart is needed."""
     raw = RawUpstream(Elastic())
     async with listening(raw):
         port = raw.port
@@ -130,7 +130,7 @@ async def test_an_upstream_that_comes_up_later(behaviour: Path) -> None:
                 "query": {"match": {"title": "lifted a red lamp"}}
             }
             assert await dialect(served) == ("elasticsearch", True)
-            # What is no search there says nothing, and is not asked about.
+            # A request that is no search has no header.
             assert (await asked(served, get(b"/_cat/indices?q=a+red+lamp")))[1] == "none"
             count = 'querylift_reformulations_total{mode="replace",outcome="skipped",'
             count += 'reason="dialect_unknown",source=""}'
@@ -139,11 +139,11 @@ async def test_an_upstream_that_comes_up_later(behaviour: Path) -> None:
     assert "WARNING" in first
     assert "cannot be asked yet which search API it is" in first
     assert "INFO" in second
-    assert second.endswith("speaks elasticsearch, as its answer to GET / tells")
+    assert second.endswith("speaks elasticsearch, as its answer to GET / shows")
 
 
 async def test_an_upstream_that_boots_first(behaviour: Path) -> None:
-    """Its 503 is relayed, and taken for no app's."""
+    """Its 503 is relayed, and not taken for the answer of an app."""
     elastic = Elastic()
     elastic.boots = True
     async with listening(RawUpstream(elastic)) as raw, running(behaviour, raw.url) as served:
@@ -155,8 +155,8 @@ async def test_an_upstream_that_boots_first(behaviour: Path) -> None:
         assert await dialect(served) == ("elasticsearch", True)
 
 
-async def test_an_order_is_sent_once_while_nobody_knows_what_it_is(behaviour: Path) -> None:
-    """It may be no search: on a connection that turns out to be closed it is not repeated."""
+async def test_a_post_is_sent_once_while_the_dialect_is_unknown(behaviour: Path) -> None:
+    """It may be no search, so it is not repeated if a kept connection turns out to be closed."""
     seen: list[int] = []
 
     async def answer(
@@ -179,7 +179,7 @@ async def test_an_order_is_sent_once_while_nobody_knows_what_it_is(behaviour: Pa
 
 
 async def test_an_app_of_the_users_own(behaviour: Path) -> None:
-    """As where ``plain`` was named; it is told once, with what to do where it is wrong."""
+    """It is handled as ``plain``; one line says so, and how to change it."""
     async with listening(RawUpstream(App())) as raw, running(behaviour, raw.url) as served:
         target = b"/find?q=" + fresh().replace(" ", "+").encode()
         answer = await comes_to(served, get(target), "rewritten;src=engine")
@@ -188,10 +188,10 @@ async def test_an_app_of_the_users_own(behaviour: Path) -> None:
         assert (await asked(served, get(b"/other")))[:2] == (404, "skipped;reason=empty")
         assert await dialect(served) == ("plain", True)
         [line] = await log_of(served)
-    assert "none of the search APIs known, so that its dialect is plain" in line
+    assert "none of the known search APIs, so its dialect is plain" in line
 
 
-async def test_each_worker_asks_and_one_tells(behaviour: Path) -> None:
+async def test_each_worker_probes_and_one_logs(behaviour: Path) -> None:
     if not hasattr(os, "fork"):
         pytest.skip("the system cannot fork")
     elastic = Elastic()
@@ -218,12 +218,12 @@ async def test_each_worker_asks_and_one_tells(behaviour: Path) -> None:
                 until, partial(lambda p: told(p)["dialect"] == "elasticsearch", port)
             )
         lines = await log_of(served)
-    assert [line.split()[-2:] for line in lines if "speaks" in line] == [["/", "tells"]]
+    assert [line.split()[-2:] for line in lines if "speaks" in line] == [["/", "shows"]]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_it_stops_while_it_asks(behaviour: Path, number: signal.Signals) -> None:
-    """A probe that has no answer yet holds up nothing, and leaves no word behind."""
+    """A probe without an answer does not delay the end, and logs nothing."""
     with silent_address() as url:
         async with running(behaviour, url) as served:
             assert await dialect(served) == (None, True)
@@ -232,8 +232,8 @@ async def test_it_stops_while_it_asks(behaviour: Path, number: signal.Signals) -
             assert told == ""
 
 
-async def test_a_name_that_the_upstream_contradicts_is_told(behaviour: Path) -> None:
-    """And is obeyed."""
+async def test_a_name_that_the_upstream_contradicts_is_logged(behaviour: Path) -> None:
+    """It stays in use."""
     variables = {"QUERYLIFT_DIALECT": "solr"}
     async with (
         listening(RawUpstream(Elastic())) as raw,
@@ -244,10 +244,10 @@ async def test_a_name_that_the_upstream_contradicts_is_told(behaviour: Path) -> 
         assert (await asked(served, match("a red lamp")))[1] == "none"
         [line] = await log_of(served)
     assert "WARNING" in line
-    assert "the dialect is solr, but" in line
+    assert "the dialect is set to solr, but" in line
 
 
-def test_a_name_that_is_none_ends_the_start() -> None:
+def test_an_unknown_name_ends_the_start() -> None:
     status, told, _ = ended(["--upstream", "http://127.0.0.1:1", "--dialect", "elastic"])
     assert status == 1
     assert "no dialect is called 'elastic'; known: algolia, elasticsearch, " in told

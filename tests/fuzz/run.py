@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 from middleware.dialects.base import Part, QuerySpan, SearchRequest
 from middleware.dialects.plain import PlainDialect
-from middleware.dialects.registry import default_paths, dialect_names, load_dialect
+from middleware.dialects.registry import dialect_names, load_dialect
 from middleware.http.matching import SearchRule, canonical_path, first_match
 from middleware.proxy import ReverseProxy
 from middleware.runtime.reformulator import Reformulator
@@ -45,7 +45,7 @@ def rules() -> list[SearchRule]:
     for name in dialect_names():
         if name != "plain":
             dialect = load_dialect(name)
-            made += [SearchRule(path, dialect=dialect) for path in default_paths(dialect)]
+            made += [SearchRule(path, dialect=dialect) for path in dialect.paths]
     return made
 
 

@@ -145,7 +145,7 @@ async def test_random_cancels_under_contention(seed: int) -> None:
             outcomes = await asyncio.gather(*tasks, return_exceptions=True)
             assert all(o == 5000 or isinstance(o, asyncio.CancelledError) for o in outcomes)
         assert client.active_connections == 0
-        # Every slot is there: ten at once, each in time.
+        # Every span is there: ten at once, each in time.
         assert await asyncio.gather(*[work() for _ in range(10)]) == [5000] * 10
         await client.aclose()
 

@@ -98,14 +98,10 @@ async def test_each_text_of_several_is_counted_once(build: Build) -> None:
     )
 
 
-class Broken:
+class Broken(Dialect):
     """A dialect with a fault."""
 
     name = "broken"
-
-    def wants_body(self, request: Any) -> bool:
-        """Tell no."""
-        return False
 
     def spans(self, request: Any) -> Any:
         """Fail."""

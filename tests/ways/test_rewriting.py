@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from middleware.asgi import ReformulationMiddleware
 from middleware.core.outcome import Reason
-from middleware.dialects.base import QuerySpan, SearchRequest
+from middleware.dialects.base import Dialect, QuerySpan, SearchRequest
 from middleware.dialects.plain import PlainDialect
 from middleware.dialects.registry import load_dialect
 from middleware.http.extensions import RETRY_SAFE
@@ -194,7 +194,7 @@ async def test_tenants_share_nothing(reformulator: Reformulator, engine: Scripte
     assert engine.calls == [["red lamp"]] * 2
 
 
-class Raising:
+class Raising(Dialect):
     """A dialect that breaks its promise."""
 
     name = "raising"

@@ -204,8 +204,9 @@ def test_methods() -> None:
         ({"methods": []}, "no methods"),
         ({"methods": ["GE T"]}, "'GE T'"),
         ({"methods": [""]}, "''"),
-        ({"dialect": "elasticsearch"}, "give an object"),
-        ({"dialect": PlainDialect}, "give an object"),
+        ({"dialect": "elasticsearch"}, "subclass of Dialect"),
+        ({"dialect": PlainDialect}, "subclass of Dialect"),
+        ({"dialect": object()}, "subclass of Dialect"),
     ],
 )
 def test_malformed_rules(options: dict[str, Any], said: str) -> None:

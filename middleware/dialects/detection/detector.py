@@ -1,53 +1,45 @@
-"""Asking an upstream which search API it is, beside the requests that it is sent meanwhile."""
+"""Asks an upstream which search API it is, while requests are forwarded to it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 
-from ...runtime.clock import SYSTEM_CLOCK, Clock
-from ...upstream.client import UpstreamClient
-from ...upstream.errors import UpstreamError, UpstreamTimeoutError, UpstreamUnreachableError
-from ...upstream.target import Upstream
 from ..plain import PlainDialect
+from .client import ProbeError, SendProbe, probe_client, tls_context
 from .probes import PROBES, guess_dialect
-from .schedule import ProbeSchedule, Told, asks_to_wait
+from .schedule import ProbeResult, ProbeSchedule, is_temporary
 
-__all__ = ["LOGGER", "Answer", "Ask", "DialectDetector", "asking"]
+__all__ = ["LOGGER", "DialectDetector"]
 
 LOGGER = "querylift.detection"
-"""The logger that says what was found."""
+"""The logger that reports what was found."""
 
-Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
-"""Status, headers and the beginning of the body of what an upstream answers."""
-Ask = Callable[[str], Awaitable[Answer]]
-"""Sends a GET for a target, below the upstream's base. Errors: ``UpstreamError``."""
-
-# Seconds: to connect, between bytes, for all, and for what follows the head of an answer.
-_CONNECT, _READ, _TOTAL, _BODY = 3.0, 4.0, 5.0, 2.0
-_ENOUGH = 64 * 1024  # bytes of an answer
 _ALIKE = frozenset({"elasticsearch", "opensearch"})
 
 _log = logging.getLogger(LOGGER)
 
 
 class DialectDetector:
-    """Finds out in a task of its own which dialect an upstream speaks, and has it used.
+    """Finds out in a background task which dialect an upstream speaks.
 
-    ``use`` is called with a dialect's name once there is one to use, and again where a later look
-    finds another. With ``named``, the dialect that was chosen, it is not called, and where the
-    upstream tells another one a warning says so. What is found is logged once; ``quiet`` leaves
-    that to another process that asks the same. ``verify`` is that of ``UpstreamClient``, and
-    ``ask`` replaces what sends probes.
+    ``upstream`` is a URL, ``http(s)://host[:port][/base]``. ``use`` is called with the name of
+    the dialect to use, and again if a later round identifies another one. With ``named``, the
+    dialect that settings name, it is never called; a warning is logged if the upstream
+    contradicts them. What is found is logged once; ``quiet`` leaves the log to another process
+    that probes the same upstream. ``verify`` is True, False, or the path of a CA bundle.
+    ``connect`` replaces what opens a connection for probes. ``now`` returns seconds.
 
-    Probes are GETs without credentials, each on a connection apart from the searches', of 5 s
-    and 64 KiB at most; redirects are not followed. ``ProbeSchedule`` says when they are sent.
+    Probes are GETs without credentials, each limited to 5 s and 64 KiB, on connections of their
+    own. ``ProbeSchedule`` decides when they are sent.
 
-    Concurrency: for one event loop at a time. Errors: none; what is not expected is logged, and
-    asked again.
+    Concurrency: one event loop at a time. Errors: none; an unexpected exception is logged, and
+    the round repeated.
     """
 
     def __init__(
@@ -58,29 +50,34 @@ class DialectDetector:
         named: str | None = None,
         quiet: bool = False,
         verify: bool | str = True,
-        ask: Ask | None = None,
-        clock: Clock = SYSTEM_CLOCK,
+        connect: Callable[[], AbstractAsyncContextManager[SendProbe]] | None = None,
+        now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._upstream = Upstream.parse(upstream)
-        self._verify = verify
+        self._upstream = upstream.rstrip("/")
+        if connect is None:
+            # Loading the CA bundle takes too long for the event loop.
+            context = tls_context(verify) if self._upstream.startswith("https:") else False
+            connect = partial(probe_client, self._upstream, context)
+        self._connect = connect
         self._use = use
         self._named = named
-        self._level = logging.DEBUG if quiet else logging.INFO
-        self._ask = ask
-        self._clock = clock
-        self._inquiry = ProbeSchedule()
+        self._quiet = quiet
+        self._now = now
+        self._sleep = sleep
+        self._schedule = ProbeSchedule()
         self._task: asyncio.Task[None] | None = None
-        self._over = self._failed = False
+        self._finished = self._failure_logged = False
 
     def start(self) -> None:
-        """Begin to ask, on the running event loop; again, or once all was said, is no harm."""
-        if self._over:
+        """Start probing on the running event loop; does nothing if it runs or has finished."""
+        if self._finished:
             return
         if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._run(), name="recognition")
+            self._task = asyncio.get_running_loop().create_task(self._run(), name="detection")
 
     async def stop(self) -> None:
-        """Ask no more, and return once nothing is under way; may be started again."""
+        """Stop probing, and return once the task has ended; ``start`` may be called again."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
@@ -90,132 +87,83 @@ class DialectDetector:
     async def _run(self) -> None:
         while True:
             try:
-                told = await self._round()
-                wait = self._take(told)
+                async with self._connect() as send:
+                    result, failure = await _probe(send)
+                if failure:
+                    self._log_failure(failure)
+                wait = self._take(result)
             except Exception:
                 _log.exception("%s cannot be asked which search API it is", self._upstream)
-                wait = self._inquiry.take(Told(), self._clock.now())
+                wait = self._schedule.take(ProbeResult(), self._now())
             if wait is None:
-                self._over = True
+                self._finished = True
                 return
             await self._sleep(wait)
 
-    async def _round(self) -> Told:
-        if self._ask is not None:
-            told, why = await _round(self._ask)
-        else:
-            async with asking(self._upstream, self._verify) as ask:
-                told, why = await _round(ask)
-        if why and not self._failed and self._named is None and self._inquiry.dialect is None:
-            self._failed = True
-            level = logging.DEBUG if self._level == logging.DEBUG else logging.WARNING
-            _log.log(
-                level,
-                "%s cannot be asked yet which search API it is: %s; until it can, requests pass as "
-                "they came (dialect_unknown)",
-                self._upstream,
-                why,
-            )
-        return told
+    def _log_failure(self, failure: str) -> None:
+        if self._failure_logged or self._named is not None or self._schedule.dialect is not None:
+            return
+        self._failure_logged = True
+        _log.log(
+            logging.DEBUG if self._quiet else logging.WARNING,
+            "%s cannot be asked yet which search API it is: %s; until then, requests pass "
+            "unchanged (dialect_unknown)",
+            self._upstream,
+            failure,
+        )
 
-    def _take(self, told: Told) -> float | None:
-        before = self._inquiry.dialect
-        wait = self._inquiry.take(told, self._clock.now())
-        found = self._inquiry.dialect
+    def _take(self, result: ProbeResult) -> float | None:
+        """Use what a round found; return the seconds until the next one, ``None`` for never."""
+        before = self._schedule.dialect
+        wait = self._schedule.take(result, self._now())
+        found = self._schedule.dialect
         if self._named is not None:
-            if told.dialect is not None and not _agree(self._named, told.dialect):
+            if result.dialect is not None and not _agree(self._named, result.dialect):
                 _log.warning(
-                    "the dialect is %s, but %s speaks %s, as its answer to GET %s tells",
+                    "the dialect is set to %s, but %s speaks %s, as its answer to GET %s shows",
                     self._named,
                     self._upstream,
-                    told.dialect,
-                    told.probe,
+                    result.dialect,
+                    result.probe,
                 )
-            return wait if found is None else None  # one answer is enough here
+            return wait if found is None else None  # one answer is enough
         if found is not None and found != before:
             self._use(found)
-            if told.dialect is None:
-                said = "looks like none of the search APIs known, so that its dialect is"
-                end = "; name another one with --dialect"
+            level = logging.DEBUG if self._quiet else logging.INFO
+            if result.dialect is None:
+                message = (
+                    "%s is none of the known search APIs, so its dialect is %s; "
+                    "set another one with --dialect"
+                )
+                _log.log(level, message, self._upstream, found)
             else:
-                said, end = "speaks", f", as its answer to GET {told.probe} tells"
-            _log.log(self._level, "%s %s %s%s", self._upstream, said, found, end)
+                message = "%s speaks %s, as its answer to GET %s shows"
+                _log.log(level, message, self._upstream, found, result.probe)
         return wait
 
-    async def _sleep(self, seconds: float) -> None:
-        woken = asyncio.get_running_loop().create_future()
-        timer = self._clock.call_at(self._clock.now() + seconds, partial(_wake, woken))
-        try:
-            await woken
-        finally:
-            timer.cancel()
 
-
-@contextlib.asynccontextmanager
-async def asking(upstream: Upstream | str, verify: bool | str = True) -> AsyncIterator[Ask]:
-    """Give what sends probes to an upstream, on a connection that is closed at the end."""
-    async with UpstreamClient(
-        upstream,
-        verify=verify,
-        connect_timeout=_CONNECT,
-        read_timeout=_READ,
-        write_timeout=_READ,
-        total_timeout=_TOTAL,
-        max_connections=1,
-    ) as client:
-        yield partial(_get, client)
-
-
-async def _round(ask: Ask) -> tuple[Told, str]:
-    """Send the probes until one tells; return what they gave, and what kept them from it."""
-    there, settled, why = False, True, ""
+async def _probe(send: SendProbe) -> tuple[ProbeResult, str]:
+    """Send the probes until one identifies the dialect; return the result and the first failure."""
+    reachable, conclusive, failure = False, True, ""
     for probe in PROBES:
         try:
-            status, headers, body = await ask(probe)
-        except UpstreamError as error:
-            settled, why = False, why or error.detail
-            refused = isinstance(error, UpstreamUnreachableError) or (
-                isinstance(error, UpstreamTimeoutError) and error.phase == "connect"
-            )
-            there = there or not refused
-            if refused or probe == PROBES[0]:
+            status, headers, body = await send(probe)
+        except ProbeError as error:
+            conclusive, failure = False, failure or str(error)
+            reachable = reachable or error.reachable
+            if not error.reachable or probe == PROBES[0]:
                 break
             continue
-        there = True
+        reachable = True
         name = guess_dialect(status, headers, body)
         if name is not None:
-            return Told(name, probe, there=True, settled=True), ""
-        if asks_to_wait(status):
-            settled, why = False, why or f"its answer to GET {probe} is {status}"
-            if probe == PROBES[0]:  # nothing else there can be up
+            return ProbeResult(name, probe, reachable=True, conclusive=True), ""
+        if is_temporary(status):
+            conclusive, failure = False, failure or f"its answer to GET {probe} is {status}"
+            if probe == PROBES[0]:  # the other paths lead to the same server
                 break
-    return Told(there=there, settled=settled), why
+    return ProbeResult(reachable=reachable, conclusive=conclusive), failure
 
 
-async def _get(client: UpstreamClient, probe: str) -> Answer:
-    headers = [
-        (b"host", client.upstream.authority),
-        (b"user-agent", b"querylift"),
-        (b"accept", b"application/json, text/html;q=0.5"),
-        (b"accept-encoding", b"identity"),
-    ]
-    target = client.upstream.base + probe.encode()
-    async with client.exchange("GET", target, headers) as response:
-        body = b""
-        # What has come tells enough, where the rest is cut off or never ends.
-        with contextlib.suppress(TimeoutError, UpstreamError):
-            async with asyncio.timeout(_BODY):
-                async for chunk in response:
-                    body += chunk
-                    if len(body) >= _ENOUGH:
-                        break
-        return response.status, list(response.headers), body
-
-
-def _agree(named: str, told: str) -> bool:
-    return named == told or {named, told} <= _ALIKE or named == PlainDialect.name
-
-
-def _wake(woken: asyncio.Future[None]) -> None:
-    if not woken.done():
-        woken.set_result(None)
+def _agree(named: str, found: str) -> bool:
+    return named == found or {named, found} <= _ALIKE or named == PlainDialect.name

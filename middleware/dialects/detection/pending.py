@@ -1,29 +1,22 @@
-"""What stands for an upstream's dialect until it is known."""
+"""The dialect in use until the upstream's own is known."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from ...core.outcome import Reason
-from ..base import Part, QuerySpan, SearchRequest
+from ..base import Dialect, Part, QuerySpan, SearchRequest
 
 __all__ = ["PendingDialect"]
 
 
-class PendingDialect:
-    """Says of each request that nobody knows whether it is a search, and reads none of them.
+class PendingDialect(Dialect):
+    """Rewrites nothing: each request gets one empty span, skipped as ``DIALECT_UNKNOWN``."""
 
-    The one slot that it gives is empty and stays so; it carries the reason. Concurrency: immutable.
-    """
-
-    writes_by_get = True  # it may turn out to be one that does
     name = "undecided"
     pages = False
-
-    def wants_body(self, request: SearchRequest) -> bool:
-        """Tell no: what is not understood streams through."""
-        return False
+    writes_by_get = True  # the API may turn out to be one where it does
 
     def spans(self, request: SearchRequest) -> Sequence[QuerySpan]:
-        """Return a place of no bytes with the reason."""
+        """Return an empty span that carries the reason."""
         return (QuerySpan(Part.QUERY_STRING, 0, 0, "", str.encode, skip=Reason.DIALECT_UNKNOWN),)

@@ -1,10 +1,10 @@
-"""Guessing an upstream's dialect from its answer to a probe; asks nothing itself.
+"""Identifies an upstream's dialect from its answer to a probe; no I/O.
 
-What tells: ``X-Elastic-Product``, ``tagline`` and refusals (Elasticsearch),
-``version.distribution`` and the security plugin's words (OpenSearch), the words of Meilisearch's
-and Typesense's answers, the page and the realm of Solr, the shape of Groonga's ``status``, and
-the headers of Algolia. What an app of the user's own could say as well, such as ``{"ok": true}``
-for its health or a page's title, does not tell.
+Evidence is: ``X-Elastic-Product``, ``tagline`` and refusals (Elasticsearch),
+``version.distribution`` and the security plugin's messages (OpenSearch), the messages of
+Meilisearch and Typesense, the page and the realm of Solr, the shape of Groonga's ``status``, and
+the headers of Algolia. What any app could answer, such as ``{"ok": true}`` for its health or the
+title of a page, is no evidence.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ __all__ = ["GUESSABLE", "PROBES", "guess_dialect"]
 GUESSABLE = frozenset(
     ("algolia", "elasticsearch", "groonga", "meilisearch", "opensearch", "solr", "typesense")
 )
-"""The dialects that an answer can tell."""
+"""The dialects that an answer can identify."""
 
 PROBES = ("/", "/solr/", "/d/status", "/collections", "/version")
-"""Targets to GET, in this order, until an answer tells; each is read-only and cheap."""
+"""Paths to GET, in this order, until an answer identifies a dialect; each is cheap to answer."""
 
 _MAX_BODY = 64 * 1024
 _SOLR_PAGE = re.compile(rb"<title>\s*solr admin|ng-app=\"solrAdminApp\"", re.IGNORECASE)
@@ -31,10 +31,10 @@ _NOT_INITIALIZED = (b"opensearch security not initialized", b"open distro securi
 
 
 def guess_dialect(status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> str | None:
-    """Return the name of the dialect that an answer speaks, or ``None`` where it does not tell.
+    """Return the name of the dialect that an answer identifies, or ``None``.
 
-    ``headers`` may be of any case; ``body`` is the answer's, not compressed, or its beginning.
-    Refusals (401, 403, 404) tell as well where they are in the API's own words. Never raises.
+    ``headers`` may be of any case. ``body`` is the uncompressed body or its beginning. Refusals
+    (401, 403, 404) in the API's own words are evidence too. Never raises.
     """
     known = {name.lower(): value for name, value in headers}
     if known.get(b"x-elastic-product", b"").strip().lower() == b"elasticsearch":
@@ -52,38 +52,41 @@ def guess_dialect(status: int, headers: Iterable[tuple[bytes, bytes]], body: byt
     if status == 503 and body.lower().startswith(_NOT_INITIALIZED):
         return "opensearch"
     try:
-        said = json.loads(body)
+        answer = json.loads(body)
     except (ValueError, RecursionError):
         return None
-    if isinstance(said, list):
-        return _of_list(said)
-    return _of_object(status, said) if isinstance(said, dict) else None
+    if isinstance(answer, list):
+        return _from_list(answer)
+    return _from_object(status, answer) if isinstance(answer, dict) else None
 
 
-def _of_list(said: list[Any]) -> str | None:
-    """Look for what Groonga answers: a head of return code and times, and the status."""
-    state = said[1] if len(said) == 2 and isinstance(said[1], dict) else {}
+def _from_list(answer: list[Any]) -> str | None:
+    """Recognize Groonga: a head of return code and times, then the status."""
+    state = answer[1] if len(answer) == 2 and isinstance(answer[1], dict) else {}
     return "groonga" if {"alloc_count", "starttime"} <= state.keys() else None
 
 
-def _of_object(status: int, said: dict[str, Any]) -> str | None:
-    version, tagline = said.get("version"), str(said.get("tagline", ""))
+def _from_object(status: int, answer: dict[str, Any]) -> str | None:
+    version, tagline = answer.get("version"), str(answer.get("tagline", ""))
     if isinstance(version, dict):
         if version.get("distribution") == "opensearch" or "OpenSearch" in tagline:
             return "opensearch"
         if "lucene_version" in version or "You Know, for Search" in tagline:
             return "elasticsearch"
-    message = str(said.get("message", said.get("Message", "")))
-    if "not authorized to perform: es:ESHttp" in message:  # Amazon's, of either engine
+    message = str(answer.get("message", answer.get("Message", "")))
+    if "not authorized to perform: es:ESHttp" in message:  # by Amazon, for both engines
         return "opensearch"
     if status in (401, 403):
-        error = said.get("error")
+        error = answer.get("error")
         if isinstance(error, dict) and error.get("type") == "security_exception":
             return "elasticsearch"
         if "x-typesense-api-key" in message:
             return "typesense"
-    if said.get("status") == "Meilisearch is running" or {"commitSha", "pkgVersion"} <= said.keys():
+    if (
+        answer.get("status") == "Meilisearch is running"
+        or {"commitSha", "pkgVersion"} <= answer.keys()
+    ):
         return "meilisearch"
-    if "meilisearch" in str(said.get("link", "")) and {"code", "type"} <= said.keys():
+    if "meilisearch" in str(answer.get("link", "")) and {"code", "type"} <= answer.keys():
         return "meilisearch"
     return None

@@ -1,4 +1,4 @@
-"""What to hold of an upstream's answers to probes so far, and when to ask again; asks nothing."""
+"""Decides, after each round of probes, which dialect to use and when to probe again; no I/O."""
 
 from __future__ import annotations
 
@@ -6,69 +6,74 @@ from typing import NamedTuple
 
 from ..plain import PlainDialect
 
-__all__ = ["ProbeSchedule", "Told", "asks_to_wait"]
+__all__ = ["ProbeResult", "ProbeSchedule", "is_temporary"]
 
-_FIRST_WAIT = 0.25  # seconds; doubled each time
+_FIRST_WAIT = 0.25  # seconds; doubled after each round
 _LONGEST_WAIT = 5.0
-_PATIENCE = 60.0
-_LOOKS = (30.0, 120.0, 600.0)
-_LATER = frozenset({408, 425, 429, 502, 503, 504})
+_BOOT_TIME = 60.0
+_RECHECKS = (30.0, 120.0, 600.0)
+_TEMPORARY = frozenset({408, 425, 429, 502, 503, 504})
 
 
-class Told(NamedTuple):
-    """What one round of probes gave.
+class ProbeResult(NamedTuple):
+    """What one round of probes found.
 
-    ``dialect`` is what the answer to ``probe`` tells. ``there`` is set where anything came back,
-    ``settled`` where each probe had an answer and none asked to come again.
+    ``dialect`` is the one identified by the answer to ``probe``. ``reachable`` is set if anything
+    was received, ``conclusive`` if each probe had an answer whose status was not temporary.
     """
 
     dialect: str | None = None
     probe: str = ""
-    there: bool = False
-    settled: bool = False
+    reachable: bool = False
+    conclusive: bool = False
 
 
-def asks_to_wait(status: int) -> bool:
-    """Tell whether an answer is one of a server, or of what stands before it, that still boots."""
-    return status in _LATER
+def is_temporary(status: int) -> bool:
+    """Return whether a server, or a proxy before it, may answer so while the server boots."""
+    return status in _TEMPORARY
 
 
 class ProbeSchedule:
-    """Which dialect is in use by what was told, and how long to wait before the next round.
+    """Which dialect is in use, and how many seconds to wait before the next round of probes.
 
-    An upstream that is not there, or asks to come again, is asked again after .25 s, then after
-    twice as long each time, 5 s at most. One that answers and tells nothing is taken for an app
-    of the user's own, which is ``plain``; so is one that asks to come again for a minute. As the
-    page of a load balancer looks like such an app while the search server behind it boots, it is
-    looked at again after half a minute, two and ten, and no more once these answers were
-    settled too. A dialect that was told stays.
+    - An upstream that is unreachable or whose answers are temporary is probed again after .25 s,
+      then after twice as long each time, at most 5 s.
+    - One that answers without being identified is taken for the user's own app, ``plain``. So is
+      one whose answers have been temporary for a minute.
+    - Because a load balancer's page looks like such an app while the search server behind it
+      boots, an app is probed again after half a minute, two and ten. Then probing ends, if the
+      answers were conclusive.
+    - A dialect that was identified stays.
 
-    Time is given, in seconds. Concurrency: none; one task owns it.
+    Concurrency: owned by one task.
     """
 
     def __init__(self) -> None:
         self.dialect: str | None = None
         self.probe = ""
         self._wait = _FIRST_WAIT
-        self._since: float | None = None  # when anything came back for the first time
-        self._looks = 0
+        self._reached_at: float | None = None  # when anything was received for the first time
+        self._rechecks = 0
 
-    def take(self, told: Told, now: float) -> float | None:
-        """Take a round's outcome; return the seconds until the next one, ``None`` for never."""
-        if told.dialect is not None:
-            self.dialect, self.probe = told.dialect, told.probe
+    def take(self, result: ProbeResult, now: float) -> float | None:
+        """Record a round; return the seconds until the next one, or ``None`` if it was the last.
+
+        ``now`` is in seconds.
+        """
+        if result.dialect is not None:
+            self.dialect, self.probe = result.dialect, result.probe
             return None
-        if told.there and self._since is None:
-            self._since = now
+        if result.reachable and self._reached_at is None:
+            self._reached_at = now
         if self.dialect is None:
-            waited = self._since is not None and now - self._since >= _PATIENCE
-            if not told.settled and not (told.there and waited):
+            waited = self._reached_at is not None and now - self._reached_at >= _BOOT_TIME
+            if not result.conclusive and not (result.reachable and waited):
                 wait, self._wait = self._wait, min(2 * self._wait, _LONGEST_WAIT)
                 return wait
             self.dialect = PlainDialect.name
-            return _LOOKS[0]
-        last = len(_LOOKS) - 1
-        if told.settled and self._looks == last:
+            return _RECHECKS[0]
+        last = len(_RECHECKS) - 1
+        if result.conclusive and self._rechecks == last:
             return None
-        self._looks = min(self._looks + told.there, last)
-        return _LOOKS[self._looks]
+        self._rechecks = min(self._rechecks + result.reachable, last)
+        return _RECHECKS[self._rechecks]
