@@ -1,69 +1,82 @@
-"""The README's tables and examples against the code."""
+"""The README's promises, and the Python of every page."""
 
 from __future__ import annotations
 
 import ast
-import re
+import asyncio
+import inspect
 from pathlib import Path
+from typing import Any
 
 import pytest
+import querylift
+import uvicorn
+from querylift.testing import ScriptedEngine
 
-from middleware.core.outcome import Mode, Outcome, Reason, Source
-from middleware.instrumentation.headers import CONTROL_HEADER, RESULT_HEADER
-from middleware.instrumentation.metrics import METRICS
-from middleware.serving.settings import SETTINGS
+from tests.project.markdown import ALL, ROOT, Block, blocks, links
 
-_README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
-
-
-def _table(heading: str) -> list[list[str]]:
-    """Return the cells of the first table below a heading, without its head."""
-    section = _README.split(f"{heading}\n", 1)[1]
-    rows: list[list[str]] = []
-    for line in section.splitlines():
-        if line.startswith("|"):
-            rows.append([cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]])
-        elif rows:
-            break
-    return rows[2:]
+_README = (ROOT / "README.md").read_text("utf-8")
+_PYTHON = [block for page in ALL for block in blocks(page, "python")]
+_RUN = [block for block in _PYTHON if block.runs]
 
 
-def test_settings() -> None:
-    """Every setting stands in the table with its default and sentence, in order."""
-    expected = [
-        [f"`{each.name}`", f"`{each.shown}`" if each.shown else "", each.description]
-        for each in SETTINGS
-    ]
-    assert _table("### Settings") == expected
+def test_the_readme_is_short_and_has_the_two_commands() -> None:
+    """It has at most 150 lines, and each command stands on a line of its own."""
+    lines = _README.splitlines()
+    assert len(lines) <= 150
+    assert "pip install . && querylift demo" in lines
+    assert "pip install '.[test]' && pytest" in lines
+    assert "pip install torch --index-url https://download.pytorch.org/whl/cpu" in lines
 
 
-def test_reasons() -> None:
-    """Every reason stands in the table with its outcome and explanation, in order."""
-    assert _table("### Reasons") == [
-        [f"`{reason}`", reason.outcome.value, reason.explanation] for reason in Reason
-    ]
+@pytest.mark.parametrize("page", ALL, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_files(page: Path) -> None:
+    """Each link inside the repository leads to a file or folder that is there."""
+    for target in links(page):
+        path, _, _ = target.partition("#")
+        if path and "://" not in path:
+            assert (page.parent / path).exists(), f"{page.name} links to {target}"
 
 
-def test_metrics() -> None:
-    """Every metric stands in the table with what it counts."""
-    assert _table("### Metrics") == [[f"`{name}`", text] for name, text in METRICS.items()]
+@pytest.mark.parametrize("block", _PYTHON, ids=str)
+def test_python_takes_only_public_names(block: Block) -> None:
+    """Each block compiles, and imports from the package only what is public."""
+    for node in ast.walk(ast.parse(block.code)):
+        if isinstance(node, ast.ImportFrom):
+            top, _, rest = (node.module or "").partition(".")
+            assert top != "middleware", "the documented name is querylift"
+            if top == "querylift":
+                public: Any = {"": querylift, "testing": querylift.testing}[rest]
+                assert {alias.name for alias in node.names} <= set(public.__all__)
 
 
-def test_headers() -> None:
-    """Both headers, every outcome, source and mode are named."""
-    names = {cell.strip("`").lower() for cell, *_ in _table("### Headers")}
-    assert {RESULT_HEADER, CONTROL_HEADER, "server-timing"} <= names
-    for word in (*Outcome, *Source, *Mode):
-        assert f"`{word}`" in _README
+@pytest.mark.parametrize("block", _RUN, ids=str)
+def test_python_runs(block: Block, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each block that is marked runs, with an engine from a script; so do its test functions."""
+
+    def load_engine(*_: Any, **__: Any) -> ScriptedEngine:
+        return ScriptedEngine({"please show me wireles headphones": "wireless headphones"})
+
+    monkeypatch.setattr(querylift, "load_engine", load_engine)
+    monkeypatch.setattr(uvicorn, "run", lambda *_, **__: None)
+    monkeypatch.chdir(tmp_path)
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    for each in _with_those_before(block):
+        exec(compile(each.code, str(each), "exec"), namespace)
+    for name, function in list(namespace.items()):
+        if name.startswith("test_"):
+            result = function()
+            if inspect.isawaitable(result):
+                asyncio.run(_finished(result))
 
 
-@pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", _README, re.DOTALL))
-def test_examples_are_python_on_public_names(block: str) -> None:
-    """Each example compiles, is short, and takes only public names from the package."""
-    import middleware
+async def _finished(result: Any) -> None:
+    await result
 
-    assert len(block.strip().splitlines()) <= 12
-    for node in ast.walk(ast.parse(block)):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("middleware"):
-            assert node.module == "middleware"
-            assert {alias.name for alias in node.names} <= set(middleware.__all__)
+
+def _with_those_before(block: Block) -> list[Block]:
+    """Return a block, after the ones of its page that it continues."""
+    if not block.continues:
+        return [block]
+    page = [each for each in _RUN if each.page == block.page]
+    return [*_with_those_before(page[page.index(block) - 1]), block]
