@@ -180,7 +180,7 @@ def test_muon_trains_matrices() -> None:
     for _ in range(60):
         optimizer.param_groups[0]["lr"] = 0.02
         loss = (inputs @ matrix - wanted).square().mean()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         before = matrix.detach().clone()
         optimizer.step()
         step = torch.linalg.svdvals(matrix.detach() - before) / (0.02 * 2**0.5)
