@@ -1,4 +1,4 @@
-"""The request header by which a trusted caller steers one request, and who is one."""
+"""The request header that controls the rewriting of one request, and which callers may send it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ..errors import ConfigurationError
 __all__ = ["DEFAULT_CONTROL", "Control", "Trust", "parse_control", "trusting"]
 
 Trust = Callable[[Mapping[str, Any]], bool]
-"""Tells by the scope of a request whether its client is obeyed."""
+"""Returns whether the client of a request may control its rewriting, from the request's scope."""
 
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """What a request asks for; ``None`` leaves the reformulator's own setting.
+    """What one request asks for; ``None`` stands for the reformulator's own setting.
 
-    ``budget`` is in seconds; ``cached`` and ``stored`` tell whether the memo is asked and filled.
+    ``budget`` is in seconds. ``cached`` and ``stored``: the memo may be asked and filled.
     """
 
     mode: Mode | None = None
@@ -34,10 +34,10 @@ DEFAULT_CONTROL = Control()
 
 
 def parse_control(value: str, *, max_budget: float) -> Control:
-    """Read a comma list of ``off``, ``no-cache``, ``no-store``, ``budget=<ms>``, ``mode=<mode>``.
+    """Parse a comma list of ``off``, ``no-cache``, ``no-store``, ``budget=<ms>``, ``mode=<mode>``.
 
-    A budget is bounded by ``max_budget`` seconds. What is not understood is passed over,
-    as a search must get through; of entries that contradict each other the last one counts.
+    A budget is cut to ``max_budget`` seconds. Unknown entries are ignored, as a search must get
+    through. If entries contradict each other, the last one wins.
     """
     mode: Mode | None = None
     budget: float | None = None
@@ -59,11 +59,10 @@ def parse_control(value: str, *, max_budget: float) -> Control:
 
 
 def trusting(networks: Iterable[str]) -> Trust:
-    """Return what trusts the clients whose connection comes from one of the networks.
+    """Return a function that trusts connections from the given networks, whatever their headers.
 
-    Networks are in CIDR notation, or single addresses; headers play no part. An IPv4 address
-    that a socket tells in IPv6 (``::ffff:10.0.0.1``) is taken as what it is.
-    Errors: ``ConfigurationError`` for what is no network.
+    Networks are in CIDR notation, or single addresses. An IPv4 address in IPv6 notation
+    (``::ffff:10.0.0.1``) counts as IPv4. Errors: ``ConfigurationError``.
     """
     trusted: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
     for network in networks:
@@ -71,14 +70,14 @@ def trusting(networks: Iterable[str]) -> Trust:
             trusted.append(ipaddress.ip_network(network))
         except ValueError as error:
             raise ConfigurationError(
-                f"{network!r} is no network such as 10.0.0.0/8: {error}"
+                f"{network!r} is not a network such as 10.0.0.0/8: {error}"
             ) from None
 
     def trusts(scope: Mapping[str, Any]) -> bool:
         client = scope.get("client")
         try:
             address = ipaddress.ip_address(client[0] if client else "")
-        except ValueError:  # a local socket, or what a test client calls itself
+        except ValueError:  # a Unix socket, or a test client's name
             return False
         if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
             address = address.ipv4_mapped
@@ -87,9 +86,9 @@ def trusting(networks: Iterable[str]) -> Trust:
     return trusts
 
 
-def _seconds(milliseconds: str, most: float) -> float | None:
+def _seconds(milliseconds: str, limit: float) -> float | None:
     try:
         seconds = float(milliseconds) / 1000
     except ValueError:
         return None
-    return min(seconds, most) if math.isfinite(seconds) and seconds >= 0 else None
+    return min(seconds, limit) if math.isfinite(seconds) and seconds >= 0 else None

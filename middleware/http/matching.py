@@ -1,4 +1,4 @@
-"""Which requests are searches: a path, methods, and the dialect that knows where the text is."""
+"""Which requests are searches: their path, their methods, and the dialect that finds the text."""
 
 from __future__ import annotations
 
@@ -21,18 +21,16 @@ _METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # token, RFC 9110, 5.6.2
 class SearchRule:
     """Says which requests are searches.
 
-    ``path`` is a glob on the canonical path: ``*`` stands for anything within a segment,
-    ``**`` for any number of segments, none included; a slash at the end does not count. The
-    canonical path is decoded, has its dot segments resolved, and lacks the prefix of a mount.
-    ``methods`` are HTTP methods; ``dialect`` finds the texts (default: the parameter or form
-    field ``q``).
+    ``path`` is a glob for the canonical path: ``*`` matches within a segment, ``**`` any number
+    of segments, also none; a slash at the end is ignored. The canonical path is decoded, has its
+    dot segments resolved, and lacks the prefix of a mount. ``methods`` are HTTP methods.
+    ``dialect`` finds the texts (default: the parameter or form field ``q``).
 
-    Errors: ``ConfigurationError`` for a malformed path (see
-    ``PathGlobs``), no or malformed methods, and what is no
-    dialect. Concurrency: immutable.
+    Errors: ``ConfigurationError`` for a malformed path, missing or malformed methods, and a
+    dialect of another type. Concurrency: immutable.
     """
 
-    __slots__ = ("_match", "dialect", "methods", "pages", "path")
+    __slots__ = ("dialect", "methods", "pages", "path", "path_matches")
 
     def __init__(
         self,
@@ -59,36 +57,32 @@ class SearchRule:
         self.path = path
         self.dialect = dialect
         self.pages = dialect.pages
-        # Everything is not matched at all: it is the default, and on every request's way.
-        self._match = None if path == "/**" else globs.match
+        # The default needs no matching, which every request would pay for.
+        self.path_matches = None if path == "/**" else globs.match
 
     def __repr__(self) -> str:
         return f"SearchRule({self.path!r}, {sorted(self.methods)}, {self.dialect.name!r})"
 
     @property
     def chosen(self) -> bool:
-        """Whether the path says which requests are searches, and does not take in every one."""
-        return self._match is not None
-
-    def matches(self, method: str, path: str) -> bool:
-        """Tell whether a request with this method and canonical path is a search."""
-        return method in self.methods and (self._match is None or self._match(path))
+        """Whether the path selects requests, instead of matching every one."""
+        return self.path_matches is not None
 
 
 def first_match(rules: Sequence[SearchRule], method: str, path: str) -> SearchRule | None:
-    """Return the first rule that matches."""
+    """Return the first rule that matches a request, or ``None``."""
     for rule in rules:
-        if rule.matches(method, path):
+        if method in rule.methods and (rule.path_matches is None or rule.path_matches(path)):
             return rule
     return None
 
 
 def canonical_path(scope: Mapping[str, Any]) -> str:
-    """Return the path that rules judge: what an origin server would take the request for.
+    """Return the path that rules match: the one that an origin server would serve.
 
-    Percent-encoding is undone (by the server, and once more where something is left, so
-    that ``%252e`` hides nothing), dot segments are resolved (RFC 3986, 5.2.4), slashes in a
-    row are one, a mount's prefix and the authority of an absolute form are taken off.
+    It is decoded (by the server, and once more if something is left, so that ``%252e`` hides
+    nothing), its dot segments are resolved (RFC 3986, 5.2.4), repeated slashes are one, and a
+    mount's prefix and the authority of an absolute form are removed.
     """
     path: str = scope["path"]
     root: str = scope.get("root_path", "")
@@ -113,6 +107,6 @@ def _resolved(path: str) -> str:
             kept = kept[:-1]
         elif segment not in ("", "."):
             kept.append(segment)
-    if kept and segment in ("", ".", ".."):  # what is in a folder is asked for
+    if kept and segment in ("", ".", ".."):  # a folder, whose path ends with a slash
         kept.append("")
     return "/" + "/".join(kept)

@@ -1,17 +1,19 @@
-"""The texts of a search request: what becomes of each, and the request with the rewrites in it."""
+"""Decides about the texts of a search request, and edits the request."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from starlette.types import Scope
 
-from ..core.outcome import Mode, Reason
+from ..core.outcome import Mode, Outcome, Reason
 from ..core.reformulation import Reformulation
 from ..dialects.base import QuerySpan, SearchRequest, apply_edits
+from ..instrumentation.headers import summary
+from ..runtime.pending import PendingLookup
 from ..runtime.reformulator import Reformulator
 from .clients import Clients
 from .control import Control
@@ -23,109 +25,103 @@ _log = logging.getLogger("querylift.asgi")
 
 
 class Rewritten(NamedTuple):
-    """What became of a request's texts, in their order; never none.
+    """The decision about a request.
 
-    ``edited`` holds query string and body with the rewrites in place, where there are any.
-    ``searches`` tells whether a text was found, without which nothing says that it is a search.
+    ``result`` stands for all its texts. ``edited`` is the query string and the body with the
+    rewrites in place, if there are any. ``has_texts``: the request is a search, as a text was
+    found in it.
     """
 
-    results: list[Reformulation]
+    result: Reformulation
     edited: tuple[bytes, bytes] | None
-    searches: bool
+    has_texts: bool
 
 
 class SearchRewriter:
-    """Rewrites all texts of a search request at the same time, each within the budget.
+    """Rewrites all texts of a search request concurrently, each within the budget.
 
-    ``clients`` remembers which query a search's first page was sent with. ``scope_of`` names who
-    may share a rewrite of a request, from its scope. Where it or a dialect raises, that is logged
-    and nothing is rewritten.
+    If a dialect or a function of ``clients`` raises, that is logged and the request goes on as it
+    came.
 
-    Concurrency: holds no state of a request but what ``clients`` keeps.
+    Concurrency: holds no state of a request except in ``clients``.
     """
 
-    def __init__(
-        self,
-        reformulator: Reformulator,
-        clients: Clients,
-        scope_of: Callable[[Scope], str] | None,
-    ) -> None:
+    def __init__(self, reformulator: Reformulator, clients: Clients) -> None:
         self._reformulator = reformulator
         self._clients = clients
-        self._scope_of = scope_of
 
     async def rewrite(
         self, rule: SearchRule, request: SearchRequest, control: Control, scope: Scope
     ) -> Rewritten:
-        """Return what becomes of a request that ``rule`` takes for a search; never raises."""
-        found = False
+        """Return the decision about a request that matches ``rule``; never raises."""
+        clients, mode = self._clients, control.mode or self._reformulator.mode
+        spans: Sequence[QuerySpan] = ()
         results: list[Reformulation] | None = None
         try:
             spans = rule.dialect.spans(request)
-            found = bool(spans)
-            tenant = self._scope_of(scope) if self._scope_of is not None and spans else ""
-            results = await self._each(spans, control, scope, tenant, request.path)
+            tenant = clients.tenant_of(scope) if clients.tenant_of is not None and spans else ""
+            typed = None
+            if clients.typing is not None:
+                typed = clients.typed_text(spans, scope, tenant, request.path)
+            found: list[Reformulation | PendingLookup] = []
+            for span in spans:
+                if span.skip is not None or span.text == typed:
+                    found.append(self._skipped(span, mode, scope, tenant, request.path))
+                    continue
+                # Without an expansion, the API cannot add terms to the text.
+                replaces = mode is Mode.EXPAND and span.expansion is None
+                found.append(
+                    self._reformulator.look_up(
+                        span.text,
+                        budget=control.budget,
+                        mode=Mode.REPLACE if replaces else mode,
+                        scope=tenant,
+                        cached=control.cached,
+                        stored=control.stored,
+                    )
+                )
+            decided = [each for each in found if isinstance(each, Reformulation)]
+            results = decided if len(decided) == len(found) else await self._resolved(found, scope)
             edits = [
                 (span.expanding(result.added) if result.added else span, result.query)
                 for span, result in zip(spans, results, strict=True)
-                if result.changed
+                if result.outcome is Outcome.REWRITTEN
             ]
             edited = apply_edits(request, edits) if edits else None
             if rule.pages:
-                self._clients.sent(spans, results, scope, tenant, request.path)
-            results = results or [Reformulation.untouched("", Reason.EMPTY)]
-            return Rewritten(results, edited, found)
+                clients.remember_pages(spans, results, scope, tenant, request.path)
+            if len(results) == 1:
+                return Rewritten(results[0], edited, True)
+            none = Reformulation.untouched("", Reason.EMPTY)
+            return Rewritten(summary(results or [none]), edited, bool(spans))
         except Exception:
             _log.exception("the texts of a request could not be rewritten")
             failed = Reformulation.untouched("", Reason.ENGINE_ERROR)
-            if results is None:  # else each text is counted already
-                self._reformulator.record(failed, control.mode or self._reformulator.mode)
-            return Rewritten([failed], None, found)
+            if results is None:  # otherwise each text is recorded
+                self._reformulator.record(failed, mode)
+            return Rewritten(failed, None, bool(spans))
 
-    async def _each(
-        self, spans: Sequence[QuerySpan], control: Control, scope: Scope, tenant: str, path: str
+    async def _resolved(
+        self, found: Sequence[Reformulation | PendingLookup], scope: Scope
     ) -> list[Reformulation]:
-        typed = None
-        if self._clients.typing is not None:
-            typed = self._clients.under_way(spans, scope, tenant, path)
-        allowed = self._clients.allows(scope)
-        if len(spans) == 1 and spans[0].skip is None and spans[0].text != typed:
-            return [await self._one(spans[0], control, tenant, allowed)]  # the usual case
-        waiting = [
-            self._one(span, control, tenant, allowed)
-            if span.skip is None and span.text != typed
-            else _at_once(self._settled(span, control, scope, tenant, path))
-            for span in spans
-        ]
-        return list(await asyncio.gather(*waiting))
+        """Return the decisions for lookups, of which some are pending."""
+        if len(found) == 1:
+            return [await self._resolve(found[0], scope)]
+        return list(await asyncio.gather(*(self._resolve(each, scope) for each in found)))
 
-    def _settled(
-        self, span: QuerySpan, control: Control, scope: Scope, tenant: str, path: str
+    async def _resolve(self, found: Reformulation | PendingLookup, scope: Scope) -> Reformulation:
+        if isinstance(found, Reformulation):
+            return found
+        if not self._clients.within_rate(scope):
+            return self._reformulator.refuse(found, Reason.RATE_LIMITED)
+        return await self._reformulator.resolve(found)
+
+    def _skipped(
+        self, span: QuerySpan, mode: Mode, scope: Scope, tenant: str, path: str
     ) -> Reformulation:
-        """Return what becomes of a text that no engine is asked about, and let it be counted."""
-        mode = control.mode or self._reformulator.mode
+        """Return and record the decision about a text that is not looked up."""
         if span.skip is Reason.PAGED and mode not in (Mode.OFF, Mode.SHADOW):
             result = self._clients.later_page(span, scope, tenant, path)
         else:
             result = Reformulation.untouched(span.text, span.skip or Reason.TYPING)
         return self._reformulator.record(result, mode)
-
-    def _one(
-        self, span: QuerySpan, control: Control, tenant: str, allowed: Callable[[], bool] | None
-    ) -> Awaitable[Reformulation]:
-        mode = control.mode or self._reformulator.mode
-        if mode is Mode.EXPAND and not span.expands:
-            mode = Mode.REPLACE  # the API cannot say further terms beside this text
-        return self._reformulator.reformulate(
-            span.text,
-            budget=control.budget,
-            mode=mode,
-            scope=tenant,
-            cached=control.cached,
-            stored=control.stored,
-            allowed=allowed,
-        )
-
-
-async def _at_once(result: Reformulation) -> Reformulation:
-    return result

@@ -1,4 +1,4 @@
-"""The response headers that say what was done: a structured-field item and Server-Timing."""
+"""The response headers about a reformulation: a structured-field item and Server-Timing."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ __all__ = ["CONTROL_HEADER", "RESULT_HEADER", "result_headers", "summary"]
 RESULT_HEADER = "query-reformulation"
 """The response header with the outcome."""
 CONTROL_HEADER = "query-reformulation-control"
-"""The request header by which a trusted caller steers."""
+"""The request header by which a trusted caller controls the rewriting."""
 MAX_QUERY = 1024
-"""Characters of the parameter ``q``: what every parser takes (RFC 9651, 3.3.3)."""
+"""The most characters of the parameter ``q``, which every parser accepts (RFC 9651, 3.3.3)."""
 
 _RESULT = RESULT_HEADER.encode()
 _ORDER = (Outcome.REWRITTEN, Outcome.FALLBACK, Outcome.UNCHANGED, Outcome.SKIPPED)
 
 
 def summary(reformulations: Sequence[Reformulation]) -> Reformulation:
-    """Return the one that stands for all texts of a request: the first of the strongest outcome."""
+    """Return the decision that stands for all texts of a request: the first of the top outcome."""
     if len(reformulations) == 1:
         return reformulations[0]
     return min(reformulations, key=lambda r: _ORDER.index(r.outcome))
@@ -34,12 +34,12 @@ def result_headers(
 ) -> list[tuple[bytes, bytes]]:
     """Return the header lines for a response: ``Query-Reformulation``, and ``Server-Timing``.
 
-    The first is an item with parameters (RFC 9651); ``dur`` is in milliseconds. With
-    ``expose_query`` its parameter ``q`` carries the effective query as a string,
-    percent-encoded, as such strings are ASCII; one of more than ``MAX_QUERY`` characters is
-    left out. The second follows W3C Server Timing.
+    The first is an item with parameters (RFC 9651); ``dur`` is in milliseconds, with three
+    decimals at most. With ``expose_query``, its parameter ``q`` is the query that was sent, as a
+    percent-encoded string, as these strings are ASCII; one of more than ``MAX_QUERY`` characters
+    is left out. The second follows W3C Server Timing.
     """
-    duration = _milliseconds(reformulation.timings.total)
+    duration = b"%.3f" % (1000 * reformulation.timings.total)
     value = _item(reformulation.outcome, reformulation.source, reformulation.reason) + duration
     if expose_query:
         query = quote(reformulation.query, safe=" ", errors="surrogatepass")
@@ -51,7 +51,7 @@ def result_headers(
     return lines
 
 
-@cache  # some forty are possible
+@cache  # there are some forty combinations
 def _item(outcome: Outcome, source: Source | None, reason: Reason | None) -> bytes:
     value: str = outcome.value
     if source is not None:
@@ -59,8 +59,3 @@ def _item(outcome: Outcome, source: Source | None, reason: Reason | None) -> byt
     if reason is not None:
         value += f";reason={reason.value}"
     return f"{value};dur=".encode("ascii")
-
-
-def _milliseconds(seconds: float) -> bytes:
-    """Return a decimal with three digits behind the point (RFC 9651)."""
-    return b"%.3f" % (1000 * seconds)

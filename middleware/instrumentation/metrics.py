@@ -125,6 +125,6 @@ class _StateCollector:
             yield CounterMetricFamily(name, METRICS[name], float(value))
         name = "querylift_queue"
         queue = GaugeMetricFamily(name, METRICS[name], labels=("lane",))
-        for lane in ("live", "late", "running"):
+        for lane in ("foreground", "background", "running"):
             queue.add_metric((lane,), getattr(stats, lane))
         yield queue

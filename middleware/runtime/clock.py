@@ -1,4 +1,4 @@
-"""Time and blocking behind one seam, so that tests can own both."""
+"""Time and blocking behind one interface, so that tests can control both."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ __all__ = ["SYSTEM_CLOCK", "Clock", "SystemClock", "Timer"]
 
 
 class Timer(Protocol):
-    """Something that can be called off."""
+    """A scheduled callback."""
 
     def cancel(self) -> None:
-        """See to it that the callback isn't called any more."""
+        """Prevent the callback, if it has not been called yet."""
         ...
 
 
 class Clock(Protocol):
-    """Monotonic seconds, and every way in which the runtime waits for them or for a thread."""
+    """Monotonic time, and every way in which the runtime waits for a time or a thread."""
 
     def now(self) -> float:
-        """Return seconds that never go back; only differences mean something."""
+        """Return seconds that never decrease; only differences are meaningful."""
         ...
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
-        """Call back on the running event loop once ``now()`` has reached ``when``."""
+        """Call ``callback`` on the running event loop once ``now()`` reaches ``when``."""
         ...
 
     def spawn(self, name: str, target: Callable[[], None]) -> threading.Thread:
@@ -35,28 +35,27 @@ class Clock(Protocol):
         ...
 
     def wait(self, condition: threading.Condition, until: float | None = None) -> None:
-        """Wait on a held condition until it is notified or ``until`` has come."""
+        """Wait on a held condition until it is notified or ``now()`` reaches ``until``."""
         ...
 
     def notify(self, condition: threading.Condition) -> None:
-        """Wake all who wait on a held condition."""
+        """Wake all threads that wait on a held condition."""
         ...
 
 
 class SystemClock:
-    """The machine's monotonic clock; wall time and its jumps play no part."""
+    """The machine's monotonic clock, which wall time and its jumps do not affect."""
 
-    def now(self) -> float:
-        """Return ``time.monotonic``."""
-        return time.monotonic()
+    now = staticmethod(time.monotonic)
+    """Return monotonic seconds; a function of C, as each request calls it several times."""
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
-        """Call back on the running event loop."""
+        """Call ``callback`` on the running event loop."""
         # Relative, as an event loop may count from another zero.
         return asyncio.get_running_loop().call_later(max(0.0, when - self.now()), callback)
 
     def spawn(self, name: str, target: Callable[[], None]) -> threading.Thread:
-        """Start a daemon thread: a hanging engine must not keep the process from ending."""
+        """Start a daemon thread, so that a hanging engine cannot keep the process alive."""
         thread = threading.Thread(name=name, target=target, daemon=True)
         thread.start()
         return thread
@@ -69,7 +68,7 @@ class SystemClock:
             condition.wait(min(max(0.0, until - self.now()), threading.TIMEOUT_MAX))
 
     def notify(self, condition: threading.Condition) -> None:
-        """Wake all who wait on a held condition."""
+        """Wake all threads that wait on a held condition."""
         condition.notify_all()
 
 

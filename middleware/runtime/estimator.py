@@ -1,4 +1,4 @@
-"""What the engine's work is expected to take, and so when an answer would come."""
+"""Estimates when an engine call for queued texts will be complete."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from .flights import Flight
 __all__ = ["CompletionEstimator"]
 
 _RESERVE = 0.4
-"""The part by which a wait, and what comes after it, may be longer than expected.
+"""The share by which a queue may take longer than predicted.
 
-With .25 of the wait alone, at five times what the engine can do, ten times as many came too late
-and fewer in time: what was computed for nobody was missing for others (two cores, 20 s, 2 runs).
+At .25, with five times the load that the engine can take, ten times as many rewrites came late
+and fewer came in time: work for lookups that had given up delayed the others (two cores, 20 s, 2
+runs).
 """
 
 
 class CompletionEstimator:
-    """Looks ahead from what engine calls took before, and from the one under way.
+    """Predicts completion times from past engine calls and from the call that runs now.
 
-    ``batch`` is how many texts a call has at most. ``running`` are those of the call under way,
-    begun at ``since``; ``lateness`` is the time (seconds) that an answer is expected to take from
-    the engine to who waits.
+    ``batch`` is the largest number of texts in a call. ``running`` are the flights of the current
+    call, ``since`` its start. ``loop_delay`` is the time (seconds) between the engine's answer
+    and the moment at which a waiting coroutine gets it.
 
-    Concurrency: that of its lanes, whose lock its user holds.
+    Concurrency: needs the dispatcher's lock.
     """
 
     def __init__(self, batch: int) -> None:
@@ -33,44 +34,44 @@ class CompletionEstimator:
         self.cost = CostModel()
         self.running: list[Flight] = []
         self.since = 0.0
-        self.lateness = 0.0
+        self.loop_delay = 0.0
 
-    def answer(self, queued: Sequence[Flight], now: float) -> float:
-        """Return the seconds until the last of these has its answer; they are the next to run.
+    def if_queued(self, queue: Sequence[Flight], now: float) -> float:
+        """Return the seconds until the last flight of a queue would be complete, with a reserve.
 
-        A queue may last longer than expected, as its end depends on much that is not known; where
-        the engine is free, little is.
+        The reserve is for the wait, which depends on much that is unknown; a free engine needs
+        none.
         """
-        wait, run = self._expected(queued, now)
+        wait, run = self._wait_and_run(queue, now)
         reserve = _RESERVE if wait else 0.0
-        return (1 + reserve) * (wait + run) + self.lateness
+        return (1 + reserve) * (wait + run) + self.loop_delay
 
-    def place(self, queued: Sequence[Flight], now: float) -> float:
-        """Return the same for one that has its place already: without a reserve."""
-        return sum(self._expected(queued, now)) + self.lateness
+    def queued(self, queue: Sequence[Flight], now: float) -> float:
+        """Return the seconds until the last flight of a queue is complete, without a reserve."""
+        return sum(self._wait_and_run(queue, now)) + self.loop_delay
 
-    def under_way(self, now: float) -> float:
-        """Return the seconds until those that run have their answers."""
-        return self._remaining(now) + self.lateness
+    def current_call(self, now: float) -> float:
+        """Return the seconds until the current engine call is complete."""
+        return self._remaining(now) + self.loop_delay
 
-    def _expected(self, queued: Sequence[Flight], now: float) -> tuple[float, float]:
-        """Return the seconds until the last of these runs, and how long it does."""
-        batches = math.ceil(len(queued) / self._batch)
-        run = self.cost.predict(round(sum(f.tokens for f in queued) / batches))
-        awaited = any(f.awaited(now) for f in self.running)
-        # Late ones give way, unless the engine hangs.
-        before = self._remaining(now) if awaited else self._overdue(now)
+    def _wait_and_run(self, queue: Sequence[Flight], now: float) -> tuple[float, float]:
+        """Return the seconds until the call with the last flight starts, and its duration."""
+        batches = math.ceil(len(queue) / self._batch)
+        run = self.cost.predict(round(sum(f.tokens for f in queue) / batches))
+        wanted = any(f.has_waiters(now) for f in self.running)
+        # A call without waiters is cancelled for the queue, unless the engine hangs.
+        before = self._remaining(now) if wanted else self._overdue(now)
         return before + (batches - 1) * run, run
 
     def _remaining(self, now: float) -> float:
-        """Return what the engine call under way is expected to take still."""
+        """Return the seconds that the current call is expected to take from now on."""
         expected = self.cost.predict(sum(f.tokens for f in self.running))
         return max(0.0, self.since + expected - now) + self._overdue(now)
 
     def _overdue(self, now: float) -> float:
-        """Return how far the call under way is past what was expected, 0 within it.
+        """Return the seconds by which the current call is late.
 
-        What has taken so much longer may take as long again: a hanging engine turns all away.
+        A call that is late may take as long again, so that a hanging engine rejects everything.
         """
         if not self.running:
             return 0.0

@@ -1,23 +1,27 @@
-"""Single flight: equal texts asked for at the same time make one engine call."""
+"""Single flight: equal texts that are looked up at the same time share one engine call."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ..core.deadline import Deadline
 from ..core.memo import MemoKey
 from ..core.outcome import Reason
 from ..core.reformulation import Verdict
 
-__all__ = ["Flight", "FlightResult", "SingleFlight", "Wake"]
+__all__ = ["DROPPED", "Flight", "FlightResult", "SingleFlight", "Wake"]
+
+_REMEMBERED = 16
+"""How many verdicts of closed flights are kept for lookups that began before these closed."""
 
 
-@dataclass(frozen=True, slots=True)
-class FlightResult:
+class FlightResult(NamedTuple):
     """How a flight ended: with a verdict, or with the reason why there is none.
 
-    ``queue`` and ``engine`` are the seconds it waited and ran.
+    ``queue`` and ``engine`` are the seconds that it waited and ran.
     """
 
     verdict: Verdict | None = None
@@ -26,21 +30,25 @@ class FlightResult:
     engine: float = 0.0
 
 
+DROPPED = FlightResult()
+"""The result of a flight that was given up before the engine answered."""
+
 Wake = Callable[[FlightResult], None]
-"""Tells one caller how its flight ended; called once, from any thread, without a lock held."""
+"""Receives the result of a flight, once, on any thread, while no lock is held."""
 
 
 @dataclass(eq=False, slots=True)
 class Flight:
-    """One engine call that any number of callers wait for.
+    """One engine call for one text, and the lookups that wait for it.
 
-    ``tokens`` is its rough size, ``opened`` the time of the first caller. ``stored`` tells
-    whether the answer goes to the memo, ``fill`` whether that is worth the engine's time
-    when nobody waits for it any more, ``calibration`` that its run is to tell how quick the
-    engine is. ``waiters`` have deadlines and can leave; ``watchers`` want the answer whenever
-    it comes.
+    ``tokens`` is the text's rough size. ``opened`` is the time of the first lookup. ``stored``:
+    the verdict goes to the memo. ``fills_memo``: it should be computed for the memo even when
+    nobody waits any more. ``calibration``: it runs to measure the engine's speed.
+    ``breaker_probe``: it is the one call that a half-open breaker allows. ``waiters`` have
+    deadlines and may leave; ``shadows`` are lookups in shadow mode, which take the result
+    whenever it comes.
 
-    Concurrency: each call and field needs the lock of its lanes.
+    Concurrency: every call and field needs the dispatcher's lock.
     """
 
     key: MemoKey
@@ -48,34 +56,34 @@ class Flight:
     tokens: int
     opened: float
     stored: bool = False
-    fill: bool = False
+    fills_memo: bool = False
     calibration: bool = False
     attempts: int = 0
-    probe: bool = False
+    breaker_probe: bool = False
     closed: bool = False
     waiters: dict[Hashable, tuple[Deadline, Wake]] = field(default_factory=dict)
-    watchers: list[Wake] = field(default_factory=list)
+    shadows: list[Wake] = field(default_factory=list)
 
-    def store(self, stored: bool, *, late_fill: bool) -> None:
-        """Take note of what another caller allows; one who allows it is enough."""
+    def allow_storing(self, stored: bool, *, late_fill: bool) -> None:
+        """Combine the wishes of several lookups: one that allows storing is enough."""
         self.stored = self.stored or stored
-        self.fill = self.stored and late_fill
+        self.fills_memo = self.stored and late_fill
 
     @property
-    def worthwhile(self) -> bool:
-        """Whether the engine should run it though no caller waits."""
-        return self.fill or self.calibration or bool(self.watchers)
+    def worth_running(self) -> bool:
+        """Whether the engine should run it although no lookup waits."""
+        return self.fills_memo or self.calibration or bool(self.shadows)
 
-    def awaited(self, now: float) -> bool:
-        """Tell whether a caller waits whose deadline has not passed."""
-        # Without a generator: each caller asks this of each text that waits.
+    def has_waiters(self, now: float) -> bool:
+        """Return whether a lookup waits whose deadline has not passed."""
+        # A loop, as each lookup calls this for each queued flight, and a generator costs more.
         for deadline, _ in self.waiters.values():  # noqa: SIM110
             if now < deadline.at:
                 return True
         return False
 
     def deadline(self) -> Deadline:
-        """Return the latest deadline of those who wait; long past where nobody does."""
+        """Return the latest deadline of the waiters, or the distant past if there are none."""
         return max((deadline for deadline, _ in self.waiters.values()), default=_NEVER)
 
 
@@ -83,41 +91,59 @@ _NEVER = Deadline(float("-inf"))
 
 
 class SingleFlight:
-    """The flights under way, by key.
+    """The open flights by key, and the verdicts of the last ones that closed.
 
-    Invariants: one flight a key; a caller is woken at most once. Concurrency: each call
-    needs its user's lock held, except for calling the returned wakes.
+    ``closed`` counts the flights that have closed. A lookup notes it before it asks the memo:
+    if it misses there and the flight for its key closes before it is queued, ``verdict_since``
+    has the verdict.
+
+    Invariants: one flight a key; each waiter is woken at most once. Concurrency: every call needs
+    the dispatcher's lock, except reading ``closed`` and calling the returned wakes.
     """
 
     def __init__(self) -> None:
         self._flights: dict[MemoKey, Flight] = {}
+        self._recent: deque[tuple[int, MemoKey, Verdict]] = deque(maxlen=_REMEMBERED)
+        self.closed = 0
 
     def __len__(self) -> int:
         return len(self._flights)
 
     def get(self, key: MemoKey) -> Flight | None:
-        """Return the flight for a key, if one is under way."""
+        """Return the open flight for a key, or ``None``."""
         return self._flights.get(key)
 
+    def verdict_since(self, key: MemoKey, closed: int) -> Verdict | None:
+        """Return the verdict for a key if its flight closed after ``closed`` flights had."""
+        for number, other, verdict in reversed(self._recent):
+            if number <= closed:
+                return None
+            if other == key:
+                return verdict
+        return None
+
     def open(self, flight: Flight) -> None:
-        """Begin a flight whose key has none."""
+        """Add a flight whose key has none."""
         assert flight.key not in self._flights
         self._flights[flight.key] = flight
 
     def close(self, flight: Flight, result: FlightResult) -> list[tuple[Wake, FlightResult]]:
-        """End a flight and return whom to tell what, once the lock is released.
+        """End a flight and return the wakes to call once the lock is released.
 
-        One that has ended stays as it is: an engine may come back after all was let go.
+        Does nothing for a flight that is closed: an engine call may outlast it.
         """
         if flight.closed:
             return []
         flight.closed = True
+        self.closed += 1
+        if result.verdict is not None:
+            self._recent.append((self.closed, flight.key, result.verdict))
         del self._flights[flight.key]
-        watchers, flight.watchers = flight.watchers, []
-        return [*self.release(flight, result), *((wake, result) for wake in watchers)]
+        shadows, flight.shadows = flight.shadows, []
+        return [*self.release(flight, result), *((wake, result) for wake in shadows)]
 
     def release(self, flight: Flight, result: FlightResult) -> list[tuple[Wake, FlightResult]]:
-        """Let the waiters of a flight go that itself goes on, and return whom to tell."""
+        """Remove the waiters of a flight that goes on, and return the wakes to call."""
         waiters = list(flight.waiters.values())
         flight.waiters.clear()
         return [(wake, result) for _, wake in waiters]

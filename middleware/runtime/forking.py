@@ -1,4 +1,4 @@
-"""Starting anew in forked children, where threads and held locks did not come along."""
+"""Resets objects in forked children, which inherit neither threads nor the holders of locks."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import os
 import weakref
 from typing import Protocol
 
-__all__ = ["forget_at_fork"]
+__all__ = ["reset_after_fork"]
 
 
-class _Forgetful(Protocol):
-    def forget(self) -> None: ...
+class _Resettable(Protocol):
+    def reset_in_child(self) -> None: ...
 
 
-_known: weakref.WeakSet[_Forgetful] = weakref.WeakSet()
+_registered: weakref.WeakSet[_Resettable] = weakref.WeakSet()
 
 
-def forget_at_fork(thing: _Forgetful) -> None:
-    """Have ``thing.forget()`` called in every forked child, without keeping it alive."""
-    _known.add(thing)
+def reset_after_fork(thing: _Resettable) -> None:
+    """Call ``thing.reset_in_child()`` in every forked child, as long as the object lives."""
+    _registered.add(thing)
 
 
 def _in_child() -> None:
-    for thing in list(_known):
-        thing.forget()
+    for thing in list(_registered):
+        thing.reset_in_child()
 
 
-if hasattr(os, "register_at_fork"):  # not on systems without fork
-    # Once for all of them: what is registered can never be taken back.
+if hasattr(os, "register_at_fork"):  # missing on systems without fork
+    # One hook for all objects, as hooks cannot be removed.
     os.register_at_fork(after_in_child=_in_child)

@@ -1,4 +1,4 @@
-"""LoopNotifier coroutines from the worker's thread, and how late their event loop is to wake."""
+"""Delivers results from the worker thread to event loops, and measures how late loops run."""
 
 from __future__ import annotations
 
@@ -12,87 +12,85 @@ from weakref import WeakKeyDictionary
 from .clock import Clock
 from .flights import FlightResult
 
-__all__ = ["LoopNotifier", "ResultFuture", "resolve"]
+__all__ = ["LoopNotifier", "Mailbox", "ResultFuture", "set_once"]
 
-_TOLD_FOR = 0.25
-"""Seconds for which what was seen of a loop's lateness is taken to hold."""
+_VALID_FOR = 0.25
+"""Seconds for which a measured delay of an event loop is used."""
 
 ResultFuture = asyncio.Future[FlightResult | None]
-"""What a coroutine waits on; ``None`` is that its deadline came first."""
+"""What a coroutine awaits; ``None`` means that its deadline passed first."""
 
 
-def resolve(future: ResultFuture, result: FlightResult | None) -> None:
-    """Give a future its result unless it has one; on its event loop's thread."""
+def set_once(future: ResultFuture, result: FlightResult | None) -> None:
+    """Set a future's result unless it is done; call it on the thread of the future's loop."""
     if not future.done():
         future.set_result(result)
 
 
 class LoopNotifier:
-    """Hands landings over to the event loops whose coroutines wait for them.
+    """Delivers flight results to the event loops whose coroutines wait for them.
 
-    To call an event loop from another thread costs a system call and a turn of the loop: what
-    lands in one engine call goes over together. How long a loop takes to come to it is how late
-    it is with all that it does.
+    Calling an event loop from another thread costs a system call and a turn of the loop, so the
+    results of one engine call are delivered together. The time from that call to the delivery
+    is the delay with which the loop runs everything at the moment.
 
     Concurrency: any thread.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._lateness, self._seen = 0.0, float("-inf")
+        self._delay, self._measured = 0.0, float("-inf")
         self._lock = threading.Lock()
-        self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopMailbox] = (
-            WeakKeyDictionary()
-        )
+        self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, Mailbox] = WeakKeyDictionary()
 
-    def of(self, loop: asyncio.AbstractEventLoop) -> _LoopMailbox:
-        """Return what wakes the coroutines of a loop."""
-        bell = self._loops.get(loop)
-        if bell is None:
+    def mailbox(self, loop: asyncio.AbstractEventLoop) -> Mailbox:
+        """Return the mailbox of an event loop."""
+        found = self._loops.get(loop)
+        if found is None:
             with self._lock:
-                bell = self._loops.setdefault(loop, _LoopMailbox(self._clock.now, self._came))
-        return bell
+                found = self._loops.setdefault(loop, Mailbox(self._clock.now, self._observe))
+        return found
 
-    def lateness(self, now: float) -> float:
-        """Return the seconds by which event loops are late, 0 where nothing tells of late."""
-        return self._lateness if now - self._seen < _TOLD_FOR else 0.0
+    def delay(self, now: float) -> float:
+        """Return the seconds by which event loops run late, or 0 without a recent measurement."""
+        return self._delay if now - self._measured < _VALID_FOR else 0.0
 
-    def _came(self, seconds: float, now: float) -> None:
-        """Take note that a loop came to its landings after so many seconds."""
-        self._lateness = (self.lateness(now) + seconds) / 2
-        self._seen = now
+    def _observe(self, seconds: float, now: float) -> None:
+        """Add a measurement to the moving average."""
+        self._delay = (self.delay(now) + seconds) / 2
+        self._measured = now
 
 
-class _LoopMailbox:
-    """One loop's landings that were not yet handed over.
+class Mailbox:
+    """The results that one event loop has not taken yet.
 
-    Invariant: whatever is in ``_landed`` has a call under way that takes it out: a landing is put
-    in before ``_rung`` is looked at, and that is taken down before they are taken out.
+    Invariant: while ``_results`` holds something, a delivery is scheduled. ``post`` appends before
+    it reads ``_scheduled``, and ``_deliver`` clears that before it takes results out.
     """
 
-    __slots__ = ("_came", "_landed", "_now", "_rung", "_rung_at")
+    __slots__ = ("_now", "_observe", "_results", "_scheduled", "_scheduled_at")
 
-    def __init__(self, now: Callable[[], float], came: Callable[[float, float], None]) -> None:
-        self._landed: deque[tuple[ResultFuture, FlightResult]] = deque()
-        self._rung = False
-        self._rung_at = 0.0
-        self._now, self._came = now, came
+    def __init__(self, now: Callable[[], float], observe: Callable[[float, float], None]) -> None:
+        self._results: deque[tuple[ResultFuture, FlightResult]] = deque()
+        self._scheduled = False
+        self._scheduled_at = 0.0
+        self._now, self._observe = now, observe
 
-    def ring(self, future: ResultFuture, result: FlightResult) -> None:
-        """Have a future resolved on its loop's thread before long."""
-        self._landed.append((future, result))
-        if not self._rung:
-            self._rung, self._rung_at = True, self._now()
-            with suppress(RuntimeError):  # the loop was closed meanwhile
-                future.get_loop().call_soon_threadsafe(self._answer)
+    def post(self, future: ResultFuture, result: FlightResult) -> None:
+        """Have a future's result set soon, on the thread of its loop."""
+        self._results.append((future, result))
+        if not self._scheduled:
+            self._scheduled, self._scheduled_at = True, self._now()
+            with suppress(RuntimeError):  # the loop is closed
+                future.get_loop().call_soon_threadsafe(self._deliver)
 
-    def _answer(self) -> None:
+    def _deliver(self) -> None:
         now = self._now()
-        self._came(now - self._rung_at, now)
-        self._rung = False
+        self._observe(now - self._scheduled_at, now)
+        self._scheduled = False
         while True:
             try:
-                future, result = self._landed.popleft()
+                future, result = self._results.popleft()
             except IndexError:
                 return
-            resolve(future, result)
+            set_once(future, result)

@@ -1,44 +1,35 @@
-"""One caller's question, and what the end of its flight means for it."""
+"""A lookup that the memo could not answer."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 from ..core.deadline import Deadline
 from ..core.memo import MemoKey
-from ..core.outcome import Mode, Reason, Source
-from ..core.reformulation import Reformulation, Timings, conclude
-from .flights import FlightResult
+from ..core.outcome import Mode
 
 __all__ = ["PendingLookup"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PendingLookup:
-    """A text, what it is keyed by, and by when it is wanted; ``started`` is when it came."""
+    """A text that may be rewritten, for ``Reformulator.resolve`` or ``Reformulator.refuse``.
 
-    original: str
-    key: MemoKey
+    ``started`` is when the lookup began and ``budget`` how long it may take, in seconds.
+    ``cached`` and ``stored``: the memo may be asked and filled. ``flights_closed`` is how many
+    flights had closed before the memo was asked.
+    """
+
+    text: str
     mode: Mode
     started: float
-    deadline: Deadline
+    budget: float
     cached: bool
     stored: bool
+    flights_closed: int
+    key: MemoKey = field(init=False)
 
-    def landed(self, result: FlightResult | None, source: Source) -> Reformulation:
-        """Return what a landing means for this caller; ``None`` is that none came in time."""
-        if result is None or (result.verdict is None and result.reason is None):
-            return Reformulation.untouched(self.original, Reason.TIMEOUT)
-        timings = Timings(0.0, result.queue, result.engine)
-        if result.verdict is None:
-            assert result.reason is not None
-            return Reformulation.untouched(self.original, result.reason, timings=timings)
-        return conclude(self.original, result.verdict, self.mode, source, timings)
-
-    def timed(self, reformulation: Reformulation, now: float) -> Reformulation:
-        """Put the total time on a decision that is made at ``now``."""
-        total = now - self.started
-        # The flight may have begun before this caller came.
-        engine = min(total, reformulation.timings.engine)
-        queue = min(total - engine, reformulation.timings.queue)
-        return replace(reformulation, timings=Timings(total, queue, engine))
+    @property
+    def deadline(self) -> Deadline:
+        """The time by which the decision has to be made."""
+        return Deadline.after(self.started, self.budget)

@@ -6,13 +6,10 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
-from types import TracebackType
-from typing import Self
 
 from ..core.breaker import Breaker
-from ..core.deadline import Deadline
 from ..core.memo import Memo, MemoKey
 from ..core.outcome import Mode, Reason, Source
 from ..core.reformulation import Reformulation, Timings, Verdict, conclude
@@ -22,17 +19,16 @@ from ..engines.base import Engine
 from ..engines.judging import Judged, Judging, verdict_of
 from ..errors import ConfigurationError
 from ..instrumentation.record import Observer, Record
-from ..policy.acceptance import Acceptance
-from ..policy.admission import Admission
+from ..policy.policy import Policy
 from .clock import SYSTEM_CLOCK, Clock
 from .dispatcher import Dispatcher
-from .flights import Flight, FlightResult, Wake
-from .forking import forget_at_fork
-from .guarded import memo_get, memo_put, tell
-from .loop_notifier import ResultFuture, resolve
+from .flights import DROPPED, Flight, FlightResult, Wake
+from .forking import reset_after_fork
+from .guarded import log_memo_fault, memo_put, notify
+from .lifecycle import LOAD_TIMEOUT, Lifecycle
+from .loop_notifier import ResultFuture, set_once
 from .pending import PendingLookup
-from .scheduler import NOTHING, Limits
-from .stats import Stats
+from .scheduler import Limits
 from .thread_waiter import ThreadWaiter
 
 __all__ = ["Reformulator"]
@@ -40,21 +36,21 @@ __all__ = ["Reformulator"]
 _log = logging.getLogger("querylift.runtime")
 
 
-class Reformulator:
-    """Rewrites query texts through an engine, and never lets a caller wait past the budget.
+class Reformulator(Lifecycle):
+    """Rewrites query texts with an engine, and never makes a caller wait past the budget.
 
-    ``budget`` is in seconds, from reading the text to the decision. ``mode`` is what is
-    done with rewrites unless a call says otherwise. ``memo``, ``admission`` and
-    ``acceptance`` default to ones with their own defaults; ``observers`` are told each
-    decision. ``late_fill`` lets a rewrite that came too late still fill the memo.
+    ``budget`` is in seconds, from the text's arrival to the decision. ``mode`` applies unless a
+    call gives another one. ``memo``, ``policy``, ``breaker`` and ``limits`` have defaults.
+    ``observers`` receive a record of each decision.
 
-    Use it as a context manager, ``async with`` or ``with``, to start the worker and wait
-    until the engine is loaded; otherwise the first call starts it, and texts pass as
-    ``skipped;reason=not_ready`` until then.
+    ``with`` and ``async with`` start the worker and wait at most ``load_timeout`` seconds
+    (``None``: without limit) until the engine is loaded. With ``allow_degraded_start`` they go on
+    without it if that fails, and ``/readyz`` answers 200. Outside of ``with`` the first call starts
+    the worker, and texts are ``skipped;reason=not_ready`` until the engine is loaded.
 
-    Concurrency: safe to share between threads, tasks and event loops; a forked child
-    starts a worker of its own. Errors: ``ConfigurationError`` from the constructor,
-    ``EngineError`` from starting; never from a reformulation.
+    Concurrency: any thread, task and event loop; a forked child starts a worker of its own.
+    Errors: ``ConfigurationError`` from the constructor, ``EngineError`` from starting; never from
+    a reformulation.
     """
 
     def __init__(
@@ -63,14 +59,13 @@ class Reformulator:
         *,
         budget: float = 0.100,
         memo: Memo | None = None,
-        admission: Admission | None = None,
-        acceptance: Acceptance | None = None,
+        policy: Policy | None = None,
         mode: Mode | str = Mode.REPLACE,
         breaker: Breaker | None = None,
         limits: Limits | None = None,
-        late_fill: bool = True,
         observers: Iterable[Observer] = (),
-        switch_interval: float | None = 0.0005,
+        load_timeout: float | None = LOAD_TIMEOUT,
+        allow_degraded_start: bool = False,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         if not 0 < budget < 60:
@@ -81,87 +76,26 @@ class Reformulator:
         self.budget = budget
         self.mode = Mode.parse(mode)
         self.memo = Memo() if memo is None else memo
-        self.memo.guard(threading.Lock())
-        self.admission = admission or Admission()
-        self.acceptance = acceptance or Acceptance()
-        self._late_fill = late_fill
+        self.policy = policy or Policy()
+        super().__init__(load_timeout, allow_degraded_start)
         self._observers = tuple(observers)
-        self._switch_interval = switch_interval
         self._clock = clock
         self._limits = limits or Limits()
         self._breaker = breaker or Breaker(slow_calls=SlowCallDetector(above=budget))
         self._engine_key = f"{engine.name}:{engine.revision}"
-        self._policy = f"{self.admission.revision}/{self.acceptance.revision}"
+        self._policy_key = self.policy.revision
         if isinstance(engine, Judging):
-            engine.judge_with(self.acceptance)
+            engine.judge_with(self.policy.acceptance)
+        self.memo.guard(threading.Lock())
         self._set_up()
-        forget_at_fork(self)
+        reset_after_fork(self)
 
     def _set_up(self) -> None:
         self._pid = os.getpid()
         self._dispatcher = Dispatcher(
-            self.engine,
-            self._judge,
-            self.memo,
-            self._breaker,
-            self._limits,
-            self._clock,
-            late_fill=self._late_fill,
-            switch_interval=self._switch_interval,
+            self.engine, self._judge, self.memo, self._breaker, self._limits, self._clock
         )
-
-    # --- Life ---
-
-    @property
-    def ready(self) -> bool:
-        """Whether the engine is loaded, so that texts are rewritten."""
-        return self._dispatcher.ready
-
-    def start(self) -> None:
-        """Start the worker without waiting for the engine to load; again is no harm."""
-        self._dispatcher.start()
-
-    def wait_ready(self, timeout: float | None = None) -> None:
-        """Start the worker and wait until the engine is loaded, at most ``timeout`` seconds.
-
-        Errors: ``EngineError`` when it cannot be loaded, or not within the time.
-        """
-        self._dispatcher.wait_ready(timeout)
-
-    def close(self) -> None:
-        """Stop the worker; the memo is kept, and a later call starts it again."""
-        self._dispatcher.stop()
-
-    def __enter__(self) -> Self:
-        try:
-            self.wait_ready()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return await asyncio.to_thread(self.__enter__)
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await asyncio.to_thread(self.close)
-
-    def stats(self) -> Stats:
-        """Return a snapshot."""
-        return self._dispatcher.stats()
+        self._flights = self._dispatcher.flights
 
     # --- The decision path ---
 
@@ -174,33 +108,16 @@ class Reformulator:
         scope: str = "",
         cached: bool = True,
         stored: bool = True,
-        allowed: Callable[[], bool] | None = None,
     ) -> Reformulation:
-        """Return the reformulation of a text within ``budget`` seconds.
+        """Return the reformulation of a text within ``budget`` seconds; never raises for a text.
 
-        ``scope`` names who may share the answer (a tenant, an index). ``cached=False``
-        doesn't ask the memo, ``stored=False`` doesn't fill it. ``allowed`` is asked where the
-        text would be put before the engine. Never raises for a text.
+        ``scope`` names who may share the rewrite (a tenant, an index). ``cached=False`` does not
+        ask the memo, ``stored=False`` does not fill it.
         """
-        ask = self._ask(text, budget, mode, scope, cached, stored, allowed)
-        if isinstance(ask, Reformulation):
-            return ask
-        loop = asyncio.get_running_loop()
-        future: ResultFuture = loop.create_future()
-        wake = partial(self._dispatcher.notifier.of(loop).ring, future)
-        entered = self._enter(ask, wake)
-        if isinstance(entered, Reformulation):
-            return self._done(ask, entered)
-        flight, source = entered
-        try:
-            timer = self._clock.call_at(ask.deadline.at, partial(resolve, future, None))
-            try:
-                result = await future
-            finally:
-                timer.cancel()
-        finally:
-            self._dispatcher.leave(flight, wake)
-        return self._done(ask, ask.landed(result, source))
+        found = self.look_up(
+            text, budget=budget, mode=mode, scope=scope, cached=cached, stored=stored
+        )
+        return await self.resolve(found) if isinstance(found, PendingLookup) else found
 
     def reformulate_sync(
         self,
@@ -211,115 +128,162 @@ class Reformulator:
         scope: str = "",
         cached: bool = True,
         stored: bool = True,
-        allowed: Callable[[], bool] | None = None,
     ) -> Reformulation:
-        """Do the same as ``reformulate`` for code without an event loop; blocks."""
-        ask = self._ask(text, budget, mode, scope, cached, stored, allowed)
-        if isinstance(ask, Reformulation):
-            return ask
-        arrival = ThreadWaiter(self._clock)
-        entered = self._enter(ask, arrival)
-        if isinstance(entered, Reformulation):
-            return self._done(ask, entered)
-        flight, source = entered
+        """Do the same as ``reformulate`` for code without an event loop; blocks the thread."""
+        found = self.look_up(
+            text, budget=budget, mode=mode, scope=scope, cached=cached, stored=stored
+        )
+        if not isinstance(found, PendingLookup):
+            return found
+        waiter = ThreadWaiter(self._clock)
+        entered, source = self._enter(found, waiter)
+        if isinstance(entered, FlightResult):
+            return self._conclude(found, entered, source)
         try:
-            result = arrival.wait(ask.deadline)
+            result = waiter.wait(found.deadline)
         finally:
-            self._dispatcher.leave(flight, arrival)
-        return self._done(ask, ask.landed(result, source))
+            self._dispatcher.leave(entered, waiter)
+        return self._conclude(found, result or DROPPED, source)
 
-    def _ask(
+    def look_up(
         self,
         text: str,
-        budget: float | None,
-        mode: Mode | str | None,
-        scope: str,
-        cached: bool,
-        stored: bool,
-        allowed: Callable[[], bool] | None = None,
-    ) -> PendingLookup | Reformulation:
-        """Admission and memo: what can be said at once, or the question to wait for."""
+        *,
+        budget: float | None = None,
+        mode: Mode | str | None = None,
+        scope: str = "",
+        cached: bool = True,
+        stored: bool = True,
+    ) -> Reformulation | PendingLookup:
+        """Return the decision if admission or the memo makes it, without waiting.
+
+        Otherwise return a lookup for ``resolve`` or ``refuse``. Takes the arguments of
+        ``reformulate``; never raises for a text.
+        """
         started = self._clock.now()
-        chosen = self.mode if mode is None else mode if type(mode) is Mode else Mode.parse(mode)
+        if type(mode) is not Mode:
+            mode = self.mode if mode is None else Mode.parse(mode)
+        seconds = self.budget if budget is None else budget
+        closed = self._flights.closed
+        pending = PendingLookup(text, mode, started, seconds, cached, stored, closed)
+        reason: Reason | None = Reason.DISABLED
         try:
-            if chosen is Mode.OFF:
-                return self.record(Reformulation.untouched(text, Reason.DISABLED), chosen)
-            # What is known of a text in shadow mode is what replace mode would do with it.
-            keyed = Mode.REPLACE if chosen is Mode.SHADOW else chosen
-            key = MemoKey(normalize(text), self._engine_key, self._policy, keyed, scope)
-            # A text that is in the memo has passed the same admission before, so that the
-            # memo can be asked first: its answer is the quicker one.
-            verdict = memo_get(self.memo, key, started) if cached else None
-            if verdict is not None and chosen is not Mode.SHADOW:
-                timings = Timings(self._clock.now() - started)
-                return self.record(conclude(text, verdict, chosen, Source.MEMO, timings), chosen)
-            seconds = self.budget if budget is None else budget
-            deadline = Deadline.after(started, seconds)
-            ask = PendingLookup(text, key, chosen, started, deadline, cached, stored)
-            if verdict is not None:
-                return self._done(ask, conclude(text, verdict, chosen, Source.MEMO))
-            # Looking at it any further is most of what it costs to turn a text away.
-            fast_reject = (
-                None
-                if chosen is Mode.SHADOW
-                else self._dispatcher.scheduler.fast_reject(key, seconds, started)
-            )
-            reason = fast_reject or self.admission.check(key.text)
-            if reason is None and not self.ready:
-                self.start()
-                reason = None if self.ready else Reason.NOT_READY
-            if reason is None and allowed is not None and not allowed():
-                reason = Reason.RATE_LIMITED
+            if mode is not Mode.OFF:
+                # Shadow mode does what replace mode would do, and shares its memo entries.
+                keyed = Mode.REPLACE if mode is Mode.SHADOW else mode
+                key = MemoKey(normalize(text), self._engine_key, self._policy_key, keyed, scope)
+                pending.key = key
+                # A text in the memo was admitted before, and the memo is faster than admission.
+                try:
+                    verdict = self.memo.get(key, started) if cached else None
+                except Exception as error:  # a miss
+                    log_memo_fault(error)
+                    verdict = None
+                if verdict is not None:
+                    return self._conclude(pending, FlightResult(verdict), Source.MEMO)
+                reason = self._refusal(pending)
         except Exception:
-            _log.exception("a text could not be looked at")
+            _log.exception("a text could not be looked up")
             reason = Reason.ENGINE_ERROR
-        if reason is not None:
-            timings = Timings(self._clock.now() - started)
-            return self.record(Reformulation.untouched(text, reason, timings=timings), chosen)
-        return ask
+        return pending if reason is None else self.refuse(pending, reason)
 
-    def _enter(self, ask: PendingLookup, wake: Wake) -> tuple[Flight, Source] | Reformulation:
-        if ask.mode is Mode.SHADOW:
+    def _refusal(self, pending: PendingLookup) -> Reason | None:
+        """Return why a text must not or cannot be rewritten now, or ``None``."""
+        reason = None
+        if pending.mode is not Mode.SHADOW:
+            # First, as under overload admission would be most of the cost of a rejection.
+            reason = self._dispatcher.fast_reject(pending.key, pending.budget, pending.started)
+        reason = reason or self.policy.admission.check(pending.key.text)
+        if reason is None and not self.ready:
+            self.start()
+            reason = None if self.ready else Reason.NOT_READY
+        return reason
 
-            def wake(result: FlightResult) -> None:
-                self._shadowed(ask, result)
+    async def resolve(self, pending: PendingLookup) -> Reformulation:
+        """Wait for the engine within the lookup's budget, and return the decision."""
+        loop = asyncio.get_running_loop()
+        future: ResultFuture = loop.create_future()
+        wake = partial(self._dispatcher.mailbox(loop).post, future)
+        entered, source = self._enter(pending, wake)
+        if isinstance(entered, FlightResult):
+            return self._conclude(pending, entered, source)
+        try:
+            timer = self._clock.call_at(pending.deadline.at, partial(set_once, future, None))
+            try:
+                result = await future
+            finally:
+                timer.cancel()
+        finally:
+            self._dispatcher.leave(entered, wake)
+        return self._conclude(pending, result or DROPPED, source)
 
-        return self._dispatcher.enter(ask, wake)
+    def refuse(self, pending: PendingLookup, reason: Reason) -> Reformulation:
+        """Return the decision that a text goes on as it is, because of ``reason``."""
+        return self._conclude(pending, FlightResult(reason=reason), refused=True)
 
-    def _done(self, ask: PendingLookup, reformulation: Reformulation) -> Reformulation:
-        """Put the total time on a decision and tell it."""
-        reformulation = ask.timed(reformulation, self._clock.now())
-        if ask.mode is not Mode.SHADOW:
-            return self.record(reformulation, ask.mode)
-        if reformulation.reason is not Reason.SHADOW:  # else told when the engine has answered
-            self.record(reformulation, ask.mode)
-        timings = reformulation.timings
-        return Reformulation.untouched(ask.original, Reason.SHADOW, timings=timings)
+    def _enter(self, pending: PendingLookup, wake: Wake) -> tuple[Flight | FlightResult, Source]:
+        """Put a lookup before the engine, and return the flight to wait for or a result."""
+        shadow = pending.mode is Mode.SHADOW
+        entered, source = self._dispatcher.enter(
+            pending, partial(self._conclude_shadow, pending) if shadow else wake
+        )
+        if shadow and isinstance(entered, Flight):
+            return FlightResult(reason=Reason.SHADOW), source
+        return entered, source
 
-    def _shadowed(self, ask: PendingLookup, result: FlightResult) -> None:
-        """Tell what a text in shadow mode would have become."""
-        if result == NOTHING:
+    def _conclude_shadow(self, pending: PendingLookup, result: FlightResult) -> None:
+        """Record what a lookup in shadow mode would have sent."""
+        if result == DROPPED:
             result = FlightResult(reason=Reason.OVERLOADED)
-        self._done(ask, ask.landed(result, Source.ENGINE))
+        self._conclude(pending, result, Source.ENGINE)
 
-    def record(self, reformulation: Reformulation, mode: Mode) -> Reformulation:
-        """Tell the observers a decision; also one that was made before this was asked."""
-        if self._observers:
-            tell(self._observers, Record(reformulation, mode, self.engine.name))
-        return reformulation
+    def _conclude(
+        self,
+        pending: PendingLookup,
+        result: FlightResult,
+        source: Source = Source.ENGINE,
+        *,
+        refused: bool = False,
+    ) -> Reformulation:
+        """Make, record and return the decision about a text: every lookup ends here.
+
+        In shadow mode the record has what would have been sent, and the caller gets the original
+        text; a ``refused`` text is told as it is.
+        """
+        verdict, reason, queue, engine = result
+        text, mode = pending.text, pending.mode
+        total = self._clock.now() - pending.started
+        if engine or queue:  # the flight may have begun before this lookup
+            engine = min(total, engine)
+            queue = min(total - engine, queue)
+        timings = Timings(total, queue, engine)
+        if verdict is not None:
+            decision = conclude(text, verdict, mode, source, timings)
+        else:
+            decision = Reformulation.untouched(text, reason or Reason.TIMEOUT, timings=timings)
+        if self._observers and reason is not Reason.SHADOW:
+            self.record(decision, mode)
+        if mode is Mode.SHADOW and not refused:
+            return Reformulation.untouched(text, Reason.SHADOW, timings=timings)
+        return decision
+
+    def record(self, decision: Reformulation, mode: Mode) -> Reformulation:
+        """Give a decision to the observers, and return it."""
+        notify(self._observers, Record(decision, mode, self.engine.name))
+        return decision
 
     # --- On the worker thread ---
 
     def _judge(self, flight: Flight, answer: Judged) -> Verdict:
-        """Acceptance: turn an engine's answer into a verdict, and keep it."""
-        verdict = verdict_of(flight.text, flight.key.mode, answer, self.acceptance)
+        """Return the verdict on an engine's answer, and store it."""
+        verdict = verdict_of(flight.text, flight.key.mode, answer, self.policy.acceptance)
         if flight.stored:
             memo_put(self.memo, flight.key, verdict, self._clock.now())
         return verdict
 
-    def forget(self) -> None:
-        """Start anew in a forked child: threads and locks did not come along, the memo did."""
+    def reset_in_child(self) -> None:
+        """Start anew in a forked child, which inherits the memo but neither threads nor locks."""
         if self._pid != os.getpid():
             self.memo.guard(threading.Lock(), after_fork=True)
-            self._breaker.release()  # the probe was lent to a call of the parent's
+            self._breaker.release()  # a call of the parent has the probe
             self._set_up()

@@ -1,9 +1,8 @@
-"""The two lanes in front of the engine: who runs next, who is turned away, who is dropped.
+"""The two queues in front of the engine: what runs next, what is rejected, what is dropped.
 
-*Live* flights have somebody waiting within a deadline and run first, several at a time
-where that is not predicted to make one of them late. *Late* flights have nobody left;
-they run when no live one waits. Both lanes are bounded. What nobody waits for and what
-is not worth a late fill is dropped.
+*Foreground* flights have waiters within their deadlines. They run first, several in one engine
+call unless that makes one late. *Background* flights have no waiters and run while no foreground
+flight is queued. Both queues are bounded. A flight that is not worth running is dropped.
 """
 
 from __future__ import annotations
@@ -19,50 +18,51 @@ from ..core.memo import MemoKey
 from ..core.outcome import Reason
 from ..errors import ConfigurationError
 from .estimator import CompletionEstimator
-from .flights import Flight, FlightResult, SingleFlight, Wake
+from .flights import DROPPED, Flight, FlightResult, SingleFlight, Wake
 
-__all__ = ["NOTHING", "Limits", "Scheduler"]
-
-NOTHING = FlightResult()
-"""How a flight ends that never came to an answer."""
+__all__ = ["Limits", "Scheduler"]
 
 _MAX_ATTEMPTS = 3
-"""How often a late flight that has to give way is begun."""
+"""How often a background flight is started that is cancelled each time."""
 
 _FAST_REJECT_FOR = 0.005
-"""Seconds for which what one text was turned away for is taken to hold for others."""
+"""Seconds for which the last rejection is taken to hold for other texts."""
 
 _CALIBRATE_AFTER = 1.0
-"""Seconds without an engine call until one is made only to learn how quick the engine is."""
+"""Seconds without an engine call after which one is made only to measure the engine's speed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of the worker: texts waiting live and late, and texts in one engine call."""
+    """Bounds of the queues in front of the engine and of one engine call, in texts.
 
-    live: int = 24
-    late: int = 16
+    ``late_fill``: a rewrite that comes too late for its lookup still fills the memo.
+    """
+
+    foreground: int = 24
+    background: int = 16
     batch: int = 8
-    late_batch: int = 4
+    background_batch: int = 4
+    late_fill: bool = True
 
     def __post_init__(self) -> None:
-        if min(self.live, self.batch, self.late_batch) < 1 or self.late < 0:
+        if min(self.foreground, self.batch, self.background_batch) < 1 or self.background < 0:
             raise ConfigurationError(
-                f"worker: live ({self.live}), batch ({self.batch}) and late_batch "
-                f"({self.late_batch}) must be at least 1, late ({self.late}) at least 0"
+                f"limits: foreground ({self.foreground}), batch ({self.batch}) and "
+                f"background_batch ({self.background_batch}) must be at least 1, background "
+                f"({self.background}) at least 0"
             )
 
 
 class Scheduler:
-    """Flights waiting and running, and what their work is expected to cost.
+    """The flights that are queued or run, and the estimate of when they will be complete.
 
-    ``outbox`` collects whom to wake with what, once the lock is released; ``estimator`` is what
-    callers are turned away by.
+    ``outbox`` collects the wakes to call, with their results, once the lock is released.
 
-    Invariants: ``len(live) <= limits.live`` and ``len(late) <= limits.late`` (but room for
-    one sounding where that is 0); a flight that was submitted is in one lane, running, or
-    closed. Concurrency: every call needs the lock of its user held. Time is given to each
-    call.
+    Invariants: ``len(foreground) <= limits.foreground`` and ``len(background) <=
+    limits.background`` (or one calibration call if that is 0). A submitted flight is in one queue,
+    running, or closed. Concurrency: every call but ``fast_reject`` needs the dispatcher's lock.
+    The caller gives the time (``now``).
     """
 
     def __init__(self, flights: SingleFlight, limits: Limits, breaker: Breaker) -> None:
@@ -70,240 +70,229 @@ class Scheduler:
         self._limits = limits
         self.breaker = breaker
         self.estimator = CompletionEstimator(limits.batch)
-        self.live: deque[Flight] = deque()
-        self.late: deque[Flight] = deque()
+        self.foreground: deque[Flight] = deque()
+        self.background: deque[Flight] = deque()
         self.outbox: deque[tuple[Wake, FlightResult]] = deque()
-        # Why a text was turned away last, what time it had, and how long that is remembered.
+        # The last rejection: its reason, the largest budget it holds for, and until when.
         self._last_reject: tuple[Reason | None, float, float] = (None, 0.0, 0.0)
         self._hung = False
         self._idle_since = 0.0
 
     @property
     def running(self) -> list[Flight]:
-        """The flights of the engine call under way."""
+        """The flights of the current engine call."""
         return self.estimator.running
 
-    def submit(self, flight: Flight, now: float) -> Reason | None:
-        """Take an opened flight, or return why its first caller should not wait for it.
+    @property
+    def queued(self) -> list[Flight]:
+        """The flights in both queues, foreground first."""
+        return [*self.foreground, *self.background]
 
-        A flight that is turned away may still run as a late fill, and is closed otherwise.
+    def submit(self, flight: Flight, now: float) -> Reason | None:
+        """Queue an open flight, or return why its first lookup should not wait for it.
+
+        A rejected flight may still run in the background; otherwise it is closed.
         """
-        self.look(now)
+        self.check_engine(now)
         if not self.breaker.allows(now):
-            self._flights.close(flight, NOTHING)
+            self._flights.close(flight, DROPPED)
             return Reason.BREAKER_OPEN
-        flight.probe = self.breaker.probing
+        flight.breaker_probe = self.breaker.probing
         if not flight.waiters:
-            self.put_late(flight)
+            self.put_background(flight)
             return None
-        reason = self._turn_away(flight, now)
+        reason = self._rejection(flight, flight.deadline().at, now)
         if reason is None:
-            self.live.append(flight)
+            self.foreground.append(flight)
         else:
             flight.waiters.clear()
-            # Without late fills, a prediction that turns all away would never be put right.
-            idle = not (self.running or self.live or self.late)
+            # Without late fills, nothing would correct a prediction that rejects every text.
+            idle = not (self.running or self.queued)
             flight.calibration = idle and now - self._idle_since >= _CALIBRATE_AFTER
-            self.put_late(flight)
+            self.put_background(flight)
         return reason
 
     def fast_reject(self, key: MemoKey, budget: float, now: float) -> Reason | None:
-        """Return why a new text would be turned away, and not run for nobody either.
+        """Return why a new text would be rejected and not run in the background either.
 
-        It is a glance without the lock, so that turning a text away costs next to nothing where
-        most are turned away; now and then it says nothing, for all that ``submit`` looks after.
+        Needs no lock, so that a rejection under overload costs next to nothing. Returns
+        ``None`` where in doubt; ``submit`` then decides.
         """
         reason, most, until = self._last_reject
-        if now >= until or budget > most or len(self.late) < self._limits.late or not self.live:
+        room = len(self.background) < self._limits.background or not self.foreground
+        if now >= until or budget > most or room:
             return None
-        if reason is Reason.OVERLOADED and len(self.live) < self._limits.live:
+        if reason is Reason.OVERLOADED and len(self.foreground) < self._limits.foreground:
             return None
         return reason if self._flights.get(key) is None else None
 
-    def sort_out(self, now: float) -> None:
-        """Take what nobody waits for any more out of the live lane."""
-        for flight in [f for f in self.live if not f.awaited(now)]:
-            self.live.remove(flight)
-            self.put_late(flight)
+    def demote_abandoned(self, now: float) -> None:
+        """Move flights without waiters from the foreground to the background queue."""
+        for flight in [f for f in self.foreground if not f.has_waiters(now)]:
+            self.foreground.remove(flight)
+            self.put_background(flight)
 
-    def take_back(self, flight: Flight, now: float) -> None:
-        """Take a flight that gave way back into a lane, or drop it after too many attempts."""
+    def requeue(self, flight: Flight, now: float) -> None:
+        """Queue a cancelled flight again, or drop it after too many attempts."""
         if flight.closed:
             return
-        if flight.awaited(now):  # somebody came while it was stopping
-            if len(self.live) < self._limits.live:
-                self.live.appendleft(flight)
+        if flight.has_waiters(now):  # a lookup joined while it was being cancelled
+            if len(self.foreground) < self._limits.foreground:
+                self.foreground.appendleft(flight)
                 return
-            self.outbox.extend(
-                self._flights.release(flight, FlightResult(reason=Reason.OVERLOADED))
-            )
+            self._release(flight, FlightResult(reason=Reason.OVERLOADED))
         flight.attempts += 1
         if flight.attempts < _MAX_ATTEMPTS:
-            self.put_late(flight, first=True)
+            self.put_background(flight, first=True)
         else:
             self.drop([flight])
 
-    def rejoin(self, flight: Flight, deadline: Deadline, now: float) -> Reason | None:
-        """Take another caller of a flight, bringing it forward, or say why not to wait."""
-        if flight in self.late:
-            reason = self._turn_away(flight, now, deadline)
+    def join(self, flight: Flight, deadline: Deadline, now: float) -> Reason | None:
+        """Let another lookup join a flight, or return why it should not wait.
+
+        A background flight moves to the foreground queue.
+        """
+        if flight in self.background:
+            reason = self._rejection(flight, deadline.at, now)
             if reason is None:
-                self.late.remove(flight)
-                self.live.append(flight)
+                self.background.remove(flight)
+                self.foreground.append(flight)
             return reason
-        if flight in self.live:
-            queued = list(self.live)
-            seconds = self.estimator.place(queued[: queued.index(flight) + 1], now)
+        if flight in self.foreground:
+            queue = list(self.foreground)
+            seconds = self.estimator.queued(queue[: queue.index(flight) + 1], now)
         else:
-            seconds = self.estimator.under_way(now)
+            seconds = self.estimator.current_call(now)
         return Reason.PREDICTED_LATE if now + seconds > deadline.at else None
 
-    def _turn_away(
-        self, flight: Flight, now: float, deadline: Deadline | None = None
-    ) -> Reason | None:
-        until = (deadline or flight.deadline()).at
-        if len(self.live) >= self._limits.live:
+    def _rejection(self, flight: Flight, until: float, now: float) -> Reason | None:
+        if len(self.foreground) >= self._limits.foreground:
             self._last_reject = Reason.OVERLOADED, math.inf, now + _FAST_REJECT_FOR
             return Reason.OVERLOADED
-        if now + self.estimator.answer([*self.live, flight], now) <= until:
+        if now + self.estimator.if_queued([*self.foreground, flight], now) <= until:
             return None
-        self._last_reject = (
-            Reason.PREDICTED_LATE,
-            until - now + _FAST_REJECT_FOR,
-            now + _FAST_REJECT_FOR,
-        )
+        budget = until - now + _FAST_REJECT_FOR
+        self._last_reject = Reason.PREDICTED_LATE, budget, now + _FAST_REJECT_FOR
         return Reason.PREDICTED_LATE
 
-    def put_late(self, flight: Flight, *, first: bool = False) -> None:
-        """Put a flight into the late lane; the oldest makes room, as it is least asked for."""
-        room = max(self._limits.late, int(flight.calibration))
-        if not flight.worthwhile or room == 0:
+    def put_background(self, flight: Flight, *, first: bool = False) -> None:
+        """Queue a flight in the background; a full queue drops its oldest flight."""
+        room = max(self._limits.background, int(flight.calibration))
+        if not flight.worth_running or room == 0:
             self.drop([flight])
             return
         if first:
-            self.late.appendleft(flight)
+            self.background.appendleft(flight)
         else:
-            self.late.append(flight)
-        if len(self.late) > room:
-            self.drop([self.late.pop() if first else self.late.popleft()])
+            self.background.append(flight)
+        if len(self.background) > room:
+            self.drop([self.background.pop() if first else self.background.popleft()])
 
     def drop(self, flights: Iterable[Flight]) -> None:
-        """End flights without an answer."""
+        """Close flights without a verdict."""
         for flight in flights:
-            if flight.probe:
-                flight.probe = False
+            if flight.breaker_probe:
+                flight.breaker_probe = False
                 self.breaker.release()
-            self.close(flight, NOTHING)
+            self.close(flight, DROPPED)
 
     def close(self, flight: Flight, result: FlightResult) -> None:
-        """End a flight."""
+        """Close a flight, take it out of its queue, and put its wakes into the outbox."""
+        for queue in (self.foreground, self.background):
+            if flight in queue:
+                queue.remove(flight)
         self.outbox.extend(self._flights.close(flight, result))
 
+    def _release(self, flight: Flight, result: FlightResult) -> None:
+        self.outbox.extend(self._flights.release(flight, result))
+
     def next_batch(self, now: float) -> list[Flight]:
-        """Take the flights to run next, none where there is nothing to do."""
-        self.sort_out(now)
-        for flight in list(self.live):
-            deadline = flight.deadline()
-            if now + self.estimator.cost.predict(flight.tokens) > deadline.at:
-                # Too late for all who wait: they go now rather than at the deadline.
-                self.live.remove(flight)
-                result = FlightResult(reason=Reason.PREDICTED_LATE, queue=now - flight.opened)
-                self.outbox.extend(self._flights.release(flight, result))
-                self.put_late(flight)
-        if not self.live:
-            count = min(len(self.late), self._limits.late_batch)
-            return [self.late.popleft() for _ in range(count)]
-        batch = [self.live.popleft()]
-        tokens, until = batch[0].tokens, batch[0].deadline().at
-        while self.live and len(batch) < self._limits.batch:
-            tokens += self.live[0].tokens
-            until = min(until, self.live[0].deadline().at)
-            if now + self.estimator.cost.predict(tokens) > until:
+        """Return the flights for the next engine call, taken from one queue; may be empty."""
+        self.demote_abandoned(now)
+        for flight in list(self.foreground):
+            if now + self.estimator.cost.predict(flight.tokens) > flight.deadline().at:
+                # Too late for all waiters: release them now rather than at their deadlines.
+                self.foreground.remove(flight)
+                result = FlightResult(None, Reason.PREDICTED_LATE, now - flight.opened)
+                self._release(flight, result)
+                self.put_background(flight)
+        if not self.foreground:
+            count = min(len(self.background), self._limits.background_batch)
+            return [self.background.popleft() for _ in range(count)]
+        batch: list[Flight] = []
+        tokens, until = 0, math.inf
+        while self.foreground and len(batch) < self._limits.batch:
+            tokens += self.foreground[0].tokens
+            until = min(until, self.foreground[0].deadline().at)
+            if batch and now + self.estimator.cost.predict(tokens) > until:
                 break
-            batch.append(self.live.popleft())
+            batch.append(self.foreground.popleft())
         return batch
 
     def began(self, batch: list[Flight], now: float) -> None:
-        """Take note of what the engine runs from ``now`` on."""
+        """Record the flights that the engine runs from ``now`` on."""
         self.estimator.running, self.estimator.since, self._hung = batch, now, False
 
     def ended(self, now: float) -> None:
-        """Take note that the engine runs nothing; what neither ended nor waits again is dropped."""
+        """Record that the engine is idle; drop flights that are neither closed nor queued."""
         batch, self.estimator.running, self._idle_since = self.running, [], now
-        self.drop(f for f in batch if not (f.closed or f in self.live or f in self.late))
+        self.drop([flight for flight in batch if not (flight.closed or flight in self.queued)])
 
     def clear(self) -> None:
-        """Drop all that waits or runs; the engine call under way is for nobody from then on."""
-        flights = [*self.live, *self.late, *self.running]
-        self.live.clear()
-        self.late.clear()
-        self.drop(flights)
-
-    def withdraw(self, flight: Flight) -> None:
-        """End a flight that may be in a lane or not."""
-        for lane in (self.live, self.late):
-            if flight in lane:
-                lane.remove(flight)
-        self.drop([flight])
+        """Drop all flights, queued and running."""
+        self.drop([*self.queued, *self.running])
 
     def failed(self, flight: Flight, now: float) -> None:
-        """Take note that the engine failed on a flight; an opened breaker empties the lanes."""
-        self._record(flight.probe, now, failed=True)
-        flight.probe = False
+        """Record that the engine failed on a flight; an open breaker empties the queues."""
+        self._record(flight.breaker_probe, now, failed=True)
+        flight.breaker_probe = False
         self.close(flight, FlightResult(reason=Reason.ENGINE_ERROR))
-        self._empty_if_resting(now)
+        self._empty_if_open(now)
 
-    def look(self, now: float) -> None:
-        """Open the breaker where the engine call under way has not come back for too long."""
+    def check_engine(self, now: float) -> None:
+        """Open the breaker if the current engine call hangs."""
         if not self.running or self._hung:
             return
-        if now - self.estimator.since > self.breaker.slow_calls.hangs_after(
-            sum(f.tokens for f in self.running)
-        ):
+        tokens = sum(flight.tokens for flight in self.running)
+        if now - self.estimator.since > self.breaker.slow_calls.hangs_after(tokens):
             self._hung = True
             self.breaker.trip(now)
             for flight in self.running:
-                flight.probe = False
-            self._empty_if_resting(now)
+                flight.breaker_probe = False
+            self._empty_if_open(now)
 
-    def _empty_if_resting(self, now: float) -> None:
-        if self.resting(now):
-            for lane in (self.live, self.late):
-                for other in [f for f in lane if not f.probe]:
-                    lane.remove(other)
-                    self.close(other, FlightResult(reason=Reason.BREAKER_OPEN))
+    def _empty_if_open(self, now: float) -> None:
+        if self.breaker_open(now):
+            for flight in [flight for flight in self.queued if not flight.breaker_probe]:
+                self.close(flight, FlightResult(reason=Reason.BREAKER_OPEN))
 
     def answered(self, batch: list[Flight], elapsed: float, now: float, *, complete: bool) -> None:
-        """Take note that the engine came back; ``complete`` unless all gave way.
+        """Record the end of an engine call; ``complete`` unless all its texts were cancelled.
 
-        A slow call is a failure to the breaker, whatever its answers are.
+        The breaker counts a slow call as a failure, whatever its answers are.
         """
         tokens = sum(flight.tokens for flight in batch)
-        # A call cut short only tells something where it took longer than expected.
+        # A cancelled call is only informative if it took longer than expected.
         if complete or elapsed > self.estimator.cost.predict(tokens):
             self.estimator.cost.observe(tokens, elapsed)
-        slow_calls = self.breaker.slow_calls
-        slow = (
-            slow_calls.observe(tokens, elapsed)
-            if complete
-            else elapsed > slow_calls.slow_after(tokens)
-        )
-        probe = any(flight.probe for flight in batch)
+        calls = self.breaker.slow_calls
+        slow = calls.observe(tokens, elapsed) if complete else elapsed > calls.slow_after(tokens)
+        probe = any(flight.breaker_probe for flight in batch)
         if probe and not complete and not slow:
-            self.breaker.release()  # one that gave way tells nothing: another has to
+            self.breaker.release()  # a cancelled probe proves nothing; the next call is the probe
         else:
             self._record(probe, now, failed=slow)
         for flight in batch:
-            flight.probe = False
+            flight.breaker_probe = False
         if slow:
-            self._empty_if_resting(now)
+            self._empty_if_open(now)
 
-    def resting(self, now: float) -> bool:
-        """Tell whether the breaker keeps calls from the engine."""
+    def breaker_open(self, now: float) -> bool:
+        """Return whether the breaker stops calls to the engine."""
         return self.breaker.state(now) is not BreakerState.CLOSED
 
     def _record(self, probe: bool, now: float, *, failed: bool) -> None:
-        # While the breaker is open, only its probe says something about the engine: calls
-        # that were under way when it opened must not lengthen its rest.
-        if probe or not self.resting(now):
+        # While the breaker is open, only its probe counts: calls that ran when it opened must not
+        # lengthen its cooldown.
+        if probe or not self.breaker_open(now):
             self.breaker.record(failed=failed, now=now)

@@ -1,4 +1,4 @@
-"""What a reformulator tells of itself."""
+"""The state of a reformulator at one moment."""
 
 from __future__ import annotations
 
@@ -12,13 +12,17 @@ __all__ = ["Stats"]
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """A snapshot of a reformulator, for health pages and metrics."""
+    """A snapshot for health endpoints and metrics.
+
+    ``failure`` is why the engine could not be loaded. ``foreground``, ``background`` and
+    ``running`` count texts, ``flights`` all open flights.
+    """
 
     ready: bool
     failure: str | None
     breaker: BreakerState
-    live: int
-    late: int
+    foreground: int
+    background: int
     running: int
     flights: int
     memo: MemoStats

@@ -1,4 +1,4 @@
-"""Waiting for the end of a flight without an event loop."""
+"""Waiting for a flight's result on a thread without an event loop."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ __all__ = ["ThreadWaiter"]
 
 
 class ThreadWaiter:
-    """What a flight wakes for a caller that blocks its thread; told once, from any thread."""
+    """A ``Wake`` on which a thread can block. Concurrency: called once, from any thread."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._told = threading.Condition()
-        self._landing: FlightResult | None = None
+        self._condition = threading.Condition()
+        self._result: FlightResult | None = None
 
     def __call__(self, result: FlightResult) -> None:
-        """Take the landing, and let the waiting thread go on."""
-        with self._told:
-            self._landing = result
-            self._clock.notify(self._told)
+        """Set the result and wake the thread that waits."""
+        with self._condition:
+            self._result = result
+            self._clock.notify(self._condition)
 
     def wait(self, deadline: Deadline) -> FlightResult | None:
-        """Return the landing, or ``None`` once the deadline has passed without one."""
-        with self._told:
-            while self._landing is None and not deadline.passed(self._clock.now()):
-                self._clock.wait(self._told, deadline.at)
-            return self._landing
+        """Return the result, or ``None`` if the deadline passes first."""
+        with self._condition:
+            while self._result is None and not deadline.passed(self._clock.now()):
+                self._clock.wait(self._condition, deadline.at)
+            return self._result

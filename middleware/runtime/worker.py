@@ -1,4 +1,4 @@
-"""The worker: one thread that owns the engine and takes its work from the lanes."""
+"""The worker: one thread that owns the engine and runs the scheduled flights."""
 
 from __future__ import annotations
 
@@ -20,6 +20,10 @@ from .scheduler import Scheduler
 
 __all__ = ["Worker"]
 
+_SWITCH_INTERVAL = 0.0005
+"""Seconds for which the engine may keep the interpreter from the event loop, which would wait as
+long at every turn; CPython's default is 5 ms."""
+
 _log = logging.getLogger("querylift.runtime")
 
 
@@ -27,12 +31,10 @@ class Worker:
     """Runs flights through an engine on a thread of its own.
 
     ``judge`` turns an answer into a verdict and stores it; it runs on the worker thread,
-    without the lock. ``dispatcher`` is the one lock of the runtime; it guards the lanes and is
-    notified when there is work. ``switch_interval`` (seconds) bounds how long the engine
-    keeps the interpreter from the event loop; ``None`` leaves the process's own setting.
+    without the lock. ``lock`` is the dispatcher's; it is notified when there is work.
 
-    Invariants: at most one engine call at a time, also where the thread was stopped and
-    started again meanwhile; each flight is closed exactly once.
+    Invariants: at most one engine call at a time, even if the thread was stopped and
+    started again during the call; each flight is closed exactly once.
     """
 
     def __init__(
@@ -40,19 +42,16 @@ class Worker:
         engine: Engine,
         judge: Callable[[Flight, Judged], Verdict],
         scheduler: Scheduler,
-        dispatcher: threading.Condition,
+        lock: threading.Condition,
         clock: Clock,
-        *,
-        switch_interval: float | None = None,
     ) -> None:
         self._engine = engine
         self._judge = judge
         self._scheduler = scheduler
-        self._dispatcher = dispatcher
+        self._lock = lock
         self._clock = clock
-        self._switch_interval = switch_interval
         self._thread: threading.Thread | None = None
-        self._occupant: threading.Thread | None = None  # the one that has the engine
+        self._owner: threading.Thread | None = None  # the thread that uses the engine
         self.loaded = not isinstance(engine, Loadable)
         self.failure: BaseException | None = None
 
@@ -62,33 +61,30 @@ class Worker:
         return self._thread is not None
 
     def start(self) -> None:
-        """Start the thread unless there is one; the desk is held.
+        """Start the thread unless there is one; needs the lock.
 
-        After an engine could not be loaded, this does nothing until ``stop``.
+        Once the engine could not be loaded, this does nothing until ``stop``.
         """
         if self._thread is None:
             self.failure = None
-            if self._switch_interval is not None:
-                # The interpreter is handed on after this time at the latest; CPython's
-                # default of 5 ms is what an event loop would have to wait for each turn.
-                sys.setswitchinterval(min(sys.getswitchinterval(), self._switch_interval))
+            sys.setswitchinterval(min(sys.getswitchinterval(), _SWITCH_INTERVAL))
             self._thread = self._clock.spawn("querylift-engine", self._run)
 
-    def stop(self, patience: float = 5.0) -> None:
-        """Let all who wait go, and end the thread after its current step; the desk is not held.
+    def stop(self, timeout: float = 5.0) -> None:
+        """Drop all flights and end the thread after its current step; takes the lock.
 
-        An engine that does not come back within ``patience`` seconds is left to itself.
+        Waits at most ``timeout`` seconds for the thread; a longer engine call goes on alone.
         """
-        with self._dispatcher:
+        with self._lock:
             thread, self._thread = self._thread, None
             self._scheduler.clear()
-            self._clock.notify(self._dispatcher)
-        self.tell()
+            self._clock.notify(self._lock)
+        self.wake_waiters()
         if thread is not None and thread is not threading.current_thread():
-            thread.join(patience)
+            thread.join(timeout)
 
-    def tell(self) -> None:
-        """Wake those whose flight has ended; the desk is not held."""
+    def wake_waiters(self) -> None:
+        """Call the wakes in the outbox; the lock must not be held."""
         outbox = self._scheduler.outbox
         while True:
             try:
@@ -98,62 +94,62 @@ class Worker:
             try:
                 wake(result)
             except Exception:
-                _log.exception("a caller could not be told how its rewrite ended")
+                _log.exception("a lookup could not be woken")
 
     def _run(self) -> None:
-        with self._dispatcher:
-            # A thread that was stopped may still be in a call that has not come back.
-            while self._mine() and self._occupant is not None:
-                self._clock.wait(self._dispatcher)
-            if not self._mine():
+        with self._lock:
+            # A stopped thread may still be in an engine call.
+            while self._is_current() and self._owner is not None:
+                self._clock.wait(self._lock)
+            if not self._is_current():
                 return
-            self._occupant = threading.current_thread()
+            self._owner = threading.current_thread()
         try:
             if self._load():
                 self._serve()
         finally:
-            with self._dispatcher:
-                self._occupant = None
-                self._clock.notify(self._dispatcher)
+            with self._lock:
+                self._owner = None
+                self._clock.notify(self._lock)
 
-    def _mine(self) -> bool:
-        """Tell whether the calling thread is the one that is to work."""
+    def _is_current(self) -> bool:
+        """Return whether the calling thread is the worker's, and not one that was stopped."""
         return self._thread is threading.current_thread()
 
     def _serve(self) -> None:
         while True:
             try:
-                with self._dispatcher:
+                with self._lock:
                     batch = self._next_batch()
-                self.tell()
+                self.wake_waiters()
                 if batch is None:
                     return
-                self._fly(batch)
-            except Exception:  # a fault of the runtime's own must not end the thread
+                self._run_batch(batch)
+            except Exception:  # a bug in the runtime must not end the thread
                 _log.exception("a batch of rewrites was lost")
-                self._start_over()
-            with self._dispatcher:
+                self._recover()
+            with self._lock:
                 self._scheduler.ended(self._clock.now())
-            self.tell()
+            self.wake_waiters()
 
-    def _start_over(self) -> None:
-        """Let all go, and wait for new work: the same again would end the same way."""
-        with self._dispatcher:
+    def _recover(self) -> None:
+        """Drop all flights and wait for new ones: these would fail again."""
+        with self._lock:
             self._scheduler.clear()
-        self.tell()
-        with self._dispatcher:
+        self.wake_waiters()
+        with self._lock:
             self._scheduler.ended(self._clock.now())
-            if self._mine() and not (self._scheduler.live or self._scheduler.late):
-                self._clock.wait(self._dispatcher)
+            if self._is_current() and not self._scheduler.queued:
+                self._clock.wait(self._lock)
 
     def _next_batch(self) -> list[Flight] | None:
-        """Wait for something to run or to tell; ``None`` when the thread is to end."""
-        while self._mine():
+        """Wait for flights to run or results to deliver; ``None``: the thread must end."""
+        while self._is_current():
             batch = self._scheduler.next_batch(self._clock.now())
             if batch or self._scheduler.outbox:
                 self._scheduler.began(batch, self._clock.now())
                 return batch
-            self._clock.wait(self._dispatcher)
+            self._clock.wait(self._lock)
         return None
 
     def _load(self) -> bool:
@@ -164,55 +160,54 @@ class Worker:
             self._engine.load()
         except BaseException as error:  # whatever it is, requests go on without rewrites
             _log.error("engine %s cannot be started: %s", self._engine.name, error)
-            with self._dispatcher:
+            with self._lock:
                 self.failure = error
-                self._clock.notify(self._dispatcher)
+                self._clock.notify(self._lock)
             return False
-        # The libraries of a model are hundreds of thousands of objects that live as long as
-        # the process. Taken out of the collector's sight they no longer hold up the event
-        # loop at every full collection.
+        # A model's libraries are hundreds of thousands of objects that live as long as the
+        # process. Frozen, they no longer delay the event loop at each full garbage collection.
         gc.freeze()
-        with self._dispatcher:
+        with self._lock:
             self.loaded = True
-            self._clock.notify(self._dispatcher)
+            self._clock.notify(self._lock)
         return True
 
-    def _fly(self, batch: list[Flight]) -> None:
-        """Run one engine call, and one for each text where the call for all failed."""
-        if not batch:  # there was only something to tell
+    def _run_batch(self, batch: list[Flight]) -> None:
+        """Run one engine call; if it fails for several texts, run one for each."""
+        if not batch:  # there were only results to deliver
             return
         cut: set[int] = set()
         last = len(batch)
         started = self._clock.now()
 
         def cancelled(index: int) -> bool:
-            # An engine asks for one text after the other, hundreds of times a second: the lock,
-            # which every caller needs, is taken once a round.
+            # An engine calls this for one text after the other, hundreds of times a second: the
+            # lock, which every lookup needs, is taken once a round.
             nonlocal last
             if index <= last:
-                self._look(batch, cut)
+                self._add_cancelled(batch, cut)
             last = index
             return index in cut
 
         try:
             answers = self._generate(batch, cancelled)
             if isinstance(answers, str) or len(answers) != len(batch):
-                # Without the answers themselves, as they are what people searched for.
+                # Without the answers, which hold what people searched for.
                 raise EngineError(f"not one answer each for {len(batch)} texts")
             answers = list(answers)
         except BaseException as error:
             if len(batch) == 1:
                 self._failed(batch[0], error)
-            else:  # one text may have spoilt it for all
-                self._fly_alone(batch)
+            else:  # one text may have made the whole call fail
+                self._run_singly(batch)
             return
         ended = self._clock.now()
-        with self._dispatcher:
+        with self._lock:
             self._scheduler.answered(batch, ended - started, ended, complete=len(cut) < len(batch))
         for index, (flight, answer) in enumerate(zip(batch, answers, strict=True)):
             if answer is None and index in cut:
-                with self._dispatcher:
-                    self._scheduler.take_back(flight, self._clock.now())
+                with self._lock:
+                    self._scheduler.requeue(flight, self._clock.now())
                 continue
             try:
                 verdict = self._judge(flight, answer)
@@ -220,7 +215,7 @@ class Worker:
                 self._failed(flight, error)
                 continue
             result = FlightResult(verdict, None, started - flight.opened, ended - started)
-            with self._dispatcher:
+            with self._lock:
                 self._scheduler.close(flight, result)
 
     def _generate(self, batch: list[Flight], cancelled: Callable[[int], bool]) -> Sequence[Judged]:
@@ -230,45 +225,48 @@ class Worker:
             return self._engine.generate_judged(texts, modes, cancelled)
         return self._engine.generate(texts, cancelled)
 
-    def _look(self, batch: list[Flight], cut: set[int]) -> None:
-        """Add to ``cut`` which running flights should stop, asked by the engine between steps."""
-        with self._dispatcher:
+    def _add_cancelled(self, batch: list[Flight], cut: set[int]) -> None:
+        """Add the indices of the running flights that should stop to ``cut``."""
+        with self._lock:
             now = self._clock.now()
-            cut.update(i for i, f in enumerate(batch) if i not in cut and self._unwanted(f, now))
+            others = ((i, flight) for i, flight in enumerate(batch) if i not in cut)
+            cut.update([i for i, flight in others if self._is_cancelled(flight, now)])
 
-    def _unwanted(self, flight: Flight, now: float) -> bool:
-        """Tell whether a running flight should stop; the desk is held, by whatever thread."""
-        if flight.closed or self._thread is not self._occupant:
+    def _is_cancelled(self, flight: Flight, now: float) -> bool:
+        """Return whether a running flight should stop; needs the lock, on any thread."""
+        if flight.closed or self._thread is not self._owner:
             return True  # stopped
-        if flight.awaited(now):
+        if flight.has_waiters(now):
             return False
-        return not flight.worthwhile or any(f.awaited(now) for f in self._scheduler.live)
+        if not flight.worth_running:
+            return True
+        return any(other.has_waiters(now) for other in self._scheduler.foreground)
 
-    def _fly_alone(self, batch: list[Flight]) -> None:
-        """Run each flight by itself, as far as it is still wanted and the breaker lets it."""
+    def _run_singly(self, batch: list[Flight]) -> None:
+        """Run each flight in a call of its own, unless it is cancelled or the breaker is open."""
         for flight in batch:
-            with self._dispatcher:
+            with self._lock:
                 now = self._clock.now()
-                rested = self._scheduler.resting(now) and not flight.probe
-                unwanted = not rested and self._unwanted(flight, now)
-                if rested:
+                blocked = self._scheduler.breaker_open(now) and not flight.breaker_probe
+                cancelled = not blocked and self._is_cancelled(flight, now)
+                if blocked:
                     self._scheduler.close(flight, FlightResult(reason=Reason.BREAKER_OPEN))
-                elif unwanted:
-                    self._scheduler.take_back(flight, now)
-            if rested:
-                self.tell()
-            elif not unwanted:
-                self._fly([flight])
-                self.tell()
+                elif cancelled:
+                    self._scheduler.requeue(flight, now)
+            if blocked:
+                self.wake_waiters()
+            elif not cancelled:
+                self._run_batch([flight])
+                self.wake_waiters()
 
     def _failed(self, flight: Flight, error: BaseException) -> None:
         _log.warning(
             "engine %s failed: %s: %s",
             self._engine.name,
             type(error).__name__,
-            # What people search for is not logged, and many libraries quote what they choke on.
+            # Queries are not logged, and many libraries quote their input in errors.
             str(error).replace(flight.text, "…"),
         )
-        _log.debug("it failed in\n%s", where(error))
-        with self._dispatcher:
+        _log.debug("traceback of that failure:\n%s", where(error))
+        with self._lock:
             self._scheduler.failed(flight, self._clock.now())

@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qs
 
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..core.memo import MemoKey
 from ..core.text import normalize
-from ..http.health import readiness
-from ..http.messages import send_page
+from ..http.responses import error_response, status_routes
 from ..instrumentation.metrics import Metrics
 from ..runtime.reformulator import Reformulator
-from ..upstream.errors import error_body
 
 __all__ = ["Admin", "PortRouter"]
 
-_READ = ("GET", "HEAD")
-_JSON = "application/json"
+_NOT_STORED = {"cache-control": "no-store"}
 
 
 class Admin:
-    """Answers ``/readyz``, ``/metrics`` and ``/memo``; everything else is 404.
+    """An ASGI app with ``/readyz``, ``/metrics`` and ``/memo`` for operators.
 
-    ``GET /memo`` tells entries, bytes, hits and misses. ``DELETE /memo`` forgets all, with
-    ``?text=`` the rewrites of one text and with ``?scope=`` those of one scope, and tells how many
-    there were; a request with ``Origin`` is refused there, as a web page in the browser of
-    somebody who may reach this port could have sent it. No answer holds the text of a query.
-    ``dialects`` gives what ``/readyz`` tells beside the engine's state; ``purged`` is called, in a
-    thread, before a purge is answered.
+    ``GET /memo`` returns entries, bytes, hits and misses. ``DELETE /memo`` removes all entries,
+    with ``?text=`` those of one text and with ``?scope=`` those of one scope, and returns how many.
+    It refuses requests with ``Origin``: a web page in the browser of somebody who can reach this
+    port may have sent them. No answer holds the text of a query. ``dialects`` returns what
+    ``/readyz`` adds to the engine's state; ``purged`` is called, in a thread, before a purge is
+    answered.
 
     Concurrency: holds no state of a request. It has no access control: who reaches its port is
     obeyed.
@@ -43,54 +41,52 @@ class Admin:
         reformulator: Reformulator,
         *,
         metrics: Metrics | None = None,
-        degraded: bool = False,
         dialects: Callable[[], dict[str, Any]] = dict,
         purged: Callable[[], None] = lambda: None,
     ) -> None:
         self._purged = purged
-        self._dialects = dialects
-        self._reformulator = reformulator
-        self._metrics = metrics
-        self._degraded = degraded
+        self._memo = reformulator.memo
+        self._router = Router(
+            [
+                *status_routes(reformulator, metrics=metrics, details=dialects),
+                Route("/memo", self._counts),
+                Route("/memo", self._purge, methods=["DELETE"]),
+            ],
+            redirect_slashes=False,
+            default=_not_found,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        method, path = scope["method"], scope["path"]
-        if path == "/readyz" and method in _READ:
-            status, told = readiness(self._reformulator, degraded=self._degraded)
-            answer = (status, _JSON, json.dumps({**told, **self._dialects()}).encode())
-        elif path == "/metrics" and method in _READ and self._metrics is not None:
-            answer = (200, *self._metrics.page())
-        elif path == "/memo" and method in _READ:
-            stats = self._reformulator.memo.stats()
-            told = {name: getattr(stats, name) for name in ("entries", "bytes", "hits", "misses")}
-            answer = (200, _JSON, json.dumps(told).encode())
-        elif path == "/memo" and method == "DELETE":
-            answer = self._purge(scope)
-            if answer[0] == 200:
-                await asyncio.to_thread(self._purged)
-        else:
-            answer = _error(404, "not_found", f"there is no {method} {path} here")
-        status, kind, content = answer
-        await send_page(send, status, kind, content, head=method == "HEAD")
+        await self._router(scope, receive, send)
 
-    def _purge(self, scope: Scope) -> tuple[int, str, bytes]:
-        if any(name == b"origin" for name, _ in scope["headers"]):
-            return _error(403, "from_a_web_page", "a page in a browser must not purge the memo")
-        asked = parse_qs(scope["query_string"].decode("utf-8", "replace"), keep_blank_values=True)
-        if not asked.keys() <= {"text", "scope"}:  # a slip must not forget all
-            return _error(400, "unknown_parameter", "only text and scope can be told")
-        texts = {normalize(text) for text in asked.get("text", ())}
-        scopes = set(asked.get("scope", ()))
-        matches: Callable[[MemoKey], bool] = lambda key: (  # noqa: E731
-            (not texts or key.text in texts) and (not scopes or key.scope in scopes)
-        )
-        told: dict[str, Any] = {"purged": self._reformulator.memo.purge(matches)}
-        return 200, _JSON, json.dumps(told).encode()
+    async def _counts(self, request: Request) -> Response:
+        stats = self._memo.stats()
+        names = ("entries", "bytes", "hits", "misses")
+        return JSONResponse({name: getattr(stats, name) for name in names}, headers=_NOT_STORED)
+
+    async def _purge(self, request: Request) -> Response:
+        if "origin" in request.headers:
+            return error_response(
+                403, "from_a_web_page", "a page in a browser must not purge the memo"
+            )
+        given = request.query_params
+        if not set(given.keys()) <= {"text", "scope"}:  # a typo must not remove all entries
+            return error_response(400, "unknown_parameter", "the parameters are text and scope")
+        texts = {normalize(text) for text in given.getlist("text")}
+        scopes = set(given.getlist("scope"))
+
+        def matches(key: MemoKey) -> bool:
+            return (not texts or key.text in texts) and (not scopes or key.scope in scopes)
+
+        purged = self._memo.purge(matches)
+        await asyncio.to_thread(self._purged)
+        return JSONResponse({"purged": purged}, headers=_NOT_STORED)
 
 
-def _error(status: int, kind: str, detail: str) -> tuple[int, str, bytes]:
-    return status, _JSON, error_body(status, kind, detail)
+async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
+    detail = f"there is no {scope['method']} {scope['path']} here"
+    await error_response(404, "not_found", detail)(scope, receive, send)
 
 
 class PortRouter:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
+from starlette.types import ASGIApp
+
 from ..core.breaker import Breaker
 from ..core.memo import Memo
 from ..core.pagination import PaginationMemory
@@ -24,8 +26,10 @@ from ..engines.registry import load_engine
 from ..engines.shared import SharedEngine
 from ..engines.unavailable import UnavailableEngine
 from ..errors import ConfigurationError, EngineError, MissingExtraError
-from ..http.clients import Clients, by_address, by_header, by_person, by_tenant
+from ..http.client_keys import by_address, by_browser, by_header, by_tenant
+from ..http.clients import Clients
 from ..http.control import trusting
+from ..http.limits import BodyTimeoutMiddleware, RequestLimitMiddleware
 from ..http.matching import SearchRule
 from ..instrumentation.logs import LogObserver
 from ..instrumentation.metrics import Metrics
@@ -34,9 +38,11 @@ from ..proxy import ReverseProxy
 from ..runtime.reformulator import Reformulator
 from ..runtime.scheduler import Limits
 from ..upstream.client import UpstreamClient
+from ..upstream.forwarder import Forwarding
+from ..upstream.limits import ConnectionLimits, Timeouts
 from .settings import Settings
 
-__all__ = ["build_clients", "build_proxy", "build_reformulator"]
+__all__ = ["build_clients", "build_proxy", "build_reformulator", "limited"]
 
 
 def build_proxy(
@@ -56,14 +62,18 @@ def build_proxy(
         )
     client = UpstreamClient(
         settings.upstream.url,
+        timeouts=Timeouts(
+            connect=settings.upstream.connect_timeout,
+            read=settings.upstream.read_timeout,
+            write=settings.upstream.read_timeout,
+            total=settings.upstream.total_timeout or None,
+            pool=settings.upstream.pool_timeout,
+        ),
+        limits=ConnectionLimits(
+            max_connections=settings.upstream.max_connections,
+            max_waiting=settings.upstream.max_waiting,
+        ),
         verify=settings.upstream.ca or True,
-        connect_timeout=settings.upstream.connect_timeout,
-        read_timeout=settings.upstream.read_timeout,
-        write_timeout=settings.upstream.read_timeout,
-        total_timeout=settings.upstream.total_timeout or None,
-        pool_timeout=settings.upstream.pool_timeout,
-        max_connections=settings.upstream.max_connections,
-        max_waiting=settings.upstream.max_waiting,
     )
     observers: list[Observer] = [
         LogObserver(
@@ -75,32 +85,37 @@ def build_proxy(
     named = settings.named_dialect
     proxy = ReverseProxy(
         client,
+        rules=rules(named),
         reformulator=reformulator,
+        forwarding=Forwarding(
+            preserve_host=settings.upstream.preserve_host, forwarded=settings.upstream.forwarded
+        ),
         trust_control=settings.trust_control or trusting(settings.trusted_networks),
         expose_query=settings.expose_query,
         server_timing=settings.server_timing,
         max_body=settings.max_body_kib * 1024,
         prefix=settings.prefix or None,
-        scope_of=by_tenant(settings.tenant_header) if settings.tenant_header else None,
         metrics=metrics,
         clients=build_clients(settings, pages),
-        degraded=settings.allow_degraded_start,
-        preserve_host=settings.upstream.preserve_host,
-        forwarded=settings.upstream.forwarded,
-        max_requests=settings.max_requests,
-        body_timeout=settings.body_timeout,
     )
-    proxy.search_by(rules(named), guessed=named is None)
+    proxy.set_rules(rules(named), guessed=named is None)
     # An app may speak anything, and so may what a package adds: only what tells is asked.
     if named is None or named in GUESSABLE:
-        proxy.beside = DialectDetector(
+        proxy.background = DialectDetector(
             str(client.upstream),
-            lambda found: proxy.search_by(rules(found), guessed=True),
+            lambda found: proxy.set_rules(rules(found), guessed=True),
             named=named,
             quiet=quiet,
             verify=settings.upstream.ca or True,
         )
     return proxy
+
+
+def limited(app: ASGIApp, settings: Settings, metrics: Metrics | None) -> ASGIApp:
+    """Return the app behind the limits on requests at a time and on upload time."""
+    failed = None if metrics is None else metrics.failed
+    app = BodyTimeoutMiddleware(app, settings.body_timeout, failed)
+    return RequestLimitMiddleware(app, settings.max_requests, failed)
 
 
 def _rules(settings: Settings, plain: PlainDialect, name: str | None) -> list[SearchRule]:
@@ -132,8 +147,9 @@ def build_reformulator(
             rest=settings.engine.breaker_cooldown,
             slow_calls=SlowCallDetector(above=settings.budget_ms / 1000),
         ),
-        limits=Limits(live=settings.engine.max_queue),
+        limits=Limits(foreground=settings.engine.max_queue),
         observers=[*observers, *([] if metrics is None else [metrics])],
+        allow_degraded_start=settings.allow_degraded_start,
     )
     if metrics is not None:
         metrics.watch(reformulator)
@@ -161,7 +177,7 @@ def build_clients(settings: Settings, pages: PaginationMemory | None) -> Clients
     """Return what tells clients apart, and what is kept of each."""
     typing = TypingAhead(window=settings.typing_ms / 1000) if settings.typing_ms else None
     client_key = by_header(settings.client_header) if settings.client_header else None
-    typing_key = by_person(settings.client_header)
+    typing_key = by_browser(settings.client_header)
     rate_limiter = RateLimiter(settings.client_rate) if settings.client_rate else None
     return Clients(
         pages=pages,
@@ -170,4 +186,5 @@ def build_clients(settings: Settings, pages: PaginationMemory | None) -> Clients
         client_key=client_key,
         typing_key=typing_key,
         rate_limit_key=by_address(settings.client_header),
+        tenant_of=by_tenant(settings.tenant_header) if settings.tenant_header else None,
     )

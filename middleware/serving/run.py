@@ -11,17 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from starlette.types import ASGIApp
-
 from ..core.pagination import PaginationMemory
 from ..dialects.detection.detector import LOGGER
 from ..engines.threads import default_threads
-from ..errors import ConfigurationError, EngineError
+from ..errors import ConfigurationError, EngineError, UpstreamError
 from ..runtime import snapshot
 from ..runtime.clock import SYSTEM_CLOCK
-from ..upstream.errors import UpstreamError
 from .admin import Admin, PortRouter
-from .assembly import build_proxy
+from .assembly import build_proxy, limited
 from .server import Stop, address_of, bound_socket, serve
 from .settings import Settings
 from .shared_pagination import SharedPaginationMemory
@@ -106,16 +103,15 @@ def _serve(
                 snapshot.save(file, reformulator.memo, now=SYSTEM_CLOCK.now())
 
     front, *admin = bound
-    app: ASGIApp = proxy
+    app = limited(proxy, settings, proxy.metrics)
     if admin:
         inner = Admin(
             reformulator,
             metrics=proxy.metrics,
-            degraded=settings.allow_degraded_start,
             dialects=proxy.dialects,
             purged=save,  # else what was purged would be back after a crash
         )
-        app = PortRouter(proxy, inner, admin[0].getsockname()[1])
+        app = PortRouter(app, inner, admin[0].getsockname()[1])
 
     def announce() -> None:
         if tells:

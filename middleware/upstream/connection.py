@@ -9,22 +9,21 @@ a request is one write, an answer that comes in one piece wakes its reader once.
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterable
-from dataclasses import dataclass
 from typing import cast
 
 import httptools
 
-from .errors import (
+from ..errors import (
     UpstreamError,
     UpstreamProtocolError,
     UpstreamTimeoutError,
     UpstreamUnreachableError,
 )
+from .limits import Timeouts
 from .request_head import one_chunk
 
-__all__ = ["Connection", "Timeouts", "open_connection"]
+__all__ = ["Connection"]
 
 _HIGH_WATER = 256 * 1024
 _MAX_HEAD = 100 * 1024
@@ -34,16 +33,6 @@ NOT_HTTP = "the upstream's answer is not valid HTTP/1.1"
 CUT_OFF = "the upstream closed the connection before its answer was complete"
 NOT_TAKEN = "the upstream closed the connection while the request was sent"
 NO_CONNECTION = "no connection to the upstream could be made"
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """Seconds to wait for a free connection, a new one, and bytes each way; None: no limit."""
-
-    pool: float | None = None
-    connect: float | None = None
-    read: float | None = None
-    write: float | None = None
 
 
 class Connection(asyncio.Protocol):
@@ -285,27 +274,6 @@ class Connection(asyncio.Protocol):
             await _bounded(self._reader, self._timeouts.read, "read")
         finally:
             self._reader = None
-
-
-async def open_connection(
-    host: str, port: int, *, ssl_context: ssl.SSLContext | None, timeouts: Timeouts
-) -> Connection:
-    """Connect within the time, TLS handshake included. Raises ``UpstreamError``."""
-    loop = asyncio.get_running_loop()
-    try:
-        async with asyncio.timeout(timeouts.connect):
-            _, connection = await loop.create_connection(
-                lambda: Connection(timeouts),
-                host,
-                port,
-                ssl=ssl_context,
-                server_hostname=host if ssl_context is not None else None,
-            )
-    except TimeoutError as error:
-        raise UpstreamTimeoutError("connect") from error
-    except (OSError, UnicodeError) as error:  # ssl.SSLError is an OSError
-        raise UpstreamUnreachableError(NO_CONNECTION) from error
-    return connection
 
 
 def _wake(waiter: asyncio.Future[None] | None) -> None:

@@ -1,4 +1,4 @@
-"""One request on its way to the upstream, and its body and answer as they come."""
+"""One request to the upstream: its body and its response as they come."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
 
-from starlette.types import Receive, Send
+from starlette.types import Receive, Scope, Send
 
-from .answers import answer
-from .client import UpstreamResponse
-from .errors import RequestRefusedError, UpstreamBusyError, UpstreamError, UpstreamTimeoutError
+from ..errors import RequestRefusedError, UpstreamBusyError, UpstreamError, UpstreamTimeoutError
+from ..http.responses import error_response
 from .headers import response_headers
+from .response import UpstreamResponse
 from .sparing import SparingLog
 
 __all__ = ["WRONG_LENGTH", "ClientGoneError", "Exchange", "Upload"]
 
 WRONG_LENGTH = "the body is not as long as Content-Length says"
 
-# How often a receive that does not wait is asked again whether the client has left.
+# Seconds between two calls of a receive that does not wait for the client to leave.
 _POLL_INTERVAL = 0.05
-# How long an exchange lasts until it is worth a task of its own to see the client leave: most are
-# over by then, and the task is a fifth of what forwarding costs.
+# Seconds until an exchange gets a task that watches for the client to leave: most are over by
+# then, and the task is a fifth of the cost of forwarding.
 _WATCH_AFTER = 0.1
 
 _log = SparingLog(logging.getLogger("querylift.upstream"))
@@ -32,55 +33,44 @@ class ClientGoneError(Exception):
     """The client left while its request body was being read."""
 
 
+@dataclass(eq=False, slots=True)
 class Exchange:
-    """One request on its way: relays the response and watches for the client to leave.
+    """Relays the response to one request, and watches for the client to leave.
 
     Invariants: at most one coroutine awaits ``receive``: the upload first, the watcher after it.
-    The watcher cancels the request's task only between ``watch`` and the last message. Once
-    it has run, an exchange holds no task, so that it goes with its last user and not only when the
-    garbage collector finds it.
+    The watcher cancels the request's task only between ``watch`` and the last message. After
+    ``run``, an exchange holds no task, so that no cycle keeps it until a garbage collection.
     """
 
-    __slots__ = (
-        "_clock", "_closing", "_failed", "_gone", "_receive", "_send", "_soon", "_task", "_watcher",
-        "started",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        receive: Receive,
-        send: Send,
-        clock: Callable[[], float] | None,
-        failed: Callable[[str, str], None] | None,
-    ) -> None:
-        self._failed = failed
-        self._receive = receive
-        self._send = send
-        self._clock = clock
-        self._task = asyncio.current_task()
-        self._soon: asyncio.TimerHandle | None = None
-        self._watcher: asyncio.Task[None] | None = None
-        self._closing = False
-        self._gone = False
-        self.started = False
+    _scope: Scope
+    _receive: Receive
+    _send: Send
+    _clock: Callable[[], float] | None
+    _failed: Callable[[str, str], None] | None
+    started: bool = False
+    _task: asyncio.Task[object] | None = field(default_factory=asyncio.current_task)
+    _timer: asyncio.TimerHandle | None = None
+    _watcher: asyncio.Task[None] | None = None
+    _closing: bool = False
+    _gone: bool = False
 
     def watch(self) -> None:
-        """Listen before long for the client's disconnect; the request's body has been read."""
-        self._soon = asyncio.get_running_loop().call_later(_WATCH_AFTER, self._listen)
+        """Start to watch for the client's disconnect soon; the request's body has been read."""
+        self._timer = asyncio.get_running_loop().call_later(_WATCH_AFTER, self._start_watcher)
 
-    def _listen(self) -> None:
+    def _start_watcher(self) -> None:
         self._watcher = asyncio.create_task(self._watch())
 
     async def run(self, exchange: AbstractAsyncContextManager[UpstreamResponse]) -> None:
-        """Perform the exchange and relay its response, or answer for the error."""
+        """Perform the exchange and relay its response, or answer with the error."""
         task = self._task
         assert task is not None
         started_at = self._clock() if self._clock is not None else 0.0
         try:
-            async with exchange as response:
-                if self._soon is None:
+            async with exchange as upstream_response:
+                if self._timer is None:
                     self.watch()  # the upstream answered without reading the whole body
-                await self._relay(response, started_at)
+                await self._relay(upstream_response, started_at)
         except ClientGoneError:
             return
         except asyncio.CancelledError:
@@ -101,23 +91,25 @@ class Exchange:
                 raise
             self._closing = True
             after = error.retry_after if isinstance(error, UpstreamBusyError) else None
-            await answer(
-                self._send, error.status, error.kind, error.detail, phase=phase, retry_after=after
+            response = error_response(
+                error.status, error.kind, error.detail, phase=phase, retry_after=after
             )
+            await response(self._scope, self._receive, self._send)
         except RequestRefusedError as refusal:
             if self.started:
                 raise
             self._closing = True
-            await answer(self._send, refusal.status, "request_refused", refusal.detail, close=True)
+            response = error_response(refusal.status, "request_refused", refusal.detail, close=True)
+            await response(self._scope, self._receive, self._send)
         finally:
             self._closing = True
-            if self._soon is not None:
-                self._soon.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
             if self._watcher is not None:
                 self._watcher.cancel()
             if self._gone:
                 task.uncancel()
-            self._task = self._soon = self._watcher = None
+            self._task = self._timer = self._watcher = None
 
     async def _relay(self, response: UpstreamResponse, started_at: float) -> None:
         headers, length = response_headers(response.headers, response.status)
@@ -144,8 +136,8 @@ class Exchange:
     async def _watch(self) -> None:
         ended = False
         while (message := await self._receive())["type"] == "http.request":
-            # Past the body's end a server waits until the client leaves; what wraps this
-            # application may answer at once instead, which must not spin.
+            # After the body's end, a server waits until the client leaves; a wrapping
+            # application may return at once instead, and must not make this loop spin.
             if ended:
                 await asyncio.sleep(_POLL_INTERVAL)
             ended = not message.get("more_body", False)
@@ -155,10 +147,10 @@ class Exchange:
 
 
 class Upload:
-    """A request body as it arrives from the client, checked against its declared length.
+    """A request's body as it arrives from the client, checked against its declared length.
 
-    Raises ``ClientGoneError`` when the client leaves before the end, so that half a body is
-    never completed upstream.
+    Raises ``ClientGoneError`` if the client leaves before the end, so that the upstream never gets
+    half a body as a whole one.
     """
 
     def __init__(
@@ -189,7 +181,7 @@ class Upload:
 
 
 def _root_cause(error: BaseException) -> str:
-    """What the library or the system said; for the log, never for the client."""
+    """Return the message of the library or the system; for the log, never for the client."""
     while error.__cause__ is not None:
         error = error.__cause__
     return repr(error)

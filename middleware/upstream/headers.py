@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .errors import RequestRefusedError, UpstreamProtocolError
+from ..errors import RequestRefusedError, UpstreamProtocolError
 
 __all__ = ["HOP_BY_HOP", "Framing", "RequestHeaders", "add_framing", "response_headers"]
 

@@ -1,4 +1,4 @@
-"""An httpx transport in the place of the pool, and foreign exceptions turned into our own.
+"""Sends requests over an httpx transport, and translates its exceptions.
 
 Only the transport layer of httpx is used. An ``httpx.AsyncClient`` would add what a proxy must not
 have: a cookie jar shared by all users, proxy variables and netrc, default headers, redirect
@@ -16,8 +16,7 @@ from typing import cast
 import httpcore
 import httpx
 
-from .connection import CUT_OFF, NO_CONNECTION, NOT_HTTP, NOT_TAKEN, Timeouts
-from .errors import (
+from ..errors import (
     TimeoutPhase,
     UpstreamBusyError,
     UpstreamError,
@@ -25,6 +24,8 @@ from .errors import (
     UpstreamTimeoutError,
     UpstreamUnreachableError,
 )
+from .connection import CUT_OFF, NO_CONNECTION, NOT_HTTP, NOT_TAKEN
+from .limits import Timeouts
 from .request_head import HeaderLines
 from .response import UpstreamResponse
 from .target import Upstream
@@ -59,7 +60,7 @@ _FOREIGN = (
 
 
 def translate(error: Exception) -> UpstreamError:
-    """The ``UpstreamError`` for an exception of a transport of httpx.
+    """Return the ``UpstreamError`` for an exception of an httpx transport.
 
     httpx and httpcore use the same names for the same faults, so the names decide.
     """
@@ -76,7 +77,7 @@ def translate(error: Exception) -> UpstreamError:
 
 
 class HttpxTransport:
-    """An httpx transport seen as the pool is: raw bytes in, raw bytes out."""
+    """An httpx transport with the interface of the pool."""
 
     def __init__(
         self, transport: httpx.AsyncBaseTransport, upstream: Upstream, timeouts: Timeouts

@@ -13,34 +13,28 @@ import ssl
 from collections import deque
 from collections.abc import AsyncIterable
 
-from .connection import Connection, Timeouts, open_connection
-from .errors import UpstreamBusyError, UpstreamUnreachableError
+from ..errors import (
+    StaleConnectionError,
+    UpstreamBusyError,
+    UpstreamTimeoutError,
+    UpstreamUnreachableError,
+)
+from .connection import NO_CONNECTION, Connection
+from .limits import ConnectionLimits, Timeouts
 from .request_head import HeaderLines, request_head
 from .response import UpstreamResponse
 
-__all__ = ["Lease", "OriginPool", "StaleConnectionError"]
-
-
-class StaleConnectionError(UpstreamUnreachableError):
-    """A kept-alive connection was closed before a byte of the answer came.
-
-    The request may be sent again on a new connection when it is safe to repeat.
-    """
-
-    def __init__(self) -> None:
-        super().__init__("the upstream closed the connection before answering")
+__all__ = ["Lease", "OriginPool"]
 
 
 class OriginPool:
-    """At most ``max_connections`` connections to ``host:port``, reused last in, first out.
+    """The connections to ``host:port`` within the limits, reused last in, first out.
 
-    ``max_waiting`` requests may wait for one of them. Times are seconds. ``keepalive_expiry`` is
-    how long a connection may be idle and still be used; it should be below the upstream's own
-    limit.
+    ``waiting`` is how many requests wait for a free connection.
 
-    Invariants: every slot of the semaphore that is taken belongs to one request between
-    ``send`` and the release of its lease; idle connections hold no slot, and there are never
-    more of them than ``max_connections``.
+    Invariants: every taken slot of the semaphore belongs to one request between ``send`` and the
+    release of its lease; idle connections hold no slot, and there are never more of them than
+    ``max_connections``.
 
     Concurrency: one event loop. Cancelling a request, at any await, closes its connection and
     frees its slot.
@@ -51,21 +45,18 @@ class OriginPool:
         host: str,
         port: int,
         *,
-        max_connections: int,
-        max_waiting: int,
-        keepalive_expiry: float,
+        limits: ConnectionLimits,
         timeouts: Timeouts,
         ssl_context: ssl.SSLContext | None,
     ) -> None:
         self._host = host
         self._port = port
-        self._keepalive_expiry = keepalive_expiry
+        self._limits = limits
         self._timeouts = timeouts
         self._ssl_context = ssl_context
         self._loop = asyncio.get_running_loop()
-        self._slots = asyncio.Semaphore(max_connections)
-        self._max_waiting = max_waiting
-        self._waiting = 0
+        self._slots = asyncio.Semaphore(limits.max_connections)
+        self.waiting = 0
         self._idle: deque[Connection] = deque()
         self._active: set[Connection] = set()
         self._closed = False
@@ -76,14 +67,9 @@ class OriginPool:
         return len(self._active)
 
     @property
-    def saturated(self) -> bool:
-        """Whether no slot is free, and as many wait for one as may."""
-        return self._waiting >= self._max_waiting and self._slots.locked()
-
-    @property
-    def idle(self) -> int:
-        """How many connections are kept for later."""
-        return len(self._idle)
+    def full(self) -> bool:
+        """Whether no connection is free."""
+        return self._slots.locked()
 
     async def send(
         self,
@@ -143,27 +129,25 @@ class OriginPool:
             connection.abort()
 
     async def _wait_for_slot(self) -> None:
-        if self._waiting >= self._max_waiting:
+        if self.waiting >= self._limits.max_waiting:
             raise UpstreamBusyError
-        self._waiting += 1
+        self.waiting += 1
         try:
             async with asyncio.timeout(self._timeouts.pool):
                 await self._slots.acquire()
         except TimeoutError:
             raise UpstreamBusyError from None
         finally:
-            self._waiting -= 1
+            self.waiting -= 1
 
     def _take_idle(self) -> Connection | None:
+        oldest = self._loop.time() - self._limits.keepalive_expiry
         while self._idle:
             connection = self._idle.pop()
-            if connection.usable and not self._has_expired(connection):
+            if connection.usable and connection.idle_since >= oldest:
                 return connection
             connection.abort()
         return None
-
-    def _has_expired(self, connection: Connection) -> bool:
-        return self._loop.time() - connection.idle_since > self._keepalive_expiry
 
     def _release(self, connection: Connection | None) -> None:
         """Give a slot back; keep its connection when it can carry another request."""
@@ -176,7 +160,8 @@ class OriginPool:
                 connection.abort()
         # The least recently used connections are at the bottom and would never be looked at while
         # the load is low.
-        while self._idle and self._has_expired(self._idle[0]):
+        oldest = self._loop.time() - self._limits.keepalive_expiry
+        while self._idle and self._idle[0].idle_since < oldest:
             self._idle.popleft().abort()
         self._slots.release()
 
@@ -198,3 +183,24 @@ class Lease(UpstreamResponse):
         connection, self._connection = self._connection, None
         if connection is not None:
             self._pool._release(connection)
+
+
+async def open_connection(
+    host: str, port: int, *, ssl_context: ssl.SSLContext | None, timeouts: Timeouts
+) -> Connection:
+    """Connect within the time, TLS handshake included. Raises ``UpstreamError``."""
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(timeouts.connect):
+            _, connection = await loop.create_connection(
+                lambda: Connection(timeouts),
+                host,
+                port,
+                ssl=ssl_context,
+                server_hostname=host if ssl_context is not None else None,
+            )
+    except TimeoutError as error:
+        raise UpstreamTimeoutError("connect") from error
+    except (OSError, UnicodeError) as error:  # ssl.SSLError is an OSError
+        raise UpstreamUnreachableError(NO_CONNECTION) from error
+    return connection

@@ -1,51 +1,53 @@
-"""The bytes of a request to the upstream, and what none of them may be."""
+"""The bytes of a request to the upstream, and the check that they are one request."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
-from .errors import RequestRefusedError
+from ..errors import RequestRefusedError
 
 __all__ = ["HeaderLines", "one_chunk", "request_head"]
 
 HeaderLines = Sequence[tuple[bytes, bytes]]
 
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
-_tokens: set[bytes] = set()
-_MAX_TOKENS = 1000
+_known_tokens: set[bytes] = set()
+_MAX_KNOWN = 1000
 
 
 def request_head(method: bytes, target: bytes, lines: HeaderLines) -> bytes:
-    """The bytes of a request's head. Raises ``RequestRefusedError`` where they would split."""
+    """Return the bytes of a request's head.
+
+    Errors: ``RequestRefusedError`` if they could be read as more than one request.
+    """
     head = b"%b %b HTTP/1.1\r\n%b\r\n" % (
         method,
         target,
         b"".join([b"%b: %b\r\n" % line for line in lines]),
     )
     count = len(lines) + 2
+    names = {method, *[name for name, _ in lines]}
     if (
         head.count(b"\r\n") != count
         or head.count(b"\n") != count
         or head.count(b"\r") != count
         or b"\0" in head
-        or not (_known(method) and all(_known(name) for name, _ in lines))
+        or not (names <= _known_tokens or _are_tokens(names))
     ):
         raise RequestRefusedError("the request's head has characters that HTTP forbids")
     return head
 
 
 def one_chunk(content: bytes) -> bytes:
-    """A body as its one chunk."""
+    """Return a body in chunked coding, as one chunk."""
     return b"%x\r\n%b\r\n0\r\n\r\n" % (len(content), content) if content else b"0\r\n\r\n"
 
 
-def _known(name: bytes) -> bool:
-    """Tell whether a name is a token; the few that there are repeat."""
-    if name in _tokens:
-        return True
-    if not _TOKEN.fullmatch(name):
+def _are_tokens(names: set[bytes]) -> bool:
+    """Return whether all names are tokens, and remember them, as the same ones come again."""
+    if not all(_TOKEN.fullmatch(name) for name in names - _known_tokens):
         return False
-    if len(_tokens) < _MAX_TOKENS:
-        _tokens.add(name)
+    if len(_known_tokens) < _MAX_KNOWN:
+        _known_tokens.update(names)
     return True

@@ -1,4 +1,4 @@
-"""An upstream's answer, whatever transport it comes over."""
+"""A response of the upstream, over any transport."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ __all__ = ["UpstreamResponse"]
 
 
 class UpstreamResponse(ABC):
-    """A response whose head has arrived; iterate it for the body's bytes as they come.
+    """A response whose head has arrived; iterate over it for the body's bytes as they come.
 
-    ``headers`` are the upstream's lines as it sent them. Bodies are never decoded: compressed
-    stays compressed. Iterating raises ``UpstreamError`` when the
-    body breaks off.
+    ``headers`` are the upstream's lines as it sent them. Bodies are never decoded. Reading raises
+    ``UpstreamError`` when the body breaks off.
     """
 
     __slots__ = ("headers", "status")
@@ -26,11 +25,11 @@ class UpstreamResponse(ABC):
 
     @abstractmethod
     async def read(self) -> bytes:
-        """The body's next bytes, or nothing at its end; what iterating does, but quicker."""
+        """Return the body's next bytes, or ``b""`` at its end; faster than iterating."""
 
     @abstractmethod
     async def release(self) -> None:
-        """Free the connection; one whose answer was not read to its end is closed."""
+        """Free the connection; it is closed if the response was not read to its end."""
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while chunk := await self.read():

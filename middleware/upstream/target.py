@@ -20,9 +20,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, RequestRefusedError
 from ..http.extensions import BARE_QUERY
-from .errors import RequestRefusedError
 
 __all__ = ["Upstream", "request_target"]
 
@@ -119,14 +118,6 @@ class Upstream:
 
     def __str__(self) -> str:
         return self.origin + self.base.decode("ascii")
-
-    def request_target(self, scope: Mapping[str, Any]) -> bytes:
-        """The request target for an ASGI ``http`` scope: base path, raw path, query string.
-
-        Raises ``RequestRefusedError`` where the bytes could split the request line, or where
-        the target has no form that an origin server understands.
-        """
-        return request_target(scope, self.base)
 
 
 def request_target(scope: Mapping[str, Any], base: bytes = b"") -> bytes:

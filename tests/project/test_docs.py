@@ -19,7 +19,7 @@ from middleware.instrumentation.headers import CONTROL_HEADER, RESULT_HEADER, re
 from middleware.instrumentation.metrics import METRICS
 from middleware.serving.settings import SETTINGS
 from middleware.serving.sources import load_settings
-from middleware.upstream.errors import UpstreamError
+from middleware.errors import UpstreamError
 from tests.project.markdown import ALL, DOCS, PAGES, ROOT, Block, blocks, table, without_code
 
 _PROSE = {page: without_code(page) for page in ALL}

@@ -13,7 +13,7 @@ import pytest
 
 from middleware.errors import ConfigurationError
 from middleware.upstream.client import UpstreamClient
-from middleware.upstream.errors import UpstreamBusyError
+from middleware.errors import UpstreamBusyError
 from middleware.upstream.forwarder import Forwarder
 from middleware.upstream.sparing import SparingLog
 from tests.upstream.wire import (

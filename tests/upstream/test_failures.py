@@ -16,7 +16,7 @@ import pytest
 from middleware.errors import ConfigurationError, QueryliftError
 from middleware.upstream import client as client_module
 from middleware.upstream.client import UpstreamClient, translate
-from middleware.upstream.errors import (
+from middleware.errors import (
     UpstreamBusyError,
     UpstreamError,
     UpstreamProtocolError,

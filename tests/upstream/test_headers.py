@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from middleware.upstream.errors import RequestRefusedError, UpstreamProtocolError
+from middleware.errors import RequestRefusedError, UpstreamProtocolError
 from middleware.upstream.headers import HOP_BY_HOP, RequestHeaders, add_framing, response_headers
 
 Lines = list[tuple[bytes, bytes]]

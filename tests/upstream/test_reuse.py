@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from middleware.upstream.client import UpstreamClient
-from middleware.upstream.errors import UpstreamError, UpstreamUnreachableError
+from middleware.errors import UpstreamError, UpstreamUnreachableError
 from tests.upstream.wire import Received, reply, upstream
 
 pytestmark = pytest.mark.anyio

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from middleware.errors import ConfigurationError
-from middleware.upstream.errors import RequestRefusedError
+from middleware.errors import RequestRefusedError
 from middleware.upstream.target import Upstream, request_target
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from middleware.upstream.client import UpstreamClient
-from middleware.upstream.errors import UpstreamUnreachableError
+from middleware.errors import UpstreamUnreachableError
 
 pytestmark = [
     pytest.mark.anyio,

@@ -238,8 +238,10 @@ def _systems(
         yield chosen | with_engine, engine
         return
     from ...runtime.reformulator import Reformulator
+    from ...runtime.scheduler import Limits
 
-    with Reformulator(engine, budget=args.budget / 1_000, late_fill=False) as reformulator:
+    limits = Limits(late_fill=False)
+    with Reformulator(engine, budget=args.budget / 1_000, limits=limits) as reformulator:
         reformulate = partial(reformulator.reformulate_sync, cached=False, stored=False)
         yield chosen | {mode.value: partial(reformulate, mode=mode) for mode in modes}, engine
 

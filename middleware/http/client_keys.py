@@ -1,0 +1,122 @@
+"""Functions of a request's scope that identify its client, its user, or its tenant."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any
+
+from ..errors import ConfigurationError
+
+__all__ = ["ClientKey", "by_address", "by_browser", "by_connection", "by_header", "by_tenant"]
+
+ClientKey = Callable[[Mapping[str, Any]], Hashable]
+"""Returns a key that is equal for all requests of one client, from the scope of a request."""
+
+# Browsers send it, no page's script can set it, and programs have no reason to (Fetch Metadata).
+_FETCH_METADATA = b"sec-fetch-site"
+_FORWARDED = frozenset((b"forwarded", b"x-forwarded-for", b"x-real-ip"))
+_PERSONAL = frozenset((b"accept-language", b"authorization", b"cookie", b"origin", b"user-agent"))
+
+
+def by_connection(scope: Mapping[str, Any]) -> Hashable:
+    """Return the connection's address, and a hash of ``Authorization`` if that is sent."""
+    client = scope.get("client")
+    credentials = [value for name, value in scope["headers"] if name == b"authorization"]
+    address = client[0] if client else ""
+    return (address, hash(tuple(credentials))) if credentials else address
+
+
+def by_address(header: str = "") -> ClientKey:
+    """Return a key function that uses nothing a client can choose freely.
+
+    The key is the connection's address. If a proxy in front sets ``header``, it is the last element
+    of that header's last line; clients may have written the elements before it.
+    Errors: ``ConfigurationError`` if ``header`` is not a header's name.
+    """
+    wanted = _header_name(header) if header else b""
+
+    def address_of(scope: Mapping[str, Any]) -> Hashable:
+        found = [value for name, value in scope["headers"] if name == wanted]
+        client = scope.get("client")
+        return found[-1].rpartition(b",")[2].strip() if found else (client[0] if client else "")
+
+    return address_of
+
+
+def by_header(header: str) -> ClientKey:
+    """Return a key function that uses a header set by a proxy in front.
+
+    Requests without the header get the key of ``by_connection``. Whoever can set the header
+    freely can pass for another client, and so find out whether that one searched for a text.
+    Errors: ``ConfigurationError`` if ``header`` is not a header's name.
+    """
+    wanted = _header_name(header)
+
+    def client_key(scope: Mapping[str, Any]) -> Hashable:
+        found = [value for name, value in scope["headers"] if name == wanted]
+        credentials = [value for name, value in scope["headers"] if name == b"authorization"]
+        return (*found, hash(tuple(credentials))) if found else by_connection(scope)
+
+    return client_key
+
+
+def by_tenant(header: str) -> Callable[[Mapping[str, Any]], str]:
+    """Return a function for ``Clients(tenant_of=…)`` that uses a header set by a proxy in front.
+
+    Requests with equal values share rewrites, and so do all requests without the header. The key is
+    a hash, so that its length is fixed.
+    Errors: ``ConfigurationError`` if ``header`` is not a header's name.
+    """
+    wanted = _header_name(header)
+
+    def tenant_of(scope: Mapping[str, Any]) -> str:
+        found = [value for name, value in scope["headers"] if name == wanted]
+        return hashlib.sha256(b"\n".join(found)).hexdigest()[:32] if found else ""
+
+    return tenant_of
+
+
+def by_browser(header: str = "") -> ClientKey:
+    """Return a function that gives a key per typing user, or ``None`` for other requests.
+
+    A request belongs to one user if a browser sent it: it has Fetch Metadata, or a ``User-Agent``
+    that begins with Mozilla and an ``Accept-Language``. So does one with ``header``, by which a
+    proxy in front identifies clients. Requests of a program, such as an app that searches for all
+    of its users, belong to nobody. The key is made of that header, the forwarding headers (or the
+    connection, if there are none), cookies, ``Authorization``, and what the browser tells about
+    itself and its page. It holds hashes only.
+    Errors: ``ConfigurationError`` if ``header`` is not a header's name.
+    """
+    wanted = _header_name(header) if header else b""
+
+    def typing_key(scope: Mapping[str, Any]) -> Hashable:
+        identified = mozilla = language = proxied = False
+        parts: list[bytes] = []
+        for name, value in scope["headers"]:
+            if name in (wanted, _FETCH_METADATA):
+                identified = True
+            if name == wanted or name in _FORWARDED:
+                proxied = True
+                parts += (name, value)
+            elif name in _PERSONAL:
+                parts += (name, value)
+                # Fetch Metadata is only sent to secure origins and to this machine.
+                mozilla = mozilla or (name == b"user-agent" and value.startswith(b"Mozilla/"))
+                language = language or name == b"accept-language"
+        if not (identified or (mozilla and language)):
+            return None
+        client = scope.get("client")
+        # A proxy in front may send one browser's requests over any of its connections.
+        peer = client and (client[0] if proxied else tuple(client))
+        return (peer, hash(tuple(parts)))
+
+    return typing_key
+
+
+def _header_name(header: str) -> bytes:
+    if not header.isascii() or not header.replace("-", "").replace("_", "").isalnum():
+        raise ConfigurationError(
+            f"{header!r} is not the name of a header; write it like X-Forwarded-For"
+        )
+    return header.lower().encode()

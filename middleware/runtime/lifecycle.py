@@ -1,0 +1,104 @@
+"""Starting, waiting for, and stopping what runs an engine."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from types import TracebackType
+from typing import Self
+
+from ..errors import ConfigurationError, EngineError
+from .dispatcher import Dispatcher
+from .stats import Stats
+
+__all__ = ["LOAD_TIMEOUT", "Lifecycle"]
+
+LOAD_TIMEOUT = 300.0
+"""Seconds that ``with`` waits for the engine; a model may have to be downloaded first."""
+
+_log = logging.getLogger("querylift.runtime")
+
+
+class Lifecycle:
+    """The part of a ``Reformulator`` that starts and stops its worker; a context manager."""
+
+    _dispatcher: Dispatcher
+
+    def __init__(self, load_timeout: float | None, allow_degraded_start: bool) -> None:
+        if load_timeout is not None and not load_timeout > 0:
+            raise ConfigurationError(f"load_timeout ({load_timeout}) is in seconds, above 0")
+        self.allow_degraded_start = allow_degraded_start
+        self._load_timeout = load_timeout
+
+    @property
+    def ready(self) -> bool:
+        """Whether the engine is loaded, so that texts are rewritten."""
+        return self._dispatcher.ready
+
+    def start(self) -> None:
+        """Start the worker without waiting for the engine; does nothing if it runs."""
+        self._dispatcher.start()
+
+    def wait_ready(self, timeout: float | None = None) -> None:
+        """Start the worker and wait at most ``timeout`` seconds until the engine is loaded.
+
+        Errors: ``EngineError`` if it cannot be loaded, or not in time.
+        """
+        self.start()
+        self._dispatcher.wait_loaded(timeout)
+
+    def close(self) -> None:
+        """Stop the worker; the memo is kept, and a later call starts the worker again."""
+        self._dispatcher.stop()
+
+    def __enter__(self) -> Self:
+        try:
+            self.wait_ready(self._load_timeout)
+        except BaseException as error:
+            if not self._can_do_without(error):
+                self.close()
+                raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        self.start()
+        wait = asyncio.to_thread(self._dispatcher.wait_loaded, self._load_timeout)
+        waiting = asyncio.ensure_future(wait)
+        try:
+            await asyncio.shield(waiting)
+        except asyncio.CancelledError:
+            self._dispatcher.stop(timeout=0.0)  # which also ends the thread that waits
+            await asyncio.wait([waiting])
+            raise
+        except BaseException as error:
+            if not self._can_do_without(error):
+                await asyncio.to_thread(self.close)
+                raise
+        return self
+
+    def _can_do_without(self, error: BaseException) -> bool:
+        """Return whether to go on without an engine that failed to load; log if so."""
+        if not (self.allow_degraded_start and isinstance(error, EngineError)):
+            return False
+        _log.warning("texts are not rewritten: %s", error)
+        return True
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await asyncio.to_thread(self.close)
+
+    def stats(self) -> Stats:
+        """Return a snapshot."""
+        return self._dispatcher.stats()

@@ -1,0 +1,56 @@
+"""Time limits and bounds of the connections to an upstream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from ..errors import ConfigurationError
+
+__all__ = ["ConnectionLimits", "Timeouts"]
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds that parts of an exchange may take; ``None`` means no limit.
+
+    ``connect`` is for a new connection with its TLS handshake, ``read`` and ``write`` for the next
+    bytes, ``total`` for the whole exchange up to the last byte of the answer, ``pool`` for a free
+    connection. Errors: ``ConfigurationError``.
+    """
+
+    connect: float | None = 5.0
+    read: float | None = 30.0
+    write: float | None = 30.0
+    total: float | None = None
+    pool: float | None = 1.0
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if value is not None and not value > 0:
+                raise ConfigurationError(
+                    f"{each.name} timeout is {value!r}; give seconds above 0, or None for no limit"
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """Bounds of the connections to an upstream.
+
+    At most ``max_connections`` requests are sent at a time; ``max_waiting`` more wait for a free
+    connection, and others are rejected at once. ``keepalive_expiry`` is how many seconds an idle
+    connection may be reused; it should be below the upstream's own limit.
+    Errors: ``ConfigurationError``.
+    """
+
+    max_connections: int = 100
+    max_waiting: int = 1000
+    keepalive_expiry: float = 4.0
+
+    def __post_init__(self) -> None:
+        if self.max_connections < 1:
+            raise ConfigurationError(
+                f"max_connections is {self.max_connections!r}; it must be 1 or more"
+            )
+        if self.max_waiting < 0:
+            raise ConfigurationError(f"max_waiting is {self.max_waiting!r}; it must be 0 or more")
