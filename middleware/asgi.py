@@ -158,21 +158,20 @@ class ReformulationMiddleware:
         send: Send,
     ) -> None:
         """Serve a request that matches a rule."""
+        read: list[Message] = []
         if has_body and _wants_body(rule, request):
             read, body = await read_ahead(receive, self._max_body)
             if read[-1]["type"] != "http.request":
                 return  # the client left before its request was complete
             if body is not None:
                 request = replace(request, body=body)
-            receive = replay(read, receive)
         result, edited, has_texts = await self._rewriter.rewrite(rule, request, control, scope)
         if edited is not None:
             query_string, body = edited
             scope = {**scope, "query_string": query_string}
             if request.body is not None and body != request.body:
                 scope["headers"] = with_length(scope["headers"], len(body))
-                whole = {"type": "http.request", "body": body, "more_body": False}
-                receive = replay([whole], receive)
+                read = [{"type": "http.request", "body": body, "more_body": False}]
         # Without a text, or under a rule for every path, the request may change something.
         if has_texts and request.method != "GET" and rule.chosen:
             scope = _with_retry_safe(scope, True)
@@ -185,7 +184,7 @@ class ReformulationMiddleware:
                 message = {**message, "headers": [*kept, *lines]}
             await send(message)
 
-        await self.app(scope, receive, send_with_result)
+        await self.app(scope, replay(read, receive) if read else receive, send_with_result)
 
     def _obeys(self, scope: Scope) -> bool:
         try:

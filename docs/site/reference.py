@@ -93,8 +93,6 @@ def exceptions() -> str:
     """Return the tree of the package's exceptions as a list, with their first sentences."""
     from middleware import errors
 
-    importlib.import_module(f"{PACKAGE}.upstream.errors")
-
     def walk(kind: type, depth: int) -> Iterator[str]:
         bases = [base.__name__ for base in kind.__bases__ if base.__module__ == "builtins"]
         also = f" (also a `{bases[0]}`)" if bases and bases[0] != "Exception" else ""

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 from cachetools import TLRUCache
@@ -94,7 +95,10 @@ class Memo(Guarded):
 
     def _empty(self) -> TLRUCache[_Key, _Entry]:
         return TLRUCache(
-            maxsize=self._max_size, ttu=self._expiry, timer=self._timer, getsizeof=self._charge
+            maxsize=self._max_size,
+            ttu=self._expiry,
+            timer=partial(getattr, self, "_now"),  # without a call in Python, as lookups are hot
+            getsizeof=self._charge,
         )
 
     @contextmanager
@@ -107,29 +111,23 @@ class Memo(Guarded):
             finally:
                 self._changing = False
 
-    def _timer(self) -> float:
-        return self._now
-
     def _expiry(self, key: _Key, value: _Entry, now: float) -> float:
         return value[3]
 
     def _charge(self, value: _Entry) -> int:
         return max(self._floor, value[2])
 
-    def get(self, key: MemoKey, now: float, *, count: bool = True) -> Verdict | None:
-        """Return what is known for ``key`` at ``now``, or ``None``.
-
-        ``count=False`` leaves hits and misses as they are: for asking a second time.
-        """
+    def get(self, key: MemoKey, now: float) -> Verdict | None:
+        """Return the verdict stored for ``key`` at ``now``, or ``None``."""
         with self._lock:
             self._now = max(self._now, now)
             # Words of the vocabulary are texts, so that the key finds its bare tuple.
             try:
                 kept = self._cache[key]  # its get would look twice
             except KeyError:
-                self._misses += count
+                self._misses += 1
                 return None
-            self._hits += count
+            self._hits += 1
         rewrite, reason, _, _ = kept
         return Verdict(rewrite, _REASONS[reason])
 

@@ -13,7 +13,6 @@ __all__ = [
     "Timings",
     "Verdict",
     "conclude",
-    "effective_query",
     "expansion_terms",
 ]
 
@@ -84,14 +83,6 @@ def expansion_terms(original: str, rewrite: str) -> tuple[str, ...]:
     return tuple(added)
 
 
-def effective_query(original: str, rewrite: str, mode: Mode) -> tuple[str, tuple[str, ...]]:
-    """Return the query to send for an accepted rewrite, and the terms that ``expand`` added."""
-    if mode is Mode.EXPAND:
-        added = expansion_terms(original, rewrite)
-        return (f"{original} {' '.join(added)}" if added else original), added
-    return rewrite, ()
-
-
 def conclude(
     original: str,
     verdict: Verdict,
@@ -106,7 +97,10 @@ def conclude(
     query = original
     added: tuple[str, ...] = ()
     if verdict.rewrite is not None:
-        query, added = effective_query(original, verdict.rewrite, mode)
+        query = verdict.rewrite
+        if mode is Mode.EXPAND:
+            added = expansion_terms(original, query)
+            query = f"{original} {' '.join(added)}" if added else original
     if query == original:
         return Reformulation(original, original, Outcome.UNCHANGED, None, source, timings)
     return Reformulation(original, query, Outcome.REWRITTEN, None, source, timings, added)

@@ -23,17 +23,14 @@ class PathGlobs:
     """
 
     def __init__(self, globs: Iterable[str]) -> None:
-        self._match = _compiled(tuple(globs)).fullmatch
-
-    def match(self, path: str) -> bool:
-        """Return whether one of the globs matches a canonical path."""
-        return self._match(path.rstrip("/")) is not None
+        self.match = _compiled(tuple(globs)).fullmatch
+        """Return a match, or ``None`` if no glob matches a canonical path."""
 
 
 @lru_cache(maxsize=256)
 def _compiled(globs: tuple[str, ...]) -> re.Pattern[str]:
     patterns = list(map(_pattern, globs)) or [r"(?!)"]
-    return re.compile("|".join(patterns), re.DOTALL)
+    return re.compile(f"(?:{'|'.join(patterns)})/*", re.DOTALL)
 
 
 def _pattern(glob: str) -> str:

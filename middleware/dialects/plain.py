@@ -65,9 +65,11 @@ class PlainDialect(Dialect):
 
     def spans(self, request: SearchRequest) -> Sequence[QuerySpan]:
         """Return the spans in the query string and in the body."""
-        if _is_command(request.path):
+        if "/_" in request.path and _is_command(request.path):
             return ()
-        spans, paged = self._in_query_string(request.query_string)
+        query_string = request.query_string
+        find_spans = _found if len(query_string) > _CACHED_LENGTH else _cached
+        spans, paged = find_spans(query_string, self.params, self._pages)
         found = list(spans)
         if request.body and self.wants_body(request):
             if request.media_type == FORM:
@@ -82,10 +84,6 @@ class PlainDialect(Dialect):
         if not signed and not paged:
             return found[:MAX_SPANS]
         return [_skipped(span, span.part in signed, paged) for span in found[:MAX_SPANS]]
-
-    def _in_query_string(self, query_string: bytes) -> tuple[Sequence[QuerySpan], bool]:
-        find_spans = _found if len(query_string) > _CACHED_LENGTH else _cached
-        return find_spans(query_string, self.params, self._pages)
 
     def _json_spans(self, body: bytes) -> list[QuerySpan]:
         strings = find(body, self._pointers.__contains__, self._above.__contains__)

@@ -46,7 +46,7 @@ class SearchApi(Dialect):
 
     def searches(self, request: SearchRequest) -> bool:
         """Return whether the request's method and path are those of a search."""
-        return request.method in _METHODS and self._globs.match(request.path)
+        return request.method in _METHODS and self._globs.match(request.path) is not None
 
     def reads(self, request: SearchRequest) -> bool:
         """Return whether the body of a search has a media type that may hold texts."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from starlette.types import Scope
 
@@ -64,24 +64,25 @@ class SearchRewriter:
             if clients.typing is not None:
                 typed = clients.typed_text(spans, scope, tenant, request.path)
             found: list[Reformulation | PendingLookup] = []
+            waits = False
             for span in spans:
                 if span.skip is not None or span.text == typed:
                     found.append(self._skipped(span, mode, scope, tenant, request.path))
                     continue
                 # Without an expansion, the API cannot add terms to the text.
                 replaces = mode is Mode.EXPAND and span.expansion is None
-                found.append(
-                    self._reformulator.look_up(
-                        span.text,
-                        budget=control.budget,
-                        mode=Mode.REPLACE if replaces else mode,
-                        scope=tenant,
-                        cached=control.cached,
-                        stored=control.stored,
-                    )
+                each = self._reformulator.look_up(
+                    span.text,
+                    budget=control.budget,
+                    mode=Mode.REPLACE if replaces else mode,
+                    scope=tenant,
+                    cached=control.cached,
+                    stored=control.stored,
                 )
-            decided = [each for each in found if isinstance(each, Reformulation)]
-            results = decided if len(decided) == len(found) else await self._resolved(found, scope)
+                waits = waits or isinstance(each, PendingLookup)
+                found.append(each)
+            decided = cast("list[Reformulation]", found)
+            results = await self._resolved(found, scope) if waits else decided
             edits = [
                 (span.expanding(result.added) if result.added else span, result.query)
                 for span, result in zip(spans, results, strict=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ..core.deadline import Deadline
 from ..core.memo import MemoKey
@@ -21,13 +21,13 @@ class PendingLookup:
     """
 
     text: str
+    key: MemoKey
     mode: Mode
     started: float
     budget: float
     cached: bool
     stored: bool
     flights_closed: int
-    key: MemoKey = field(init=False)
 
     @property
     def deadline(self) -> Deadline:

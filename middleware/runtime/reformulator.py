@@ -138,12 +138,12 @@ class Reformulator(Lifecycle):
         waiter = ThreadWaiter(self._clock)
         entered, source = self._enter(found, waiter)
         if isinstance(entered, FlightResult):
-            return self._conclude(found, entered, source)
+            return self._finish(found, entered, source)
         try:
             result = waiter.wait(found.deadline)
         finally:
             self._dispatcher.leave(entered, waiter)
-        return self._conclude(found, result or DROPPED, source)
+        return self._finish(found, result or DROPPED, source)
 
     def look_up(
         self,
@@ -163,29 +163,32 @@ class Reformulator(Lifecycle):
         started = self._clock.now()
         if type(mode) is not Mode:
             mode = self.mode if mode is None else Mode.parse(mode)
-        seconds = self.budget if budget is None else budget
-        closed = self._flights.closed
-        pending = PendingLookup(text, mode, started, seconds, cached, stored, closed)
         reason: Reason | None = Reason.DISABLED
+        pending: PendingLookup | None = None
         try:
             if mode is not Mode.OFF:
                 # Shadow mode does what replace mode would do, and shares its memo entries.
                 keyed = Mode.REPLACE if mode is Mode.SHADOW else mode
                 key = MemoKey(normalize(text), self._engine_key, self._policy_key, keyed, scope)
-                pending.key = key
-                # A text in the memo was admitted before, and the memo is faster than admission.
+                closed = self._flights.closed
                 try:
                     verdict = self.memo.get(key, started) if cached else None
                 except Exception as error:  # a miss
                     log_memo_fault(error)
                     verdict = None
+                # A text in the memo was admitted before, and the memo is faster than admission.
                 if verdict is not None:
-                    return self._conclude(pending, FlightResult(verdict), Source.MEMO)
+                    hit = FlightResult(verdict)
+                    return self._conclude(text, mode, started, hit, Source.MEMO)
+                seconds = self.budget if budget is None else budget
+                pending = PendingLookup(text, key, mode, started, seconds, cached, stored, closed)
                 reason = self._refusal(pending)
         except Exception:
             _log.exception("a text could not be looked up")
             reason = Reason.ENGINE_ERROR
-        return pending if reason is None else self.refuse(pending, reason)
+        if pending is None or reason is not None:
+            return self._conclude(text, mode, started, FlightResult(reason=reason), refused=True)
+        return pending
 
     def _refusal(self, pending: PendingLookup) -> Reason | None:
         """Return why a text must not or cannot be rewritten now, or ``None``."""
@@ -206,7 +209,7 @@ class Reformulator(Lifecycle):
         wake = partial(self._dispatcher.mailbox(loop).post, future)
         entered, source = self._enter(pending, wake)
         if isinstance(entered, FlightResult):
-            return self._conclude(pending, entered, source)
+            return self._finish(pending, entered, source)
         try:
             timer = self._clock.call_at(pending.deadline.at, partial(set_once, future, None))
             try:
@@ -215,11 +218,12 @@ class Reformulator(Lifecycle):
                 timer.cancel()
         finally:
             self._dispatcher.leave(entered, wake)
-        return self._conclude(pending, result or DROPPED, source)
+        return self._finish(pending, result or DROPPED, source)
 
     def refuse(self, pending: PendingLookup, reason: Reason) -> Reformulation:
         """Return the decision that a text goes on as it is, because of ``reason``."""
-        return self._conclude(pending, FlightResult(reason=reason), refused=True)
+        result = FlightResult(reason=reason)
+        return self._conclude(pending.text, pending.mode, pending.started, result, refused=True)
 
     def _enter(self, pending: PendingLookup, wake: Wake) -> tuple[Flight | FlightResult, Source]:
         """Put a lookup before the engine, and return the flight to wait for or a result."""
@@ -235,11 +239,18 @@ class Reformulator(Lifecycle):
         """Record what a lookup in shadow mode would have sent."""
         if result == DROPPED:
             result = FlightResult(reason=Reason.OVERLOADED)
-        self._conclude(pending, result, Source.ENGINE)
+        self._finish(pending, result, Source.ENGINE)
+
+    def _finish(
+        self, pending: PendingLookup, result: FlightResult, source: Source
+    ) -> Reformulation:
+        return self._conclude(pending.text, pending.mode, pending.started, result, source)
 
     def _conclude(
         self,
-        pending: PendingLookup,
+        text: str,
+        mode: Mode,
+        started: float,
         result: FlightResult,
         source: Source = Source.ENGINE,
         *,
@@ -251,8 +262,7 @@ class Reformulator(Lifecycle):
         text; a ``refused`` text is told as it is.
         """
         verdict, reason, queue, engine = result
-        text, mode = pending.text, pending.mode
-        total = self._clock.now() - pending.started
+        total = self._clock.now() - started
         if engine or queue:  # the flight may have begun before this lookup
             engine = min(total, engine)
             queue = min(total - engine, queue)

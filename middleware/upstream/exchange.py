@@ -49,6 +49,7 @@ class Exchange:
     _failed: Callable[[str, str], None] | None
     started: bool = False
     _task: asyncio.Task[object] | None = field(default_factory=asyncio.current_task)
+    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     _timer: asyncio.TimerHandle | None = None
     _watcher: asyncio.Task[None] | None = None
     _closing: bool = False
@@ -56,15 +57,22 @@ class Exchange:
 
     def watch(self) -> None:
         """Start to watch for the client's disconnect soon; the request's body has been read."""
-        self._timer = asyncio.get_running_loop().call_later(_WATCH_AFTER, self._start_watcher)
+        self._timer = self._loop.call_later(_WATCH_AFTER, self._start_watcher)
 
     def _start_watcher(self) -> None:
-        self._watcher = asyncio.create_task(self._watch())
+        self._watcher = self._loop.create_task(self._watch())
 
-    async def run(self, exchange: AbstractAsyncContextManager[UpstreamResponse]) -> None:
-        """Perform the exchange and relay its response, or answer with the error."""
+    async def run(
+        self, exchange: AbstractAsyncContextManager[UpstreamResponse], *, uploads: bool
+    ) -> None:
+        """Perform the exchange and relay its response, or answer with the error.
+
+        If it ``uploads`` a body, the upload calls ``watch`` at its end.
+        """
         task = self._task
         assert task is not None
+        if not uploads:
+            self._timer = self._loop.call_later(_WATCH_AFTER, self._start_watcher)
         started_at = self._clock() if self._clock is not None else 0.0
         try:
             async with exchange as upstream_response:

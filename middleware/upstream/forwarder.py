@@ -113,11 +113,10 @@ class Forwarder:
         content: bytes | Upload = body
         if more:
             content = Upload(receive, body, length if framing == "length" else None, exchange.watch)
-        else:
-            exchange.watch()
         retry_safe = (scope.get("extensions") or {}).get(RETRY_SAFE)
         await exchange.run(
-            self.client.exchange(scope["method"], target, lines, content, retry_safe=retry_safe)
+            self.client.exchange(scope["method"], target, lines, content, retry_safe=retry_safe),
+            uploads=more,
         )
 
     async def aclose(self) -> None:
