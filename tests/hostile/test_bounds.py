@@ -130,15 +130,15 @@ def test_an_entry_larger_than_the_memo_is_not_kept(long: str) -> None:
 
 
 async def test_a_flood_of_distinct_texts_waits_in_bounded_lanes() -> None:
-    limits = Limits(live=4, late=2)
+    limits = Limits(foreground=4, background=2)
     engine = ScriptedEngine(lambda text: f"lifted {text}")
     reformulator = Reformulator(engine, budget=0.05, limits=limits)
     words = "red green blue small large heavy light quiet strong cheap".split()
     texts = [f"{a} {b} lamp {c}" for a in words for b in words for c in ("shop", "dispatcher")]
     answers = await asyncio.gather(*[reformulator.reformulate(text) for text in texts])
     stats = reformulator.stats()
-    assert stats.live <= 4
-    assert stats.late <= 2
+    assert stats.foreground <= 4
+    assert stats.background <= 2
     assert stats.flights <= 4 + 2 + limits.batch
     assert {a.reason for a in answers if a.reason} <= {
         Reason.OVERLOADED, Reason.PREDICTED_LATE, Reason.TIMEOUT, Reason.NOT_READY

@@ -52,6 +52,6 @@ def build(clock: ManualClock, engine: ScriptedEngine, records: list[Record]) -> 
         reformulator.close()
         assert thread is None or not thread.is_alive()
         stats = reformulator.stats()
-        assert (stats.live, stats.late, stats.running, stats.flights) == (0, 0, 0, 0)
-        assert not reformulator._dispatcher.scheduler.outbox
+        assert (stats.foreground, stats.background, stats.running, stats.flights) == (0, 0, 0, 0)
+        assert not reformulator._dispatcher._scheduler.outbox
     assert not any(timer.live for timer in clock._timers)

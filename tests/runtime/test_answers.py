@@ -18,9 +18,10 @@ from middleware.core.outcome import Outcome, Reason, Source
 from middleware.core.reformulation import Reformulation
 from middleware.engines.base import Refusal
 from middleware.runtime.reformulator import Reformulator
+from middleware.runtime.scheduler import Limits
 from middleware.testing import ManualClock, ScriptedEngine
 
-from .asking import answered, distinct
+from .lookups import answered, distinct
 from .conftest import Build
 
 pytestmark = pytest.mark.anyio
@@ -142,7 +143,7 @@ async def test_timeouts_are_not_kept(
     build: Build, clock: ManualClock, engine: ScriptedEngine
 ) -> None:
     engine.delay = 0.2
-    reformulator = build(late_fill=False)
+    reformulator = build(limits=Limits(late_fill=False))
     found = await answered(clock, 0.1, reformulator.reformulate("warm winter jacket"))
     assert found.reason is Reason.TIMEOUT
     await clock.advance(1)
@@ -179,7 +180,7 @@ async def test_those_behind_a_poisonous_text_are_not_run_for_nobody(
 ) -> None:
     """Each is run again by itself, unless its callers have gone meanwhile."""
     engine = ScriptedEngine(lambda text: ValueError("poison"), delay=0.03, steps=1, clock=clock)
-    reformulator = build(engine=engine, budget=0.1, late_fill=False)
+    reformulator = build(engine=engine, budget=0.1, limits=Limits(late_fill=False))
     first = asyncio.create_task(reformulator.reformulate("a first query"))
     await clock.settle()
     asked = [asyncio.create_task(reformulator.reformulate(text)) for text in distinct(8)]
@@ -315,7 +316,7 @@ async def test_a_fault_in_admission_is_a_fallback(
     def broken(text: str) -> None:
         raise RuntimeError("broken admission")
 
-    monkeypatch.setattr(reformulator.admission, "check", broken)
+    monkeypatch.setattr(reformulator.policy.admission, "check", broken)
     found = await reformulator.reformulate("warm winter jacket")
     assert (found.query, found.reason) == ("warm winter jacket", Reason.ENGINE_ERROR)
 
@@ -329,7 +330,7 @@ async def test_a_fault_in_acceptance_is_a_fallback_and_not_kept(
         raise RuntimeError("broken acceptance")
 
     with monkeypatch.context() as patch:
-        patch.setattr(reformulator.acceptance, "check", broken)
+        patch.setattr(reformulator.policy.acceptance, "check", broken)
         found = await reformulator.reformulate("warm winter jacket")
         assert (found.query, found.reason) == ("warm winter jacket", Reason.ENGINE_ERROR)
     assert (await reformulator.reformulate("warm winter jacket")).source is Source.ENGINE
@@ -344,7 +345,7 @@ async def test_a_fault_at_the_desk_leaves_no_flight_that_never_runs(
         raise RuntimeError("broken lanes")
 
     with monkeypatch.context() as patch:
-        patch.setattr(reformulator._dispatcher.scheduler, "_turn_away", broken)
+        patch.setattr(reformulator._dispatcher._scheduler, "submit", broken)
         found = await reformulator.reformulate("warm winter jacket")
         assert found.reason is Reason.ENGINE_ERROR
     assert reformulator.stats().flights == 0

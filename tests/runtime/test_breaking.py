@@ -12,7 +12,7 @@ from middleware.instrumentation.record import Record
 from middleware.runtime.reformulator import Reformulator
 from middleware.testing import ManualClock, ScriptedEngine
 
-from .asking import answered, distinct
+from .lookups import answered, distinct
 from .conftest import Build
 
 pytestmark = pytest.mark.anyio

@@ -10,11 +10,13 @@ import pytest
 from middleware.core.deadline import Deadline
 from middleware.core.memo import MemoKey
 from middleware.core.outcome import Mode, Outcome, Reason, Source
-from middleware.core.reformulation import Reformulation, Verdict
+from middleware.core.reformulation import Verdict
 from middleware.runtime.flights import Flight, FlightResult, SingleFlight
+from middleware.runtime.pending import PendingLookup
+from middleware.runtime.scheduler import Limits
 from middleware.testing import ManualClock, ScriptedEngine
 
-from .asking import answered
+from .lookups import answered
 from .conftest import Build
 
 pytestmark = pytest.mark.anyio
@@ -51,7 +53,7 @@ async def test_the_first_caller_leaving_does_not_harm_the_others(
     build: Build, clock: ManualClock, engine: ScriptedEngine
 ) -> None:
     engine.delay = 0.05
-    reformulator = build(late_fill=False)  # so that it is they who keep it going
+    reformulator = build(limits=Limits(late_fill=False))  # so that it is they who keep it going
     first = asyncio.create_task(reformulator.reformulate(TEXT, stored=False))
     await clock.settle()
     others = [asyncio.create_task(reformulator.reformulate(TEXT)) for _ in range(49)]
@@ -91,7 +93,7 @@ async def test_a_follower_with_more_time_keeps_a_flight_from_being_dropped(
     build: Build, clock: ManualClock, engine: ScriptedEngine
 ) -> None:
     engine.delay = 0.5
-    reformulator = build(late_fill=False)
+    reformulator = build(limits=Limits(late_fill=False))
     short = asyncio.create_task(reformulator.reformulate(TEXT, budget=0.1))
     await clock.advance(0.05)
     patient = asyncio.create_task(reformulator.reformulate(TEXT, budget=1.0))
@@ -115,22 +117,26 @@ async def test_a_follower_who_could_not_be_served_is_told_at_once(
     assert leader.result().outcome is Outcome.REWRITTEN
 
 
-async def test_a_flight_that_lands_between_the_memo_and_the_queue_is_seen(
+async def test_a_verdict_that_comes_between_the_memo_and_the_queue_is_found(
     build: Build, engine: ScriptedEngine, clock: ManualClock
 ) -> None:
-    """The memo misses, the flight lands, and only then the caller comes to the desk."""
+    """The memo misses, the flight closes, and only then the lookup is queued."""
     engine.delay = 0.05
     reformulator = build()
     leader = asyncio.create_task(reformulator.reformulate(TEXT))
     await clock.settle()
-    ask = reformulator._ask(TEXT, None, None, "", True, True)
-    assert not isinstance(ask, Reformulation)
+    pending = reformulator.look_up(TEXT)
+    uncached = reformulator.look_up(TEXT, cached=False)
+    assert isinstance(pending, PendingLookup)
+    assert isinstance(uncached, PendingLookup)
     await clock.advance(0.05)
     assert leader.done()
-    entered = reformulator._enter(ask, lambda result: None)
-    assert isinstance(entered, Reformulation)
-    assert (entered.query, entered.source) == (f"lifted {TEXT}", Source.SHARED)
+    found = await reformulator.resolve(pending)
+    assert (found.query, found.source) == (f"lifted {TEXT}", Source.SHARED)
     assert engine.calls == [[TEXT]]
+    fresh = await answered(clock, 0.05, reformulator.resolve(uncached))
+    assert fresh.source is Source.ENGINE
+    assert engine.calls == [[TEXT], [TEXT]]
 
 
 # --- The parts ---
@@ -146,7 +152,7 @@ def test_a_flight_is_open_until_it_is_closed_and_tells_each_once() -> None:
     assert flights.get(one.key) is one
     told: list[str] = []
     one.waiters[1] = (Deadline(1.0), lambda result: told.append("waiter"))
-    one.watchers.append(lambda result: told.append("watcher"))
+    one.shadows.append(lambda result: told.append("watcher"))
     result = FlightResult(Verdict())
     wakes = flights.close(one, result)
     for wake, given in wakes:
@@ -154,7 +160,19 @@ def test_a_flight_is_open_until_it_is_closed_and_tells_each_once() -> None:
         wake(given)
     assert told == ["waiter", "watcher"]
     assert flights.close(one, result) == []
-    assert (len(flights), one.closed, one.waiters, one.watchers) == (0, True, {}, [])
+    assert (len(flights), one.closed, one.waiters, one.shadows) == (0, True, {}, [])
+
+
+def test_verdicts_of_closed_flights_are_found_by_lookups_that_began_before() -> None:
+    flights, verdict = SingleFlight(), Verdict("lifted")
+    before = flights.closed
+    for text in ("first", TEXT, "last"):
+        one = flight(text)
+        flights.open(one)
+        flights.close(one, FlightResult(verdict if text == TEXT else None))
+    assert flights.verdict_since(flight().key, before) is verdict
+    assert flights.verdict_since(flight().key, flights.closed) is None
+    assert flights.verdict_since(flight("first").key, before) is None
 
 
 def test_closing_an_old_flight_again_leaves_a_new_one_of_its_key_alone() -> None:
@@ -170,28 +188,28 @@ def test_releasing_lets_the_waiters_go_and_keeps_the_watchers() -> None:
     flights, one = SingleFlight(), flight()
     flights.open(one)
     one.waiters[1] = (Deadline(1.0), lambda result: None)
-    one.watchers.append(lambda result: None)
+    one.shadows.append(lambda result: None)
     assert len(flights.release(one, FlightResult(reason=Reason.PREDICTED_LATE))) == 1
     assert flights.get(one.key) is one
-    assert (len(one.waiters), len(one.watchers)) == (0, 1)
+    assert (len(one.waiters), len(one.shadows)) == (0, 1)
 
 
 def test_a_flight_is_awaited_until_its_last_deadline() -> None:
     one = flight()
-    assert not one.awaited(-1e9)
+    assert not one.has_waiters(-1e9)
     one.waiters[1] = (Deadline(1.0), lambda result: None)
     one.waiters[2] = (Deadline(3.0), lambda result: None)
     assert one.deadline() == Deadline(3.0)
-    assert one.awaited(2.9)
-    assert not one.awaited(3.0)
+    assert one.has_waiters(2.9)
+    assert not one.has_waiters(3.0)
 
 
 def test_one_caller_who_lets_it_be_stored_is_enough() -> None:
     one = flight()
-    one.store(False, late_fill=True)
-    assert (one.stored, one.fill, one.worthwhile) == (False, False, False)
-    one.store(True, late_fill=True)
-    one.store(False, late_fill=True)
-    assert (one.stored, one.fill, one.worthwhile) == (True, True, True)
-    one.store(True, late_fill=False)
-    assert (one.stored, one.fill) == (True, False)
+    one.allow_storing(False, late_fill=True)
+    assert (one.stored, one.fills_memo, one.worth_running) == (False, False, False)
+    one.allow_storing(True, late_fill=True)
+    one.allow_storing(False, late_fill=True)
+    assert (one.stored, one.fills_memo, one.worth_running) == (True, True, True)
+    one.allow_storing(True, late_fill=False)
+    assert (one.stored, one.fills_memo) == (True, False)

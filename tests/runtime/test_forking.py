@@ -146,7 +146,7 @@ CHANGING = """
             memo.put(key(f"jacket {number}"), Verdict("jacket"), 2.0)
         assert memo.stats().entries == 3 and memo.stats().bytes <= 6000
         scope = {"headers": [], "client": ("127.0.0.1", 1)}
-        assert clients.allows(scope)()
+        assert clients.within_rate(scope)
         assert not clients.typing.under_way("a", "red", 0.0)
         assert reformulator.reformulate_sync("warm jacket").query == "lifted warm jacket"
         os._exit(0)

@@ -10,7 +10,7 @@ from middleware.core.outcome import Outcome, Reason, Source
 from middleware.runtime.scheduler import Limits
 from middleware.testing import ManualClock, ScriptedEngine
 
-from .asking import answered, distinct
+from .lookups import answered, distinct
 from .conftest import Build
 
 pytestmark = pytest.mark.anyio
@@ -126,13 +126,13 @@ async def test_the_lane_is_bounded_and_the_oldest_leave_it(
     build: Build, clock: ManualClock, engine: ScriptedEngine
 ) -> None:
     engine.delay = 0.1
-    reformulator = build(limits=Limits(late=4, late_batch=2))
+    reformulator = build(limits=Limits(background=4, background_batch=2))
     blocker = asyncio.create_task(reformulator.reformulate("a first query", budget=1))
     await clock.settle()
     texts = distinct(20)
     for text in texts:
         await answered(clock, 0, reformulator.reformulate(text, budget=0))
-        assert reformulator.stats().late <= 4
+        assert reformulator.stats().background <= 4
     await clock.advance(1)
     assert blocker.done()
     assert engine.calls[1:] == [texts[16:18], texts[18:20]]
@@ -140,26 +140,26 @@ async def test_the_lane_is_bounded_and_the_oldest_leave_it(
 
 
 @pytest.mark.parametrize(
-    ("options", "stored"),
-    [({"late_fill": False}, True), ({}, False), ({"limits": Limits(late=0)}, True)],
+    ("limits", "stored"),
+    [(Limits(late_fill=False), True), (Limits(), False), (Limits(background=0), True)],
 )
 async def test_where_it_serves_nobody_the_work_is_dropped(
     build: Build,
     clock: ManualClock,
     engine: ScriptedEngine,
-    options: dict[str, object],
+    limits: Limits,
     stored: bool,
 ) -> None:
     engine.delay = 0.3
-    reformulator = build(budget=0.1, **options)
+    reformulator = build(budget=0.1, limits=limits)
     asked = [
         asyncio.create_task(reformulator.reformulate(text, stored=stored)) for text in distinct(3)
     ]
     await clock.advance(0.1)
     assert {task.result().reason for task in asked} == {Reason.TIMEOUT}
-    await clock.advance(engine.delay if "limits" in options else engine.delay / engine.steps)
+    await clock.advance(engine.delay if limits.background == 0 else engine.delay / engine.steps)
     stats = reformulator.stats()
-    assert (stats.live, stats.late, stats.running, stats.flights) == (0, 0, 0, 0)
+    assert (stats.foreground, stats.background, stats.running, stats.flights) == (0, 0, 0, 0)
     assert len(engine.calls) == 1
 
 
@@ -167,7 +167,7 @@ async def test_work_that_all_callers_left_is_dropped(
     build: Build, clock: ManualClock, engine: ScriptedEngine
 ) -> None:
     engine.delay = 0.3
-    reformulator = build(budget=5, late_fill=False)
+    reformulator = build(budget=5, limits=Limits(late_fill=False))
     asked = [asyncio.create_task(reformulator.reformulate(TEXT)) for _ in range(3)]
     await clock.advance(0.1)
     for task in asked:

@@ -11,10 +11,11 @@ from middleware.core.outcome import Mode, Outcome, Reason, Source
 from middleware.errors import ConfigurationError
 from middleware.instrumentation.record import Record
 from middleware.policy.acceptance import Acceptance
+from middleware.policy.policy import Policy
 from middleware.runtime.scheduler import Limits
 from middleware.testing import ManualClock, ScriptedEngine
 
-from .asking import answered
+from .lookups import answered
 from .conftest import Build
 
 pytestmark = pytest.mark.anyio
@@ -33,7 +34,7 @@ async def test_off_does_nothing_at_all(
 
 async def test_expand_adds_to_the_original(build: Build, clock: ManualClock) -> None:
     engine = ScriptedEngine({TEXT: "winter coat parka"}, clock=clock)
-    reformulator = build(engine=engine, acceptance=Acceptance(max_new=1.0))
+    reformulator = build(engine=engine, policy=Policy(acceptance=Acceptance(max_new=1.0)))
     found = await reformulator.reformulate(TEXT, mode="expand")
     assert (found.query, found.added) == (f"{TEXT} coat parka", ("coat", "parka"))
     again = await reformulator.reformulate(TEXT, mode=Mode.EXPAND)
@@ -98,7 +99,7 @@ async def test_shadow_is_recorded_where_nothing_is_kept(
     stored: bool,
 ) -> None:
     engine.delay = 0.05
-    await build(mode="shadow", late_fill=late_fill).reformulate(TEXT, stored=stored)
+    await build(mode="shadow", limits=Limits(late_fill=late_fill)).reformulate(TEXT, stored=stored)
     await clock.advance(0.05)
     assert [record.reformulation.query for record in records] == [f"lifted {TEXT}"]
 
@@ -129,7 +130,7 @@ async def test_every_shadow_call_is_told_once_however_it_ends(
     build: Build, clock: ManualClock, engine: ScriptedEngine, records: list[Record]
 ) -> None:
     engine.delay = 0.1
-    reformulator = build(mode="shadow", limits=Limits(late=2))
+    reformulator = build(mode="shadow", limits=Limits(background=2))
     texts = ["first query", "second query", "third query", "fourth query", "title:skipped"]
     for text in texts:
         await reformulator.reformulate(text)
@@ -174,7 +175,7 @@ async def test_other_weights_or_policies_do_not_share_a_memo(
     engines = [ScriptedEngine(clock=clock, revision=revision) for revision in ("1", "2")]
     for engine in engines:
         assert (await build(engine=engine, memo=memo).reformulate(TEXT)).source is Source.ENGINE
-    strict = build(engine=engines[0], memo=memo, acceptance=Acceptance(max_new=0.1))
+    strict = build(engine=engines[0], memo=memo, policy=Policy(acceptance=Acceptance(max_new=0.1)))
     assert (await strict.reformulate(TEXT)).source is Source.ENGINE
     assert (await build(engine=engines[0], memo=memo).reformulate(TEXT)).source is Source.MEMO
 

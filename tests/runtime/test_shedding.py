@@ -12,11 +12,12 @@ from middleware.core.outcome import Outcome, Reason
 from middleware.core.reformulation import Reformulation
 from middleware.errors import ConfigurationError
 from middleware.policy.admission import Admission
+from middleware.policy.policy import Policy
 from middleware.runtime.reformulator import Reformulator
 from middleware.runtime.scheduler import Limits
 from middleware.testing import ManualClock, ScriptedEngine
 
-from .asking import answered, distinct
+from .lookups import answered, distinct
 from .conftest import Build
 
 pytestmark = pytest.mark.anyio
@@ -48,10 +49,10 @@ async def pass_time(clock: ManualClock, reformulator: Reformulator, seconds: flo
     for _ in range(round(seconds / 0.01)):
         await clock.advance(0.01)
         stats = reformulator.stats()
-        assert stats.live <= LIMITS.live
-        assert stats.late <= LIMITS.late
+        assert stats.foreground <= LIMITS.foreground
+        assert stats.background <= LIMITS.background
         assert stats.running <= LIMITS.batch
-        assert stats.flights <= LIMITS.live + LIMITS.late + LIMITS.batch
+        assert stats.flights <= LIMITS.foreground + LIMITS.background + LIMITS.batch
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ async def test_two_hundred_at_once_before_anything_is_known_of_the_engine(
     burst = Burst(reformulator, clock, distinct(200))
     await clock.settle()
     at_once = Counter(burst.reasons)
-    assert at_once[Reason.OVERLOADED] >= 200 - LIMITS.live - LIMITS.batch
+    assert at_once[Reason.OVERLOADED] >= 200 - LIMITS.foreground - LIMITS.batch
     assert set(at_once) == {Reason.OVERLOADED}
     await pass_time(clock, reformulator, 0.1)
     assert len(burst.found) == 200
@@ -86,11 +87,11 @@ async def test_what_is_turned_away_in_a_crowd_is_not_even_looked_at(
             looked_at.append(text)
             return super().check(text)
 
-    reformulator = build(budget=0.1, admission=Looking())
+    reformulator = build(budget=0.1, policy=Policy(admission=Looking()))
     texts = distinct(200)
     burst = Burst(reformulator, clock, texts)
     await clock.settle()
-    assert LIMITS.live + LIMITS.late <= len(looked_at) < 100
+    assert LIMITS.foreground + LIMITS.background <= len(looked_at) < 100
     assert (await reformulator.reformulate("title:lamp")).reason is Reason.OVERLOADED
 
     # Who asks for what is under way waits with the others, as a text costs the engine once.
@@ -150,15 +151,17 @@ async def test_there_is_no_backlog_of_dead_work(
     calls = len(slow.calls)
     await pass_time(clock, reformulator, 5)
     after = slow.calls[calls:]
-    assert len(after) <= LIMITS.late / LIMITS.late_batch + 1  # late fills, four in a call
+    assert (
+        len(after) <= LIMITS.background / LIMITS.background_batch + 1
+    )  # late fills, four in a call
     stats = reformulator.stats()
-    assert (stats.live, stats.late, stats.running, stats.flights) == (0, 0, 0, 0)
+    assert (stats.foreground, stats.background, stats.running, stats.flights) == (0, 0, 0, 0)
 
 
 async def test_without_late_fill_a_burst_leaves_no_work_at_all(
     build: Build, clock: ManualClock, slow: ScriptedEngine
 ) -> None:
-    reformulator = build(budget=0.1, late_fill=False)
+    reformulator = build(budget=0.1, limits=Limits(late_fill=False))
     burst = Burst(reformulator, clock, distinct(200))
     await pass_time(clock, reformulator, 0.1)
     assert len(burst.found) == 200
@@ -176,14 +179,14 @@ async def test_what_nobody_waits_for_makes_room_at_once(build: Build, clock: Man
             return super().generate(texts, lambda index: False)
 
     deaf = Deaf(lambda text: f"lifted {text}", delay=0.3, clock=clock)
-    reformulator = build(engine=deaf, budget=0.1, limits=Limits(live=4))
+    reformulator = build(engine=deaf, budget=0.1, limits=Limits(foreground=4))
     burst = Burst(reformulator, clock, distinct(20))
     await clock.advance(0.1)
     assert burst.reasons[Reason.OVERLOADED] >= 20 - 4 - LIMITS.batch
     asked = asyncio.create_task(reformulator.reformulate("the next query", budget=1.0))
     await clock.settle()
     assert not asked.done()
-    assert reformulator.stats().live == 1
+    assert reformulator.stats().foreground == 1
     await clock.advance(0.5)
     assert asked.result().outcome is Outcome.REWRITTEN
 
@@ -231,12 +234,12 @@ async def test_a_text_is_not_put_into_a_call_that_makes_it_late(
     assert reasons[None] >= 4
 
 
-@pytest.mark.parametrize("options", [{"late_fill": False}, {"limits": Limits(late=0)}])
+@pytest.mark.parametrize("limits", [Limits(late_fill=False), Limits(background=0)])
 async def test_a_pessimistic_prediction_is_put_right_without_late_fills(
-    build: Build, clock: ManualClock, slow: ScriptedEngine, options: dict[str, object]
+    build: Build, clock: ManualClock, slow: ScriptedEngine, limits: Limits
 ) -> None:
     """A slow start must not turn away all queries for ever."""
-    reformulator = build(budget=0.5, **options)
+    reformulator = build(budget=0.5, limits=limits)
     first = await answered(clock, 0.3, reformulator.reformulate("a first query"))
     assert first.outcome is Outcome.REWRITTEN
     slow.delay = 0.02
@@ -252,7 +255,7 @@ async def test_a_pessimistic_prediction_is_put_right_without_late_fills(
 async def test_soundings_are_rare_where_the_engine_stays_slow(
     build: Build, clock: ManualClock, slow: ScriptedEngine
 ) -> None:
-    reformulator = build(budget=0.5, late_fill=False)
+    reformulator = build(budget=0.5, limits=Limits(late_fill=False))
     await answered(clock, 0.3, reformulator.reformulate("a first query"))
     calls = len(slow.calls)
     for text in distinct(100):  # ten seconds of what would be late
@@ -262,7 +265,9 @@ async def test_soundings_are_rare_where_the_engine_stays_slow(
     assert 1 <= len(slow.calls) - calls <= 10
 
 
-@pytest.mark.parametrize("wrong", [{"live": 0}, {"batch": 0}, {"late_batch": 0}, {"late": -1}])
+@pytest.mark.parametrize(
+    "wrong", [{"foreground": 0}, {"batch": 0}, {"background_batch": 0}, {"background": -1}]
+)
 def test_limits_that_are_none_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(wrong))):
         Limits(**wrong)

@@ -19,7 +19,7 @@ from middleware.runtime.reformulator import Reformulator
 from middleware.runtime.scheduler import Limits
 from middleware.testing import ScriptedEngine
 
-from .asking import distinct
+from .lookups import distinct
 
 THREADS = 8
 
@@ -31,7 +31,7 @@ def engine() -> ScriptedEngine:
 
 @pytest.fixture
 def shared(engine: ScriptedEngine) -> Iterator[Reformulator]:
-    with Reformulator(engine, budget=30, limits=Limits(live=1000)) as reformulator:
+    with Reformulator(engine, budget=30, limits=Limits(foreground=1000)) as reformulator:
         yield reformulator
     assert reformulator.stats().flights == 0
     assert not any(thread.name == "querylift-engine" for thread in threading.enumerate())
@@ -152,7 +152,7 @@ def test_threads_on_a_memo_that_is_too_small(engine: ScriptedEngine) -> None:
     """Entries go all the time; no caller notices anything but a miss."""
     texts = distinct(50)
     memo = Memo(max_entries=5)
-    with Reformulator(engine, budget=30, memo=memo, limits=Limits(live=1000)) as reformulator:
+    with Reformulator(engine, budget=30, memo=memo, limits=Limits(foreground=1000)) as reformulator:
         found = in_threads(
             lambda number: [reformulator.reformulate_sync(text) for text in texts * 3]
         )
@@ -162,7 +162,7 @@ def test_threads_on_a_memo_that_is_too_small(engine: ScriptedEngine) -> None:
 
 def test_closing_and_asking_at_the_same_time(engine: ScriptedEngine) -> None:
     """Each caller gets an answer, whatever moment the reformulator is closed at."""
-    reformulator = Reformulator(engine, budget=30, limits=Limits(live=1000))
+    reformulator = Reformulator(engine, budget=30, limits=Limits(foreground=1000))
     texts = distinct(100)
 
     def work(number: int) -> list[Reformulation]:

@@ -213,7 +213,7 @@ async def test_a_cancelled_request_leaves_nobody_waiting(
         await task
     assert not app.scopes
     await clock.advance(1.0)
-    assert (reformulator.stats().flights, reformulator.stats().live) == (0, 0)
+    assert (reformulator.stats().flights, reformulator.stats().foreground) == (0, 0)
     assert not any(timer.live for timer in clock._timers)
 
 

@@ -69,7 +69,7 @@ async def test_fifty_equal_at_once_are_one_engine_call(
 
 def waiting(reformulator: Reformulator) -> dict[Any, Any]:
     """Return the callers on the one flight there is."""
-    (flight,) = reformulator._dispatcher.scheduler.running
+    (flight,) = reformulator._dispatcher._scheduler.running
     return flight.waiters
 
 

@@ -149,8 +149,8 @@ async def test_a_burst_that_the_engine_cannot_serve(known: bool) -> None:
         answers = await asyncio.gather(*[ask(port, text) for text in texts])
         ended = perf_counter()
         stats = reformulator.stats()
-        assert stats.live <= limits.live
-        assert stats.late <= limits.late
+        assert stats.foreground <= limits.foreground
+        assert stats.background <= limits.background
 
         assert {answer.outcome for answer in answers} == {"fallback"}
         told = Counter(answer.word for answer in answers)

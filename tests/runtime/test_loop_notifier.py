@@ -29,14 +29,14 @@ async def test_what_lands_together_is_told_with_one_call(monkeypatch: pytest.Mon
     landings = [FlightResult(queue=float(number)) for number in range(5)]
     futures[3].set_result(None)  # its deadline came first
     for future, result in zip(futures, landings, strict=True):
-        notifier.of(loop).ring(future, result)
+        notifier.mailbox(loop).post(future, result)
     assert len(calls) == 1
     assert not futures[0].done()
     calls[0]()
     assert [future.result() for future in futures] == [*landings[:3], None, landings[4]]
 
     another: ResultFuture = loop.create_future()
-    notifier.of(loop).ring(another, landings[0])
+    notifier.mailbox(loop).post(another, landings[0])
     assert len(calls) == 2
     calls[1]()
     assert another.result() == landings[0]
@@ -49,19 +49,19 @@ async def test_how_long_a_loop_takes_is_how_late_it_is_for_a_while(
     calls: list[Callable[..., Any]] = []
     monkeypatch.setattr(loop, "call_soon_threadsafe", calls.append)
     notifier = LoopNotifier(clock)
-    assert notifier.lateness(clock.now()) == 0.0
+    assert notifier.delay(clock.now()) == 0.0
     for _ in range(8):
-        notifier.of(loop).ring(loop.create_future(), FlightResult())
+        notifier.mailbox(loop).post(loop.create_future(), FlightResult())
         await clock.advance(0.02)
         calls.pop()()
-    assert notifier.lateness(clock.now()) == pytest.approx(0.02, rel=0.01)
+    assert notifier.delay(clock.now()) == pytest.approx(0.02, rel=0.01)
     await clock.advance(1.0)
-    assert notifier.lateness(clock.now()) == 0.0
+    assert notifier.delay(clock.now()) == 0.0
 
 
 async def test_a_closed_loop_is_no_error() -> None:
     loop = asyncio.new_event_loop()
     future: ResultFuture = loop.create_future()
     loop.close()
-    LoopNotifier(ManualClock()).of(loop).ring(future, FlightResult())
+    LoopNotifier(ManualClock()).mailbox(loop).post(future, FlightResult())
     assert not future.done()

@@ -20,7 +20,7 @@ from middleware.runtime.reformulator import Reformulator
 from middleware.runtime.scheduler import Limits
 from middleware.testing import ManualClock, ScriptedEngine
 
-from .asking import distinct
+from .lookups import distinct
 
 TEXTS = distinct(8)
 
@@ -56,7 +56,7 @@ class Play:
             clock=self.clock,
             memo=Memo(ttl=1.0, rejection_ttl=0.1),
             breaker=Breaker(window=3, rest=0.3, max_rest=1.0),
-            limits=Limits(live=4, late=3, batch=3, late_batch=2),
+            limits=Limits(foreground=4, background=3, batch=3, background_batch=2),
             observers=[self.records.append],
         )
         self.tasks: list[asyncio.Task[None]] = []
@@ -124,7 +124,7 @@ class Play:
         assert self.answered == len(self.tasks) + len(self.threads) - cancelled
         await self.clock.advance(20)  # late fills
         stats = self.reformulator.stats()
-        assert (stats.live, stats.late, stats.running, stats.flights) == (0, 0, 0, 0)
+        assert (stats.foreground, stats.background, stats.running, stats.flights) == (0, 0, 0, 0)
         # Each decision and each watched rewrite was told; shadow callers cannot cancel.
         assert self.answered <= len(self.records) <= len(self.tasks) + len(self.threads)
         await self.alive()

@@ -31,7 +31,7 @@ class Dispatcher:
     ) -> tuple[Flight, Reason | None]:
         key = MemoKey(text, "engine", "policy", Mode.REPLACE, "")
         flight = Flight(key, text, tokens, now)
-        flight.store(True, late_fill=fill)
+        flight.allow_storing(True, late_fill=fill)
         self.flights.open(flight)
         flight.waiters[text] = (Deadline(now + seconds), lambda result: None)
         return flight, self.scheduler.submit(flight, now)
@@ -47,7 +47,7 @@ class Dispatcher:
 
 def test_without_experience_all_are_taken() -> None:
     dispatcher = Dispatcher()
-    assert dispatcher.ask("a", 0.001) == (dispatcher.scheduler.live[0], None)
+    assert dispatcher.ask("a", 0.001) == (dispatcher.scheduler.foreground[0], None)
 
 
 @pytest.mark.parametrize(("budget", "reason"), [(0.31, None), (0.29, Reason.PREDICTED_LATE)])
@@ -56,7 +56,10 @@ def test_one_call_is_predicted(budget: float, reason: Reason | None) -> None:
     dispatcher.learn(5, 0.3)
     flight, said = dispatcher.ask("a", budget)
     assert said is reason
-    assert (flight in dispatcher.scheduler.live, flight in dispatcher.scheduler.late) == (
+    assert (
+        flight in dispatcher.scheduler.foreground,
+        flight in dispatcher.scheduler.background,
+    ) == (
         reason is None,
         bool(reason),
     )
@@ -118,13 +121,13 @@ def test_an_overdue_call_is_expected_to_take_as_long_again() -> None:
 def test_how_late_the_event_loop_is_comes_on_top() -> None:
     dispatcher = Dispatcher()
     dispatcher.learn(5, 0.05)
-    dispatcher.scheduler.estimator.lateness = 0.06
+    dispatcher.scheduler.estimator.loop_delay = 0.06
     assert dispatcher.ask("a", 0.10)[1] is Reason.PREDICTED_LATE
     assert dispatcher.ask("b", 0.12)[1] is None
 
 
 def test_a_full_lane_turns_away() -> None:
-    dispatcher = Dispatcher(live=2)
+    dispatcher = Dispatcher(foreground=2)
     assert [dispatcher.ask(text, 9.0)[1] for text in "abc"] == [None, None, Reason.OVERLOADED]
 
 
@@ -136,7 +139,7 @@ def test_what_waited_too_long_is_let_go_before_its_deadline() -> None:
     [(_, result)] = dispatcher.scheduler.outbox
     assert (result.verdict, result.reason) == (None, Reason.PREDICTED_LATE)
     assert result.queue == pytest.approx(0.1)
-    assert not waiting.awaited(NOW + 0.1)
+    assert not waiting.has_waiters(NOW + 0.1)
 
 
 def test_a_batch_ends_where_it_would_make_one_of_its_texts_late() -> None:
@@ -148,11 +151,11 @@ def test_a_batch_ends_where_it_would_make_one_of_its_texts_late() -> None:
         for text, seconds in zip("abcd", (9, 9, 0.065, 9), strict=True)
     ]
     assert dispatcher.run(NOW) == flights[:3]
-    assert list(dispatcher.scheduler.live) == flights[3:]
+    assert list(dispatcher.scheduler.foreground) == flights[3:]
 
 
 def test_late_fills_run_only_when_nobody_waits_and_oldest_first() -> None:
-    dispatcher = Dispatcher(late_batch=2)
+    dispatcher = Dispatcher(background_batch=2)
     late = [dispatcher.ask(text, 0.0)[0] for text in "abc"]
     live, _ = dispatcher.ask("d", 1.0, now=NOW + 1)
     assert dispatcher.run(NOW + 1) == [live]
@@ -182,14 +185,14 @@ def test_a_call_cut_short_tells_nothing_of_the_cost_unless_it_was_slow() -> None
 
 
 def test_one_who_comes_while_a_text_gives_way_finds_a_full_lane() -> None:
-    dispatcher = Dispatcher(live=1)
+    dispatcher = Dispatcher(foreground=1)
     flight, _ = dispatcher.ask("a", 0.1)
     dispatcher.run(NOW)
     dispatcher.ask("b", 9.0)
     flight.waiters["late"] = (Deadline(NOW + 5), lambda result: None)
-    dispatcher.scheduler.take_back(flight, NOW + 1)
-    assert len(dispatcher.scheduler.live) == 1
-    assert flight in dispatcher.scheduler.late
+    dispatcher.scheduler.requeue(flight, NOW + 1)
+    assert len(dispatcher.scheduler.foreground) == 1
+    assert flight in dispatcher.scheduler.background
     assert {result.reason for _, result in dispatcher.scheduler.outbox} == {Reason.OVERLOADED}
     assert not flight.waiters
 
@@ -200,13 +203,13 @@ def test_a_failure_from_before_neither_ends_the_probe_nor_lengthens_the_rest() -
     old, _ = dispatcher.ask("old", 99.0)
     dispatcher.run(NOW)
     dispatcher.ask("failing", 99.0)
-    dispatcher.scheduler.failed(dispatcher.scheduler.live.popleft(), NOW)
+    dispatcher.scheduler.failed(dispatcher.scheduler.foreground.popleft(), NOW)
     assert breaker.state(NOW + 0.9) is BreakerState.OPEN
     probe, reason = dispatcher.ask("probe", 99.0, now=NOW + 1)
-    assert (reason, probe.probe) == (None, True)
+    assert (reason, probe.breaker_probe) == (None, True)
     dispatcher.scheduler.failed(old, NOW + 1)
     assert breaker.probing
-    assert probe in dispatcher.scheduler.live
+    assert probe in dispatcher.scheduler.foreground
     assert breaker.state(NOW + 1) is BreakerState.HALF_OPEN
 
 

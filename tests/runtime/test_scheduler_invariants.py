@@ -24,15 +24,22 @@ class Machine(RuleBasedStateMachine):
     """What the reformulator and the worker do to the lanes, in any order."""
 
     @initialize(
-        live=st.integers(1, 4),
-        late=st.integers(0, 3),
+        foreground=st.integers(1, 4),
+        background=st.integers(0, 3),
         batch=st.integers(1, 3),
-        late_batch=st.integers(1, 3),
+        background_batch=st.integers(1, 3),
         window=st.integers(1, 4),
     )
-    def set_up(self, live: int, late: int, batch: int, late_batch: int, window: int) -> None:
+    def set_up(
+        self, foreground: int, background: int, batch: int, background_batch: int, window: int
+    ) -> None:
         self.now = 0.0
-        self.limits = Limits(live=live, late=late, batch=batch, late_batch=late_batch)
+        self.limits = Limits(
+            foreground=foreground,
+            background=background,
+            batch=batch,
+            background_batch=background_batch,
+        )
         self.flights = SingleFlight()
         self.breaker = Breaker(window=window, rest=1.0, max_rest=8.0)
         self.scheduler = Scheduler(self.flights, self.limits, self.breaker)
@@ -60,21 +67,21 @@ class Machine(RuleBasedStateMachine):
 
     @rule(key=KEYS, seconds=SECONDS, fill=st.booleans())
     def ask(self, key: int, seconds: float, fill: bool) -> None:
-        self.scheduler.sort_out(self.now)
+        self.scheduler.demote_abandoned(self.now)
         memo_key = MemoKey(f"text {key}", "", "", Mode.REPLACE, "")
         flight = self.flights.get(memo_key)
         number, wake = self.caller()
         deadline = Deadline(self.now + seconds)
         if flight is None:
             flight = Flight(memo_key, memo_key.text, 2 + key % 3, self.now)
-            flight.store(True, late_fill=fill)
+            flight.allow_storing(True, late_fill=fill)
             self.all.append(flight)
             self.flights.open(flight)
             flight.waiters[number] = (deadline, wake)
             reason = self.scheduler.submit(flight, self.now)
         else:
-            flight.store(True, late_fill=fill)
-            reason = self.scheduler.rejoin(flight, deadline, self.now)
+            flight.allow_storing(True, late_fill=fill)
+            reason = self.scheduler.join(flight, deadline, self.now)
             if reason is None:
                 flight.waiters[number] = (deadline, wake)
         if reason is not None:
@@ -84,18 +91,18 @@ class Machine(RuleBasedStateMachine):
 
     @rule(key=KEYS)
     def watch(self, key: int) -> None:
-        self.scheduler.sort_out(self.now)
+        self.scheduler.demote_abandoned(self.now)
         memo_key = MemoKey(f"text {key}", "", "", Mode.REPLACE, "")
         flight = self.flights.get(memo_key)
         number, wake = self.caller()
         if flight is not None:
-            flight.watchers.append(wake)
+            flight.shadows.append(wake)
             self.deliver()
             return
         flight = Flight(memo_key, memo_key.text, 2, self.now)
         self.all.append(flight)
         self.flights.open(flight)
-        flight.watchers.append(wake)
+        flight.shadows.append(wake)
         if self.scheduler.submit(flight, self.now) is not None:
             self.owed.remove(number)  # told by its return value
         self.deliver()
@@ -132,12 +139,14 @@ class Machine(RuleBasedStateMachine):
     def land(self, data: st.DataObject) -> None:
         """The engine answers each text, or gives way on those that nobody waits for."""
         batch, self.batch = self.batch, []
-        cut = [not f.closed and not f.awaited(self.now) and data.draw(st.booleans()) for f in batch]
+        cut = [
+            not f.closed and not f.has_waiters(self.now) and data.draw(st.booleans()) for f in batch
+        ]
         elapsed = data.draw(st.sampled_from([0.01, 0.1, 0.5]))
         self.scheduler.answered(batch, elapsed, self.now, complete=not all(cut))
         for flight, gave_way in zip(batch, cut, strict=True):
             if gave_way:
-                self.scheduler.take_back(flight, self.now)
+                self.scheduler.requeue(flight, self.now)
             else:
                 self.scheduler.close(flight, FlightResult(Verdict()))
         self.end(batch)
@@ -147,7 +156,7 @@ class Machine(RuleBasedStateMachine):
     def crash(self) -> None:
         batch, self.batch = self.batch, []
         for flight in batch:
-            if self.scheduler.resting(self.now) and not flight.probe:
+            if self.scheduler.breaker_open(self.now) and not flight.breaker_probe:
                 self.scheduler.close(flight, FlightResult(reason=Reason.BREAKER_OPEN))
             else:
                 self.scheduler.failed(flight, self.now)
@@ -163,7 +172,7 @@ class Machine(RuleBasedStateMachine):
     def end(self, batch: list[Flight]) -> None:
         self.scheduler.ended(self.now)
         self.deliver()
-        waiting = [*self.scheduler.live, *self.scheduler.late]
+        waiting = [*self.scheduler.foreground, *self.scheduler.background]
         assert all(flight.closed or flight in waiting for flight in batch)
 
     @rule()
@@ -175,36 +184,36 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def the_lanes_are_bounded(self) -> None:
-        assert len(self.scheduler.live) <= self.limits.live
-        assert len(self.scheduler.late) <= max(1, self.limits.late)
-        assert len(self.scheduler.running) <= max(self.limits.batch, self.limits.late_batch)
+        assert len(self.scheduler.foreground) <= self.limits.foreground
+        assert len(self.scheduler.background) <= max(1, self.limits.background)
+        assert len(self.scheduler.running) <= max(self.limits.batch, self.limits.background_batch)
 
     @invariant()
     def each_flight_is_in_one_place(self) -> None:
         places: list[Callable[[Flight], bool]] = [
-            lambda f: f in self.scheduler.live,
-            lambda f: f in self.scheduler.late,
+            lambda f: f in self.scheduler.foreground,
+            lambda f: f in self.scheduler.background,
             lambda f: f in self.scheduler.running and not f.closed,
             lambda f: f.closed,
         ]
         for flight in self.all:
             assert sum(place(flight) for place in places) == 1
             assert (self.flights.get(flight.key) is flight) == (not flight.closed)
-        for lane in (self.scheduler.live, self.scheduler.late, self.scheduler.running):
+        for lane in (self.scheduler.foreground, self.scheduler.background, self.scheduler.running):
             assert len(set(map(id, lane))) == len(lane)
 
     @invariant()
     def nobody_is_forgotten(self) -> None:
         on_flights = {number for f in self.all for number in f.waiters}
-        watched = sum(len(f.watchers) for f in self.all)
+        watched = sum(len(f.shadows) for f in self.all)
         assert on_flights <= self.owed
         assert len(self.owed) == len(on_flights) + watched
-        assert all(not f.waiters and not f.watchers for f in self.all if f.closed)
+        assert all(not f.waiters and not f.shadows for f in self.all if f.closed)
         assert not self.scheduler.outbox
 
     @invariant()
     def a_lent_probe_is_on_its_way(self) -> None:
-        probes = [flight for flight in self.all if flight.probe and not flight.closed]
+        probes = [flight for flight in self.all if flight.breaker_probe and not flight.closed]
         assert len(probes) <= 1
         if self.breaker.probing:
             assert len(probes) == 1
