@@ -1,12 +1,18 @@
-"""HTTP/1.1 of the server in front, where uvicorn's own does not do what a proxy must.
+"""The HTTP/1.1 protocol class of the server, a subclass of uvicorn's.
 
-uvicorn takes heads of any size, and adds the trailers of a chunked body to the headers of its
-request, also after the application has judged them (RFC 9110, 6.5.1 forbids to merge them). It
-refuses targets with bytes beyond ASCII, which ``curl`` sends as they are typed, and frames
-answers to HTTP/1.0 in chunks, which such clients take for a part of the answer (RFC 9112, 6.1).
-It takes requests without a ``Host`` and with two, waits for ever for a client that does not read,
-takes any number of requests in a row, answers one that is broken before those ahead of it, and
-tells only the last of them that the client has left.
+It corrects these points of uvicorn's class (with httptools), which matter to a proxy:
+
+- A head may have any size. Here it is limited to ``MAX_HEAD`` bytes.
+- Trailers of a chunked body are added to the request's headers, even while the application already
+  reads them (RFC 9110, 6.5.1 forbids that). Here they are dropped.
+- A target with bytes that are not ASCII is refused, but ``curl`` sends such bytes as they were
+  typed. Here it is accepted.
+- A response to HTTP/1.0 may be chunked, which such clients do not understand (RFC 9112, 6.1). Here
+  the end of the connection ends it.
+- A request without ``Host``, or with two, is accepted. Here it is refused (RFC 9112, 3.2).
+- A client that never reads its response holds the connection forever. Here it is disconnected.
+- Any number of requests may be pipelined; a malformed one is answered before those ahead of it; and
+  only the last one learns that the client has disconnected. Here all three are right.
 """
 
 from __future__ import annotations
@@ -23,117 +29,118 @@ if TYPE_CHECKING:
 
     from uvicorn._types import ASGI3Application, ASGISendEvent
 
-__all__ = ["MAX_HEAD", "MAX_IN_A_ROW", "BoundedProtocol"]
+__all__ = ["MAX_HEAD", "MAX_PIPELINED", "BoundedProtocol"]
 
 MAX_HEAD = 64 * 1024
-"""Bytes of a request's target and headers; a larger head is refused with 400."""
+"""Bytes of a request's target and headers. A larger head is refused with 400."""
 
-MAX_IN_A_ROW = 32
-"""Requests that may wait on one connection for the answer to an earlier one."""
+MAX_PIPELINED = 32
+"""Requests on one connection that may wait for the response to an earlier one."""
 
-_SEND_LIMIT = 30.0  # seconds
+_SEND_TIMEOUT = 30.0  # seconds
 _TOO_LARGE = "The request's head is too large."
-_BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
+_NOT_ASCII = re.compile(rb"[\x80-\xff]")
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with bounds, without trailers, and open to any target.
+    """One connection of a client.
 
-    A client that takes none of its answer for ``send_limit`` seconds is cut off.
+    A client that reads nothing of its response for ``send_timeout`` seconds is disconnected.
+    Concurrency: owned by its event loop.
     """
 
-    _line: bytearray | None = None  # what came of a request line, while it is read
-    _typed: bytes | None = None  # the target, where the parser is told another spelling of it
+    _line: bytearray | None = None  # the bytes of a request line so far, None outside of one
+    _typed: bytes | None = None  # the target as it was sent, if the parser gets an escaped one
     _reading_head = False
-    _left = 0  # of a body whose length is known
-    _head = 0  # what the parser has told of the head
-    _held = 0  # what came of it, told or not
+    _body_left = 0  # bytes of a body whose length is known
+    _parsed = 0  # bytes of the head that the parser has reported
+    _received = 0  # bytes of the head that came, reported or not
 
-    _running: RequestResponseCycle | None = None  # whose answer is next; ``cycle`` came last
-    _refusal: str | None = None  # what is said of a broken request, once it is its turn
-    _stalled: asyncio.TimerHandle | None = None
+    _running: RequestResponseCycle | None = None  # the next to respond; ``cycle`` came last
+    _refusal: str | None = None  # the error for a malformed request, until its turn to respond
+    _send_timer: asyncio.TimerHandle | None = None
 
-    def __init__(self, *given: Any, send_limit: float = _SEND_LIMIT, **named: Any) -> None:
+    def __init__(self, *given: Any, send_timeout: float = _SEND_TIMEOUT, **named: Any) -> None:
         super().__init__(*given, **named)
-        self._send_limit = send_limit
+        self._send_timeout = send_timeout
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin with a request line."""
+        """Start to read a request line."""
         super().connection_made(transport)
         self._line = bytearray()
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser, which is told each target in ASCII."""
+        """Feed the parser, with each request target escaped to ASCII."""
         while data and self._refusal is None and not self.transport.is_closing():
-            cut = self._boundary(data)
-            piece, data = data[:cut], data[cut:]
+            size = self._piece_size(data)
+            piece, data = data[:size], data[size:]
             if self._line is not None:
-                piece = self._told(piece, self._line)
+                piece = self._escaped(piece, self._line)
             self._feed(piece)
 
     def _feed(self, data: bytes) -> None:
-        """Feed the parser; a head that it holds on to counts as well."""
+        """Feed the parser, and refuse a head that it buffers without an end."""
         if self._reading_head:
-            self._held += len(data)
+            self._received += len(data)
         super().data_received(data)
-        if self._reading_head and self._held > MAX_HEAD and not self.transport.is_closing():
+        if self._reading_head and self._received > MAX_HEAD and not self.transport.is_closing():
             self.send_400_response(_TOO_LARGE)
 
-    def _boundary(self, data: bytes) -> int:
-        """Return how many bytes to feed, so that a request begins with a piece of its own."""
+    def _piece_size(self, data: bytes) -> int:
+        """Return how many bytes to feed, such that each request starts a new piece."""
         if self._line is not None and not data.isascii():
-            return data.find(b"\n") + 1 or len(data)  # headers may have other bytes as well
+            return data.find(b"\n") + 1 or len(data)  # headers may hold such bytes, unescaped
         if self._line is not None or self._reading_head:
-            if self._reading_head and data[:1] in b"\r\n":  # it may have ended with the last piece
+            if self._reading_head and data[:1] in b"\r\n":  # the last piece may end with half of it
                 return data.find(b"\n") + 1 or len(data)
             end = data.find(b"\r\n\r\n")
             return end + 4 if end >= 0 else len(data)
-        # A chunked body ends with some line of it.
-        return self._left or data.find(b"\n") + 1 or len(data)
+        # A chunked body may end with any of its lines.
+        return self._body_left or data.find(b"\n") + 1 or len(data)
 
     def on_message_begin(self) -> None:
-        """Begin a head."""
-        if not self._line:  # its line is known, or began in one piece with the request before
+        """Start to read a head."""
+        if not self._line:  # the line is complete, or was in one piece with the last request
             self._line = None
-        self._reading_head, self._head, self._held = True, 0, 0
+        self._reading_head, self._parsed, self._received = True, 0, 0
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the target."""
-        self._grow(len(url))
+        self._count(len(url))
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header, unless it is a trailer."""
+        """Take a header; drop a trailer."""
         if self._reading_head:
-            self._grow(len(name) + len(value) + 4)  # ": " and the line's end
+            self._count(len(name) + len(value) + 4)  # with ": " and the end of the line
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """End the head, and begin to answer.
+        """Check the head, and start the application.
 
-        Raises ``ValueError``, which the parser makes a malformed request of.
+        A ``ValueError`` makes the parser report a malformed request.
         """
         self._reading_head = False
         names = [name for name, _ in self.headers]
         hosts, version = names.count(b"host"), self.parser.get_http_version()
-        if version not in ("1.0", "1.1"):  # a line without one is HTTP/0.9 to the parser
-            raise ValueError("another version of HTTP")
+        if version not in ("1.0", "1.1"):  # the parser takes a line without one for HTTP/0.9
+            raise ValueError("not HTTP/1.0 or HTTP/1.1")
         if hosts > 1 or (version == "1.1" and not hosts):  # RFC 9112, 3.2
-            raise ValueError("not one Host")
+            raise ValueError("not exactly one Host")
         if version == "1.0" and b"transfer-encoding" in names:  # RFC 9112, 6.1
-            raise ValueError("chunks, in a version that has none")
-        if b"content-length" in names:  # which the parser has found right
-            self._left = int(self.headers[names.index(b"content-length")][1])
-        if len(self.pipeline) >= MAX_IN_A_ROW:
-            raise ValueError("too many requests in a row")
+            raise ValueError("chunked HTTP/1.0")
+        if b"content-length" in names:  # the parser has validated it
+            self._body_left = int(self.headers[names.index(b"content-length")][1])
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise ValueError("too many pipelined requests")
         super().on_headers_complete()
-        # The task that answers was made just now, and has not begun.
+        # The application's task exists now but has not run: its scope may still be changed.
         scope = cast("dict[str, Any]", self.scope)
         if self.url.endswith(b"?"):
             scope[BARE_QUERY] = True
         typed, self._typed = self._typed, None
-        if typed is not None and typed.startswith(b"/") and _in_ascii(typed) == self.url:
+        if typed is not None and typed.startswith(b"/") and _escape(typed) == self.url:
             path, _, query = typed.partition(b"#")[0].partition(b"?")
             scope["raw_path"] = self.root_path.encode("ascii") + path
             scope["query_string"] = query
@@ -142,18 +149,18 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""
-        self._left = max(0, self._left - len(body))
+        self._body_left = max(0, self._body_left - len(body))
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """End a request; the next begins with its line."""
-        # What follows the last one is nobody's.
-        self._left = 0
+        """End a request, and start to read the next one's line."""
+        self._body_left = 0
+        # After the last request of a connection, no more is read.
         self._line = bytearray() if self.parser.should_keep_alive() else None
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer a broken request, after those that came before it."""
+        """Refuse a malformed request, after the responses to those ahead of it."""
         running = self._running
         if running is None or running.response_complete or running.more_body:
             super().send_400_response(msg)
@@ -162,25 +169,25 @@ class BoundedProtocol(HttpToolsProtocol):
             self.flow.pause_reading()
 
     def on_response_complete(self) -> None:
-        """Begin with the next request in the row."""
+        """Start the next pipelined request, or refuse a malformed one."""
         super().on_response_complete()
         last = self._running is None or self._running.response_complete
         if self._refusal is not None and last and not self.transport.is_closing():
             super().send_400_response(self._refusal)
 
     def pause_writing(self) -> None:
-        """Wait for the client to take what it has been sent."""
+        """Pause, and disconnect the client if it reads nothing in time."""
         super().pause_writing()
-        self._stalled = self.loop.call_later(self._send_limit, self.transport.abort)
+        self._send_timer = self.loop.call_later(self._send_timeout, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Go on, as it did."""
-        self._took()
+        """Go on, as the client has read."""
+        self._cancel_send_timer()
         super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell all whose answer was not complete."""
-        self._took()
+        """Tell every application whose response is not complete that the client disconnected."""
+        self._cancel_send_timer()
         for cycle in (self._running, *(waiting for waiting, _ in self.pipeline)):
             if cycle is not None and not cycle.response_complete:
                 cycle.disconnected = True
@@ -189,27 +196,27 @@ class BoundedProtocol(HttpToolsProtocol):
         self._running = None
         super().connection_lost(exc)
 
-    def _took(self) -> None:
-        if self._stalled is not None:
-            self._stalled.cancel()
-            self._stalled = None
+    def _cancel_send_timer(self) -> None:
+        if self._send_timer is not None:
+            self._send_timer.cancel()
+            self._send_timer = None
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._running = cycle
         super()._start_asgi_task(cycle, app)
 
-    def _grow(self, size: int) -> None:
-        self._head += size
-        if self._head > MAX_HEAD:
-            raise ValueError(_TOO_LARGE)  # which the parser makes a malformed request of
+    def _count(self, size: int) -> None:
+        self._parsed += size
+        if self._parsed > MAX_HEAD:
+            raise ValueError(_TOO_LARGE)  # the parser reports a malformed request
 
-    def _told(self, data: bytes, line: bytearray) -> bytes:
-        """Return ``data`` with what it has of the request line in ASCII; keep what was typed.
+    def _escaped(self, data: bytes, line: bytearray) -> bytes:
+        """Return ``data`` with the request line's bytes beyond ASCII percent-encoded.
 
-        Where it has more than that, it is ASCII as it is.
+        ``line`` collects the line as it was sent; once it is complete, its target is kept.
         """
         if not line:
-            data = data.lstrip(b"\r\n")  # empty lines may come before (RFC 9112, 2.2)
+            data = data.lstrip(b"\r\n")  # empty lines may come first (RFC 9112, 2.2)
         end = data.find(b"\n")
         part = data if end < 0 else data[:end]
         line += part
@@ -217,23 +224,23 @@ class BoundedProtocol(HttpToolsProtocol):
             self._line = None
             if end >= 0 and not line.isascii() and len(words := line.split()) == 3:
                 self._typed = bytes(words[1])
-        return data if data.isascii() else _in_ascii(data)
+        return data if data.isascii() else _escape(data)
 
 
 class _UnframedCycle(RequestResponseCycle):
-    """An answer to HTTP/1.0, which ends with the connection where its length is not known."""
+    """A response to HTTP/1.0: without a length, the end of the connection ends it."""
 
     _unframed = False
 
     async def send(self, message: ASGISendEvent) -> None:
-        """Send a part of the answer."""
+        """Send a part of the response."""
         if message["type"] == "http.response.start":
             if all(name.lower() != b"content-length" for name, _ in message.get("headers", ())):
                 self._unframed, self.chunked_encoding = True, False
         elif message["type"] == "http.response.body" and self._unframed:
-            self.expected_content_length = len(message.get("body", b""))  # whatever comes is right
+            self.expected_content_length = len(message.get("body", b""))  # any length is accepted
         await super().send(message)
 
 
-def _in_ascii(line: bytes) -> bytes:
-    return _BEYOND_ASCII.sub(lambda byte: b"%%%02X" % byte[0][0], line)
+def _escape(line: bytes) -> bytes:
+    return _NOT_ASCII.sub(lambda byte: b"%%%02X" % byte[0][0], line)

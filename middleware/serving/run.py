@@ -129,8 +129,8 @@ def _serve(
         grace=settings.shutdown_grace,
         stopped=save,
         stop=stop,
-        head_limit=settings.head_timeout,
-        send_limit=settings.body_timeout,
+        head_timeout=settings.head_timeout,
+        send_timeout=settings.body_timeout,
     )
     if failures:
         raise failures[0]

@@ -1,4 +1,4 @@
-"""What first pages were sent with, for all worker processes of one server."""
+"""The pagination memory that all worker processes of one server share."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from ..core.pagination import PaginationKey, PaginationMemory, Sent
 __all__ = ["SharedPaginationMemory"]
 
 _SLOT = 512  # bytes
-_HEAD = struct.Struct("<16sdH")  # check, until, length
+_HEAD = struct.Struct("<16sdH")  # checksum, expiry, length
 
 
 class SharedPaginationMemory(PaginationMemory):
-    """The same as ``PaginationMemory`` in memory that forked processes share.
+    """A ``PaginationMemory`` in memory that forked processes share.
 
-    Make it before forking. Each key has one place in a table of ``max_entries``; who comes later
-    takes it, which costs the earlier one's later pages their rewrite and nothing else. A query
-    that does not fit its place is not kept.
+    Create it before forking. Each key has one slot in a table of ``max_entries``; a later key may
+    overwrite it, and then later pages of the earlier search are not rewritten. A query that does
+    not fit into its slot is not kept.
 
-    Concurrency: no lock, in any thread and process. What two wrote at once, or was read in
-    the middle of a write, fails its check and is as good as not there.
+    Concurrency: any thread and process, without a lock. A slot that was written twice at a time,
+    or read during a write, fails its checksum and counts as empty.
     """
 
     def __init__(self, *, max_entries: int = 8192, ttl: float = 900.0) -> None:
@@ -31,8 +31,8 @@ class SharedPaginationMemory(PaginationMemory):
         self._memory = mmap.mmap(-1, max_entries * _SLOT)
 
     def note(self, key: PaginationKey, sent: Sent | None, now: float) -> None:
-        """Take note of what a first page was sent with; ``None`` for its own text."""
-        digest, at = self._place(key)
+        """Store what a first page was sent with; ``None`` for its original text."""
+        digest, at = self._slot(key)
         if sent is None:
             if self._read(digest, at, now) is not None:
                 self._memory[at : at + _HEAD.size] = bytes(_HEAD.size)
@@ -40,8 +40,8 @@ class SharedPaginationMemory(PaginationMemory):
         self._write(digest, at, json.dumps([sent.query, sent.added]).encode("ascii"), now)
 
     def first(self, key: PaginationKey, now: float) -> Sent | None:
-        """Return what the first page was sent with, or ``None`` where that is its own text."""
-        digest, at = self._place(key)
+        """Return what the first page was sent with, or ``None`` for its original text."""
+        digest, at = self._slot(key)
         data = self._read(digest, at, now)
         if data is None:
             return None
@@ -50,26 +50,26 @@ class SharedPaginationMemory(PaginationMemory):
         return Sent(query, tuple(added))
 
     def __len__(self) -> int:
-        return 1  # others may have noted something
+        return 1  # other processes may have stored something
 
-    def _place(self, key: PaginationKey) -> tuple[bytes, int]:
+    def _slot(self, key: PaginationKey) -> tuple[bytes, int]:
         digest = blake2b(repr(key).encode("utf-8", "surrogatepass"), digest_size=16).digest()
         return digest, int.from_bytes(digest[:8], "little") % self.max_entries * _SLOT
 
     def _write(self, digest: bytes, at: int, data: bytes, now: float) -> None:
         if _HEAD.size + len(data) <= _SLOT:
-            until = now + self.ttl
-            head = _HEAD.pack(_check(digest, until, data), until, len(data))
+            expiry = now + self.ttl
+            head = _HEAD.pack(_checksum(digest, expiry, data), expiry, len(data))
             self._memory[at : at + _HEAD.size + len(data)] = head + data
 
     def _read(self, digest: bytes, at: int, now: float) -> bytes | None:
         slot = self._memory[at : at + _SLOT]
-        check, until, length = _HEAD.unpack_from(slot)
+        checksum, expiry, length = _HEAD.unpack_from(slot)
         data = slot[_HEAD.size : _HEAD.size + length]
-        if not until > now or check != _check(digest, until, data):
+        if not expiry > now or checksum != _checksum(digest, expiry, data):
             return None
         return data
 
 
-def _check(digest: bytes, until: float, data: bytes) -> bytes:
-    return blake2b(struct.pack("<d", until) + data, digest_size=16, key=digest).digest()
+def _checksum(digest: bytes, expiry: float, data: bytes) -> bytes:
+    return blake2b(struct.pack("<d", expiry) + data, digest_size=16, key=digest).digest()

@@ -1,4 +1,4 @@
-"""Several processes that serve the same, and one that looks after them."""
+"""Runs several worker processes, and restarts those that die."""
 
 from __future__ import annotations
 
@@ -19,27 +19,29 @@ from ..errors import ConfigurationError, QueryliftError
 __all__ = ["Work", "run_workers"]
 
 Work = Callable[[int, Callable[[], None]], int]
-"""What a worker does: it is given its number and what to call once it serves, returns a status."""
+"""A worker's function: takes its number and a function to call once it serves; returns a status."""
 
-_YOUNG = 5.0  # seconds
-_MOST_EARLY_DEATHS = 3
+_EARLY = 5.0  # seconds after its start in which a worker's death counts as early
+_MAX_EARLY_DEATHS = 3
+_CANNOT_SERVE = 78  # EX_CONFIG of sysexits.h: another worker would fail as well
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 _log = logging.getLogger("querylift.serving.supervisor")
 
 
 def run_workers(count: int, work: Work) -> int:
-    """Run ``work`` in ``count`` forked processes until told to stop, and return the exit status.
+    """Run ``work`` in ``count`` forked processes until a signal, and return the exit status.
 
-    The others start once the first one serves; where it ends before, so does this, with its
-    status. Signals to stop are passed on. A worker that dies is started again; when three died
-    young in a row, or one says that it cannot serve, all are stopped. Workers stop when this
-    process is killed.
+    The first worker starts alone, the others once it serves; if it ends before that, its status is
+    returned. SIGINT and SIGTERM are passed on to all workers. A worker that dies is replaced. After
+    three deaths in a row within seconds of the start, or if a worker raises a ``QueryliftError``,
+    all are stopped. Workers also stop if this process is killed.
 
-    To be called in the main thread, where no other thread runs yet.
-    Errors: ``ConfigurationError`` where the system cannot fork.
+    Call it in the main thread, before other threads start.
+    Errors: ``ConfigurationError`` if the system cannot fork.
     """
     if not hasattr(os, "fork"):
-        raise ConfigurationError("workers need a system that can fork; leave workers at 1 here")
+        raise ConfigurationError("this system cannot fork, so the setting workers must be 1")
     return _Supervisor(count, work).run()
 
 
@@ -47,21 +49,21 @@ class _Supervisor:
     def __init__(self, count: int, work: Work) -> None:
         self._count = count
         self._work = work
-        self._alive: dict[int, tuple[int, float]] = {}  # process -> number, when it was started
+        self._alive: dict[int, tuple[int, float]] = {}  # process id -> number, start time
         self._stopping = False
-        self._kept_open = os.pipe()
+        self._lifeline = os.pipe()  # workers see its end when this process is gone
 
     def run(self) -> int:
         before = {number: signal.signal(number, self._stop) for number in _SIGNALS}
         try:
             if not self._start(0, wait=True):
-                return self._ended()
+                return self._wait_for_first()
             for number in range(1, self._count):
                 if not self._stopping:
                     self._start(number)
             return self._watch()
         finally:
-            for end in self._kept_open:
+            for end in self._lifeline:
                 os.close(end)
             for name, handler in before.items():
                 signal.signal(name, handler)
@@ -73,40 +75,40 @@ class _Supervisor:
                 os.kill(process, signal.SIGTERM)
 
     def _start(self, number: int, *, wait: bool = False) -> bool:
-        """Start a worker; with ``wait``, tell whether it came to serve."""
-        heard, said = os.pipe()
+        """Start a worker; with ``wait``, return whether it serves."""
+        ready, signal_ready = os.pipe()
         process = os.fork()
         if process == 0:
-            os.close(heard)
-            self._become(number, said)
-        os.close(said)
+            os.close(ready)
+            self._become_worker(number, signal_ready)
+        os.close(signal_ready)
         self._alive[process] = (number, time.monotonic())
-        if self._stopping:  # told to in the meantime
+        if self._stopping:  # a signal came during the fork
             os.kill(process, signal.SIGTERM)
         try:
-            return bool(os.read(heard, 1)) if wait else True
+            return bool(os.read(ready, 1)) if wait else True
         finally:
-            os.close(heard)
+            os.close(ready)
 
-    def _become(self, number: int, said: int) -> NoReturn:
-        """Be the worker; never returns."""
+    def _become_worker(self, number: int, signal_ready: int) -> NoReturn:
+        """Run the worker in this forked process, and exit."""
         status = 1
         try:
             for name in _SIGNALS:
                 signal.signal(name, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            os.setpgrp()  # an interrupt at the terminal is passed on by the keeper
-            os.close(self._kept_open[1])
-            threading.Thread(target=self._leave_with_keeper, daemon=True).start()
+            os.setpgrp()  # the supervisor passes interrupts at the terminal on
+            os.close(self._lifeline[1])
+            threading.Thread(target=self._stop_with_supervisor, daemon=True).start()
 
             def ready() -> None:
-                with suppress(OSError):  # nobody waits for it
-                    os.write(said, b"1")
+                with suppress(OSError):  # the supervisor does not wait for this worker
+                    os.write(signal_ready, b"1")
 
             status = self._work(number, ready)
         except QueryliftError as error:
             print(f"querylift: {error}", file=sys.stderr)
-            status = _HOPELESS
+            status = _CANNOT_SERVE
         except KeyboardInterrupt:
             status = 0
         except BaseException:
@@ -117,8 +119,8 @@ class _Supervisor:
                 sys.stderr.flush()
             os._exit(status)
 
-    def _leave_with_keeper(self) -> None:
-        os.read(self._kept_open[0], 1)  # it ends when nobody holds the other end
+    def _stop_with_supervisor(self) -> None:
+        os.read(self._lifeline[0], 1)  # returns when the supervisor is gone
         os.kill(os.getpid(), signal.SIGTERM)
 
     def _watch(self) -> int:
@@ -129,31 +131,27 @@ class _Supervisor:
             if self._stopping:
                 worst = max(worst, _exit_status(status))
                 continue
-            early = early + 1 if time.monotonic() - since < _YOUNG else 0
-            hopeless = os.waitstatus_to_exitcode(status) == _HOPELESS
-            if hopeless or early >= _MOST_EARLY_DEATHS:
-                why = "cannot serve" if hopeless else "ended at once, as others before it"
+            early = early + 1 if time.monotonic() - since < _EARLY else 0
+            cannot_serve = os.waitstatus_to_exitcode(status) == _CANNOT_SERVE
+            if cannot_serve or early >= _MAX_EARLY_DEATHS:
+                why = "cannot serve" if cannot_serve else "ended soon after its start, like others"
                 _log.error("worker %d %s: stopping", number, why)
                 worst = 1
                 self._stop(signal.SIGTERM, None)
                 continue
-            _log.error("worker %d ended (%d): another takes its place", number, status)
+            _log.error("worker %d ended (status %d); it is replaced", number, status)
             self._start(number)
         return worst
 
-    def _ended(self) -> int:
-        """Wait for the one worker there is."""
+    def _wait_for_first(self) -> int:
+        """Wait for the only worker, and return its exit status."""
         [process] = self._alive
         return _exit_status(os.waitpid(process, 0)[1])
 
 
-_HOPELESS = 78  # EX_CONFIG of sysexits.h: whoever took its place would fail as well
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
 def _exit_status(status: int) -> int:
     code = os.waitstatus_to_exitcode(status)
-    # uvicorn hands the signal on to itself once it has stopped.
+    # uvicorn stops on a signal and then raises it again.
     if code in (-signal.SIGTERM, -signal.SIGINT):
         return 0
-    return 1 if code == _HOPELESS else abs(code)
+    return 1 if code == _CANNOT_SERVE else abs(code)

@@ -1,4 +1,4 @@
-"""``querylift warm``: what people usually ask, rewritten before they ask it."""
+"""``querylift warm`` fills the memo's snapshot with the rewrites of common queries."""
 
 from __future__ import annotations
 
@@ -20,56 +20,58 @@ from .settings import Settings
 
 __all__ = ["run_warm"]
 
-_AT_ONCE = 32  # texts that wait for the engine, which takes several in one call
-_PATIENCE = 59.0  # seconds for each, the longest there is
+_CONCURRENCY = 32  # texts at a time; the engine takes several in one call
+_BUDGET = 59.0  # seconds for each text, the longest that is allowed
 
 
 def run_warm(settings: Settings, queries: str) -> int:
     """Put the rewrites of a file's lines into the memo's snapshot, and return the exit status.
 
-    ``queries`` is a path, or ``-`` for standard input: one query a line, UTF-8. What the snapshot
-    holds already is kept; ``serve`` with the same model, mode and ``memo_snapshot`` starts with it.
-    Errors: ``ConfigurationError`` for a missing file or no place for the snapshot,
-    ``EngineError`` where the model cannot be loaded.
+    ``queries`` is a path, or ``-`` for standard input: one query a line, in UTF-8. The snapshot
+    keeps what it holds. ``serve`` with the same model, mode and ``memo.snapshot`` starts with it.
+    Errors: ``ConfigurationError`` for a missing file or setting, ``EngineError`` if the model
+    cannot be loaded.
     """
     if not settings.memo.snapshot:
         raise ConfigurationError(
-            "nowhere to keep rewrites; give a file with --memo-snapshot, the same that serve has"
+            "no file for the rewrites; give the one that serve uses with --memo-snapshot"
         )
     if Mode.parse(settings.mode) in (Mode.OFF, Mode.SHADOW):
-        raise ConfigurationError(f"in mode {settings.mode} no rewrite is used; give another --mode")
+        raise ConfigurationError(
+            f"mode {settings.mode} uses no rewrites; choose another one with --mode"
+        )
     texts = list(dict.fromkeys(_lines(queries)))
     file = Path(settings.memo.snapshot)
-    # Nothing else runs here that an engine could hold up.
+    # In a thread: there are no requests that the engine could delay.
     engine = replace(settings.engine, process=False)
     reformulator, _ = build_reformulator(replace(settings, engine=engine), ())
     snapshot.load(file, reformulator.memo, now=SYSTEM_CLOCK.now())
     began = time.perf_counter()
-    counts = asyncio.run(_rewritten(reformulator, texts))
+    counts = asyncio.run(_rewrite(reformulator, texts))
     if not snapshot.save(file, reformulator.memo, now=SYSTEM_CLOCK.now()):
         return 1
-    told = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome])
+    summary = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome])
     seconds = time.perf_counter() - began
-    print(f"querylift: {len(texts)} queries in {seconds:.1f} s ({told or 'none'}) -> {file}")
+    print(f"querylift: {len(texts)} queries in {seconds:.1f} s ({summary or 'none'}) -> {file}")
     return 0
 
 
-async def _rewritten(reformulator: Reformulator, texts: Iterable[str]) -> Counter[Outcome]:
+async def _rewrite(reformulator: Reformulator, texts: Iterable[str]) -> Counter[Outcome]:
     counts: Counter[Outcome] = Counter()
     waiting = iter(texts)
 
     async def work() -> None:
         for text in waiting:
-            result = await reformulator.reformulate(text, budget=_PATIENCE)
+            result = await reformulator.reformulate(text, budget=_BUDGET)
             counts[result.outcome] += 1
 
     async with reformulator:
-        await asyncio.gather(*[work() for _ in range(_AT_ONCE)])
+        await asyncio.gather(*[work() for _ in range(_CONCURRENCY)])
     return counts
 
 
 def _lines(queries: str) -> Iterator[str]:
-    """Yield the lines that are not empty; what is not UTF-8 is shown and passed over later."""
+    """Yield the lines that are not empty, with invalid UTF-8 replaced."""
     if queries == "-":
         data = sys.stdin.buffer.read()
     else:

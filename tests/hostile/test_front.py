@@ -25,7 +25,7 @@ async def served() -> AsyncIterator[tuple[int, RawUpstream]]:
     async with upstream() as raw:
         with bound_socket("127.0.0.1", 0) as bound:
             server = _Server(
-                ReverseProxy(raw.url), started.set, relays=True, grace=1, head_limit=LIMIT
+                ReverseProxy(raw.url), started.set, relays=True, grace=1, head_timeout=LIMIT
             )
             port = bound.getsockname()[1]
             task = asyncio.create_task(server._serve(sockets=[bound]))

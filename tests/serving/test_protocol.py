@@ -13,7 +13,7 @@ import pytest
 
 from middleware.proxy import ReverseProxy
 from middleware.runtime.reformulator import Reformulator
-from middleware.serving.protocol import MAX_HEAD, MAX_IN_A_ROW, BoundedProtocol
+from middleware.serving.protocol import MAX_HEAD, MAX_PIPELINED, BoundedProtocol
 from middleware.testing import ScriptedEngine
 from tests.upstream.wire import (
     Answer,
@@ -199,12 +199,12 @@ async def test_only_so_many_requests_wait_in_a_row() -> None:
     held = Held(b"held")
     async with served(held.answer) as (port, raw):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(9 * MAX_IN_A_ROW * b"GET /s HTTP/1.1\r\nHost: a\r\n\r\n")
+        writer.write(9 * MAX_PIPELINED * b"GET /s HTTP/1.1\r\nHost: a\r\n\r\n")
         await asyncio.wait_for(held.arrived.acquire(), 20)
         held.go.set()
         answers = await asyncio.wait_for(reader.read(), 20)
         writer.close()
-    assert answers.count(b"HTTP/1.1 200") == len(raw.requests) == MAX_IN_A_ROW + 1
+    assert answers.count(b"HTTP/1.1 200") == len(raw.requests) == MAX_PIPELINED + 1
     assert answers.count(b"HTTP/1.1 400") == 1
 
 
@@ -228,7 +228,7 @@ async def test_who_has_left_is_gone_for_all_that_it_asked_in_a_row() -> None:
 async def test_who_takes_nothing_of_an_answer_is_cut_off() -> None:
     """Else it holds a connection to the upstream for as long as it likes."""
     endless = reply(40_000_000 * b"x")
-    async with served(endless, protocol=partial(BoundedProtocol, send_limit=0.2)) as (port, raw):
+    async with served(endless, protocol=partial(BoundedProtocol, send_timeout=0.2)) as (port, raw):
         with socket.create_connection(("127.0.0.1", port)) as client:
             client.sendall(b"GET /s HTTP/1.1\r\nHost: a\r\n\r\n")
             await asyncio.wait_for(raw.closed.wait(), 20)
@@ -237,7 +237,7 @@ async def test_who_takes_nothing_of_an_answer_is_cut_off() -> None:
 
 async def test_who_takes_an_answer_slowly_gets_it_whole() -> None:
     async with served(
-        reply(3_000_000 * b"x"), protocol=partial(BoundedProtocol, send_limit=1.0)
+        reply(3_000_000 * b"x"), protocol=partial(BoundedProtocol, send_timeout=1.0)
     ) as (port, _):
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1000)
         writer.write(get())

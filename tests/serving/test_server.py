@@ -25,9 +25,9 @@ def test_a_taken_port_is_told_with_a_way_out() -> None:
 @pytest.mark.parametrize(
     ("host", "port", "said"),
     [
-        ("203.0.113.7", 0, "no address of this machine"),
+        ("203.0.113.7", 0, "not an address of this machine"),
         ("no such host", 80, "no such address: no such host"),
-        ("127.0.0.1", 70_000, "70000 is no port"),
+        ("127.0.0.1", 70_000, "70000 is not a port"),
     ],
 )
 def test_an_address_that_is_not_to_be_had_is_told(host: str, port: int, said: str) -> None:

@@ -86,7 +86,7 @@ def test_where_they_die_at_once_it_gives_up() -> None:
     with running(2, "dies") as process:
         assert process.wait(20) == 1
         assert process.stderr is not None
-        assert "another takes its place" in process.stderr.read()
+        assert "it is replaced" in process.stderr.read()
 
 
 def test_where_one_says_that_it_cannot_serve_all_stop() -> None:
@@ -97,7 +97,7 @@ def test_where_one_says_that_it_cannot_serve_all_stop() -> None:
         said = process.stderr.read()
         assert "the model cannot be loaded" in said
         assert "worker 1 cannot serve: stopping" in said
-        assert "another takes its place" not in said
+        assert "it is replaced" not in said
 
 
 def test_where_the_first_cannot_serve_no_other_is_started() -> None:
