@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .core.outcome import Mode, Outcome, Reason, Source
     from .core.reformulation import Reformulation, Timings
     from .decorator import reformulated
+    from .dialects.base import Dialect, Expansion, Part, QuerySpan, SearchRequest
     from .dialects.plain import PlainDialect
     from .engines.base import Engine, Refusal
     from .engines.registry import load_engine
@@ -43,15 +44,19 @@ __all__ = [
     "Breaker",
     "Clients",
     "ConfigurationError",
+    "Dialect",
     "Engine",
     "EngineError",
+    "Expansion",
     "Limits",
     "Memo",
     "MissingExtraError",
     "Mode",
     "ModelError",
     "Outcome",
+    "Part",
     "PlainDialect",
+    "QuerySpan",
     "QueryliftError",
     "Reason",
     "Reformulation",
@@ -59,6 +64,7 @@ __all__ = [
     "Reformulator",
     "Refusal",
     "ReverseProxy",
+    "SearchRequest",
     "SearchRule",
     "Source",
     "Timings",
@@ -80,6 +86,11 @@ _HOMES = {
     "Source": "core.outcome",
     "Reformulation": "core.reformulation",
     "Timings": "core.reformulation",
+    "Dialect": "dialects.base",
+    "Expansion": "dialects.base",
+    "Part": "dialects.base",
+    "QuerySpan": "dialects.base",
+    "SearchRequest": "dialects.base",
     "PlainDialect": "dialects.plain",
     "Engine": "engines.base",
     "Refusal": "engines.base",

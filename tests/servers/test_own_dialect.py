@@ -1,4 +1,4 @@
-"""The example of a dialect of one's own, installed as its project file says."""
+"""The example of a user's own dialect, installed as its project file says."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FOLDER = EXAMPLES / "own_dialect"
 
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Put the dialect on the path with the metadata that an installer makes; gives its name."""
+    """Put the dialect on the path with the metadata that an installer writes; return its name."""
     project = tomllib.loads((_FOLDER / "pyproject.toml").read_text("utf-8"))["project"]
     [(group, points)] = project["entry-points"].items()
     information = tmp_path / f"{project['name'].replace('-', '_')}-1.0.dist-info"
