@@ -53,9 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--limit", type=int, metavar="N", help="measure only the first N queries")
     what.add_argument("--variants", default=",".join(VARIANTS), help="some of %(default)s")
     what.add_argument("--systems", default=",".join(SYSTEMS), help="some of %(default)s")
-    what.add_argument(
-        "--seed", type=int, default=0, help="for typos, requests and significance tests"
-    )
+    what.add_argument("--seed", type=int, default=0, help="of typos, requests and tests")
     what.add_argument("--gain", choices=GAINS, default=GAINS[0], help="the gain of a grade in nDCG")
     model = parser.add_argument_group("the rewriter")
     model.add_argument("--engine", default=DEFAULT_ENGINE, help="the engine (default %(default)s)")
@@ -68,38 +66,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="rewrite with the middleware's worker and this budget; default: without a time limit",
     )
     search = parser.add_argument_group("the search")
+    search.add_argument("--stem", action="store_true", help="embedded BM25: English stemming")
+    search.add_argument("--k1", type=float, default=0.9, help="embedded BM25 (%(default)s)")
+    search.add_argument("--b", type=float, default=0.4, help="embedded BM25 (%(default)s)")
+    search.add_argument("--upstream", metavar="URL", help="a search API; {query} in it is replaced")
+    search.add_argument("--dialect", choices=DIALECTS, default="plain", help="of the upstream")
+    search.add_argument("--body", metavar="JSON", help="a POST body with {query} in it")
+    search.add_argument("--ids", metavar="PATH", help="path to the ids in an answer: hits.*.id")
     search.add_argument(
-        "--stem", action="store_true", help="use English stemming in the embedded BM25"
-    )
-    search.add_argument(
-        "--k1", type=float, default=0.9, help="of the embedded BM25 (default %(default)s)"
-    )
-    search.add_argument(
-        "--b", type=float, default=0.4, help="of the embedded BM25 (default %(default)s)"
-    )
-    search.add_argument(
-        "--upstream", metavar="URL", help="measure this search API; {query} in the URL is replaced"
-    )
-    search.add_argument(
-        "--dialect", choices=DIALECTS, default="plain", help="the dialect of the search API"
-    )
-    search.add_argument(
-        "--body", metavar="JSON", help="a POST body for the search API, with {query} in a text"
-    )
-    search.add_argument(
-        "--ids", metavar="PATH", help="the path to the ids in its answers, such as hits.*.id"
-    )
-    search.add_argument(
-        "--header",
-        action="append",
-        default=[],
-        metavar="NAME: VALUE",
-        help="a header for the search API; may be repeated",
+        "--header", action="append", default=[], metavar="NAME: VALUE", help="sent to the upstream"
     )
     out = parser.add_argument_group("results")
-    out.add_argument(
-        "--json", type=Path, metavar="FILE", help="write all results, for --compare too"
-    )
+    out.add_argument("--json", type=Path, metavar="FILE", help="all results; also for --compare")
     out.add_argument("--html", type=Path, metavar="FILE", help="write a page with plots")
     out.add_argument("--runs", type=Path, metavar="DIR", help="write TREC run files")
     out.add_argument(

@@ -1,4 +1,4 @@
-"""``python -m middleware.lab.training --data DIR --out DIR``: raw data to a model folder."""
+"""The training command: it turns a folder of raw data into a model folder."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ from .data import load
 from .export import export_model
 from .feedback import feedback_pairs
 from .frequencies import read_usage
-from .lexicon import further_words, write_words
+from .lexicon import read_word_list, write_words
 from .model import Shape
 from .pairs import PairSource
 from .report import write_report
 from .retrieval import Retrieval
 from .tokenizer import load_tokenizer, train_tokenizer
-from .trainer import Settings, Trainer, held_pairs
+from .trainer import Trainer, TrainingSettings, validation_pairs
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Describe the command line; the defaults are the bundled model's but for its length.
+    """Return the parser of the command line.
 
-    The model card tells that, and the lists of words that it was given.
+    The defaults are those of the bundled model, except for ``--minutes``, ``--words`` and
+    ``--usage``, which the model card has.
     """
-    shape, settings = Shape(), Settings()
-    parser = argparse.ArgumentParser(prog="python -m middleware.lab.training", description=__doc__)
+    shape, settings = Shape(), TrainingSettings()
+    parser = argparse.ArgumentParser(prog=f"python -m {__package__}", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of the raw data")
-    parser.add_argument("--out", type=Path, required=True, help="checkpoints, log and model")
-    parser.add_argument("--words", type=Path, nargs="*", default=[], help="lists of right words")
+    parser.add_argument("--out", type=Path, required=True, help="for checkpoints, log and model")
+    parser.add_argument("--words", type=Path, nargs="*", default=[], help="lists of correct words")
     parser.add_argument("--usage", type=Path, help="en_lexeme_prob.json.gz of spacy-lookups-data")
     parser.add_argument("--minutes", type=float, default=settings.minutes)
     parser.add_argument("--steps", type=int, help="stop after steps instead of minutes")
@@ -43,14 +44,19 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--muon-rate", type=float, default=settings.muon_rate)
     parser.add_argument("--adam-rate", type=float, default=settings.adam_rate)
     parser.add_argument("--decay-share", type=float, default=settings.decay_share)
-    parser.add_argument("--fp32", action="store_true", help="no bfloat16 arithmetic")
-    parser.add_argument("--report-pairs", type=int, default=300, help="of each kind, at the end")
+    parser.add_argument("--fp32", action="store_true", help="compute in float32")
+    parser.add_argument(
+        "--report-pairs",
+        type=int,
+        default=300,
+        help="pairs of each kind in the report",
+    )
     parser.add_argument("--export-only", action="store_true", help="export the last checkpoint")
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Build the data, train (or go on from the checkpoint in ``--out``) and export."""
+    """Build the data, train (or resume from the checkpoint in ``--out``), and export."""
     given = build_parser().parse_args(arguments)
     shape = Shape(
         vocabulary=given.vocabulary,
@@ -59,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         heads=given.heads,
         kv=given.width // given.heads,
     )
-    settings = Settings(
+    settings = TrainingSettings(
         minutes=given.minutes,
         steps=given.steps,
         seed=given.seed,
@@ -70,43 +76,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
         decay_share=given.decay_share,
         bfloat16=not given.fp32,
     )
-    keep_memory()
+    keep_freed_memory()
     given.out.mkdir(parents=True, exist_ok=True)
-    further = {word for path in given.words for word in further_words(path)}
+    words = {word for path in given.words for word in read_word_list(path)}
     usage = None if given.usage is None else read_usage(given.usage)
-    corpora = load(given.data, further, usage)
+    corpora = load(given.data, words, usage)
     corpora.feedback = feedback_pairs(given.data)
-    source, held = PairSource(corpora), PairSource(corpora, held=True)
+    source, validation = PairSource(corpora), PairSource(corpora, validation=True)
     pieces = given.out / "spiece.model"
     if not pieces.exists():
         train_tokenizer(source, pieces, vocabulary=shape.vocabulary, seed=settings.seed)
-    words = given.out / WORDS_FILE
+    words_file = given.out / WORDS_FILE
     if corpora.lexicon is not None:
-        write_words(corpora.lexicon, words)
-    pairs = held_pairs(held, settings.seed, settings.validate_pairs)
-    retrieval = Retrieval(given.data, held, seed=settings.seed)
+        write_words(corpora.lexicon, words_file)
+    pairs = validation_pairs(validation, settings.seed, settings.validate_pairs)
+    retrieval = Retrieval(given.data, validation, seed=settings.seed)
     trainer = Trainer(
         given.out, shape, settings, source, load_tokenizer(pieces), pairs, retrieval=retrieval
     )
     if not given.export_only:
         _train(trainer)
-    export_model(trainer.model, pieces, words, given.out / "model")
-    judged = held_pairs(held, settings.seed + 1, given.report_pairs)
-    report = write_report(given.out / "model", judged, given.out / "report.json", retrieval)
+    export_model(trainer.model, pieces, words_file, given.out / "model")
+    report_pairs = validation_pairs(validation, settings.seed + 1, given.report_pairs)
+    report = write_report(given.out / "model", report_pairs, given.out / "report.json", retrieval)
     print("\n".join(f"{kind:14} {score:.3f}" for kind, score in report.items()))
     return 0
 
 
-def keep_memory() -> None:
-    """Ask glibc to keep freed memory: fresh pages for every batch can cost more than the sums."""
+def keep_freed_memory() -> None:
+    """Make glibc keep freed memory: fresh pages can cost more than the arithmetic."""
     import ctypes
 
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
         return
-    mallopt(-4, 0)  # M_MMAP_MAX: no mapping of its own for a large block
-    mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: never give the top back
+    mallopt(-4, 0)  # M_MMAP_MAX: allocate no block by mmap
+    mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: never return memory
     mallopt(-2, 256 * 2**20)  # M_TOP_PAD: grow in large steps
 
 

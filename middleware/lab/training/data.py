@@ -1,8 +1,8 @@
-"""Reads clean queries, human pairs and misspelling lists from the data folder.
+"""Read clean queries, pairs written by people, and lists of misspellings from the data folder.
 
-Only the files named in ``SOURCES`` are opened here, and SciFact's train claims and judgments
-by ``feedback`` and ``retrieval``; each one's licence lets a model trained on it ship under
-Apache-2.0. Test queries and judgments are not among them.
+This module opens only the files in ``SOURCES``; ``feedback`` and ``retrieval`` open SciFact's
+training claims and judgments. All licences allow a model trained on them to be published under
+Apache-2.0. Test queries and their judgments are never read.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 from ...engines.hints import Lexicon
 from .frequencies import Usage
 from .lexicon import build_words, count_words
-from .protection import core
+from .protection import bare_word
 from .typos import distance
 
 SOURCES: dict[str, str] = {
@@ -39,22 +39,24 @@ SOURCES: dict[str, str] = {
     "collections/esci/corpus.jsonl": "Apache-2.0 (Shopping Queries data set; documents only)",
     "collections/scifact/corpus.jsonl": "ODC-By 1.0 (S2ORC abstracts; documents only)",
 }
-_HELD_OUT = 40  # one text in forty is kept for validation
+_HELD_OUT = 40  # one text in forty is for validation
 _LATIN = re.compile(r"[ -~’–é]+")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 
 
 @dataclass
 class Corpora:
-    """Everything the pair generators draw from; ``held`` mirrors ``pools`` for validation.
+    """The texts and words that the pair generators draw from.
 
-    Invariants: no text is in both ``pools`` and ``held``; ``known`` holds lower-case plain
-    words that occur at least three times here or are frequent in English, and all words of
-    ``lexicon``, from which hints are drawn.
+    ``pools`` has the texts for training and ``validation_pools`` those for validation.
+
+    Invariants: no text is in both. ``known`` has the lower-case plain words that occur at least
+    four times in ``pools`` or are frequent in English, and the words of ``lexicon``, from which
+    spelling hints are drawn.
     """
 
     pools: dict[str, list[str]] = field(default_factory=dict)
-    held: dict[str, list[str]] = field(default_factory=dict)
+    validation_pools: dict[str, list[str]] = field(default_factory=dict)
     titles: list[tuple[str, str]] = field(default_factory=list)
     descriptions: list[str] = field(default_factory=list)
     disfluent: list[tuple[str, str]] = field(default_factory=list)
@@ -81,31 +83,31 @@ def _rows(root: Path, name: str) -> Iterator[dict[str, Any]]:
 
 
 def tidy(text: str) -> str:
-    """Collapse white space and take a question mark's leading blank away."""
+    """Collapse white space, and remove blanks before closing punctuation."""
     return re.sub(r"\s+([?!.,])(?=\s|$)", r"\1", " ".join(text.split()))
 
 
 def usable(text: str, least: int = 1, most: int = 24, longest: int = 160) -> bool:
-    """Tell whether a text is Latin, and has ``least`` to ``most`` words in ``longest`` letters."""
+    """Tell whether a text is Latin, with ``least`` to ``most`` words and ``longest`` characters."""
     fits = least <= len(text.split()) <= most and len(text) <= longest
     return fits and bool(_LATIN.fullmatch(text))
 
 
 def passages(sentences: list[str]) -> Iterator[str]:
-    """Yield each sentence, and each two neighbours, that a wordy request may be as long as."""
+    """Yield the sentences and pairs of sentences that have the length of a wordy request."""
     for first, second in zip_longest(sentences, sentences[1:], fillvalue=""):
         for text in (first, f"{first} {second}" if second else ""):
             if usable(text, 14, 44, 300):
                 yield text
 
 
-def held_out(text: str) -> bool:
-    """Split by the text's own checksum, so that the split never depends on order or seed."""
+def is_validation_text(text: str) -> bool:
+    """Tell whether a text is for validation, by its checksum alone."""
     return zlib.crc32(text.lower().encode()) % _HELD_OUT == 0
 
 
 def _add(corpora: Corpora, pool: str, text: str) -> None:
-    target = corpora.held if held_out(text) else corpora.pools
+    target = corpora.validation_pools if is_validation_text(text) else corpora.pools
     target.setdefault(pool, []).append(text)
 
 
@@ -139,9 +141,9 @@ def _load_trec(root: Path, corpora: Corpora) -> None:
             if not usable(source, 3, 30):
                 continue
             corpora.descriptions.append(source)
-            # The description's own spelling of each word: case is never changed.
-            words = {core(word).lower(): core(word) for word in source.split()}
-            wanted = [core(word).lower() for word in title.split()]
+            # Each word as the description spells it: pairs never change case.
+            words = {bare_word(word).lower(): bare_word(word) for word in source.split()}
+            wanted = [bare_word(word).lower() for word in title.split()]
             if all(word in words for word in wanted):
                 corpora.titles.append((source, " ".join(words[word] for word in wanted)))
 
@@ -173,7 +175,7 @@ def _load_disfluent(root: Path, corpora: Corpora) -> None:
 
 
 def _load_documentation(corpora: Corpora) -> None:
-    """First lines of the docstrings in the running Python's standard library (PSF licence)."""
+    """Add the summaries of the standard library's docstrings (PSF licence)."""
     import ast
     import sysconfig
 
@@ -195,20 +197,20 @@ def _load_documentation(corpora: Corpora) -> None:
 
 
 def _load_words(
-    root: Path, corpora: Corpora, further: Iterable[str], usage: Mapping[str, Usage] | None
+    root: Path, corpora: Corpora, extra_words: Iterable[str], usage: Mapping[str, Usage] | None
 ) -> None:
     from wordfreq import top_n_list, zipf_frequency
 
     frequent = [w for w in top_n_list("en", 30_000) if w.isascii() and w.isalpha() and len(w) > 2]
     corpora.common = frequent
-    # Between uniform and natural: rare words must be seen, frequent ones matter more.
+    # Between uniform and natural frequencies: rare words must be seen, frequent ones matter more.
     corpora.common_weights = [10 ** (zipf_frequency(word, "en") * 0.5) for word in frequent]
     counts: Counter[str] = Counter()
     for pool in corpora.pools.values():
         for text in pool:
-            counts.update(core(word).lower() for word in text.split())
-    own = {word for word, count in counts.items() if count >= 4 and word.isalpha()}
-    known = own | set(frequent[:25_000])
+            counts.update(bare_word(word).lower() for word in text.split())
+    common_here = {word for word, count in counts.items() if count >= 4 and word.isalpha()}
+    known = common_here | set(frequent[:25_000])
     lists: dict[str, set[str]] = {}
     for name in SOURCES:
         if not name.startswith("train/misspellings/"):
@@ -218,26 +220,26 @@ def _load_words(
             plain = wrong.isalpha() and right.isalpha() and wrong.isascii() and right.isascii()
             if plain and right in known and 1 <= distance(wrong, right) <= 2:
                 lists.setdefault(right, set()).add(wrong)
-    # A "known" word that people list as a misspelling of a far more frequent one is no word.
+    # A known word is a misspelling if people list it as one of a far more frequent word.
     wrongs = {
         wrong
         for right, group in lists.items()
         for wrong in group
         if zipf_frequency(wrong, "en") + 2 < zipf_frequency(right, "en")
     }
-    words = build_words(corpora.counts, lists, further, usage)
+    words = build_words(corpora.counts, lists, extra_words, usage)
     corpora.lexicon = Lexicon(words)
     corpora.known = frozenset((known - wrongs) | set(words))
     corpora.misspellings = {right: sorted(group) for right, group in sorted(lists.items())}
 
 
 def load(
-    root: Path, further: Iterable[str] = (), usage: Mapping[str, Usage] | None = None
+    root: Path, extra_words: Iterable[str] = (), usage: Mapping[str, Usage] | None = None
 ) -> Corpora:
     """Read all allowed sources under ``root``; takes a few seconds and 300 MB at most.
 
-    ``further`` are words that are spelled right however rare they are, ``usage`` tells which
-    others are in use (``frequencies``).
+    ``extra_words`` are correctly spelled words, however rare. ``usage`` has the frequencies of
+    other words (see ``frequencies``).
     """
     corpora = Corpora()
     _load_queries(root, corpora)
@@ -245,5 +247,5 @@ def load(
     _load_documents(root, corpora)
     _load_disfluent(root, corpora)
     _load_documentation(corpora)
-    _load_words(root, corpora, further, usage)
+    _load_words(root, corpora, extra_words, usage)
     return corpora

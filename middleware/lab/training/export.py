@@ -1,4 +1,4 @@
-"""Writes a trained model as a folder that transformers and sentencepiece load offline."""
+"""Write a trained model as a folder that transformers and sentencepiece load offline."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _SPECIAL = ("<pad>", "</s>", "<unk>")
 def export_tokenizer(pieces: Path, folder: Path) -> None:
     """Copy the SentencePiece file and write the same tokenizer as ``tokenizer.json``.
 
-    transformers' own T5 class knows neither byte fallback nor a vocabulary without
-    sentinels, so that the fast tokenizer is built here; its ids are SentencePiece's. (Only
-    a text that spells out a special token, ``</s>``, differs: it becomes that token here.)
+    The ids are those of SentencePiece. The T5 tokenizer of transformers supports neither byte
+    fallback nor a vocabulary without sentinels, so this builds a generic fast tokenizer. Only a
+    text that contains a special token, such as ``</s>``, is encoded differently.
     """
     from tokenizers import (
         AddedToken,
@@ -72,8 +72,7 @@ def export_tokenizer(pieces: Path, folder: Path) -> None:
 def export_model(model: Any, pieces: Path, words: Path, folder: Path) -> None:
     """Write the model in bfloat16 with its configuration, tokenizer and words to ``folder``.
 
-    bfloat16 keeps float32's range, so that no weight can overflow, and it is what the
-    model was trained to bear.
+    bfloat16 has the range of float32, so no weight can overflow, and training uses it too.
     """
     import torch
     from transformers import GenerationConfig, T5ForConditionalGeneration

@@ -1,7 +1,7 @@
-"""Words and names in use that dictionaries lack, from how often people write each form of a word.
+"""Find words and names that dictionaries lack, by how often people write them.
 
-The table is spaCy's ``en_lexeme_prob`` (package ``spacy-lookups-data``, MIT licence): natural
-logarithms of the probabilities of a million forms in text of the web, misspelled ones among them.
+The table is spaCy's ``en_lexeme_prob`` (package ``spacy-lookups-data``, MIT licence). It has the
+natural logarithm of the probability of a million written forms in web text, with misspellings.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from rapidfuzz.distance import OSA
 
 __all__ = ["Usage", "read_usage", "words_in_use"]
 
-_NAME = 0.6  # the share of capitals from which a word counts as a name
+_NAME = 0.6  # the least share of capitals in a name
 _RARE_NAME, _RARE_WORD = math.exp(-19.0), math.exp(-17.5)
-_TYPO_OF_NAME, _TYPO_OF_WORD = 30.0, 10.0  # how often a word is written for one slip in it
-_LEAST = 3  # letters; slips of two are as frequent as words
+_TYPO_OF_NAME, _TYPO_OF_WORD = 30.0, 10.0  # a word is this much more frequent than a typo
+_LEAST = 3  # letters; typos of two letters are as frequent as words
 
 
 class Usage(NamedTuple):
-    """How often a word is written, as a probability, and the share of it with capitals."""
+    """A word's probability in text, and the share of its forms with capitals."""
 
     share: float
     capitals: float
 
 
 def read_usage(path: Path) -> dict[str, Usage]:
-    """Return the plain words of the table, in lower case."""
+    """Return the usage of each plain lower-case word in the table."""
     with gzip.open(path, "rt", encoding="utf-8") as file:
         table: Mapping[str, float] = json.load(file)
     total: dict[str, float] = defaultdict(float)
@@ -46,10 +46,10 @@ def read_usage(path: Path) -> dict[str, Usage]:
 
 
 def words_in_use(usage: Mapping[str, Usage], known: Collection[str]) -> Iterator[str]:
-    """Yield words that ``known`` lacks and that people write on purpose, as far as can be told.
+    """Yield the words that are not in ``known`` and are probably no typos.
 
-    A slip is written far less often than the word that it was meant to be. One in a name has
-    capitals like the name, so that a name is only taken for a slip in another name.
+    A typo is far rarer than the intended word. A typo in a name has capitals like the name, so
+    a name can only be a typo of another name.
     """
     near = _Neighbours(usage, _RARE_WORD)
     for word, (share, capitals) in usage.items():
@@ -69,21 +69,21 @@ def words_in_use(usage: Mapping[str, Usage], known: Collection[str]) -> Iterator
 
 
 class _Neighbours:
-    """Words within one slip of each other: a letter too many, too few, wrong, or two swapped."""
+    """An index of words by their forms with one letter deleted, for words one edit apart."""
 
     def __init__(self, usage: Mapping[str, Usage], least: float) -> None:
-        self._by_rest: dict[str, list[str]] = defaultdict(list)
+        self._by_deletion: dict[str, list[str]] = defaultdict(list)
         for word, (share, _) in usage.items():
             if share >= least:
-                for rest in _rests(word):
-                    self._by_rest[rest].append(word)
+                for form in _deletions(word):
+                    self._by_deletion[form].append(word)
 
     def of(self, word: str) -> set[str]:
-        """Return the words near one; some of them are two slips away."""
-        found = {other for rest in _rests(word) for other in self._by_rest.get(rest, ())}
+        """Return the words near a word; some of them are two edits away."""
+        found = {other for form in _deletions(word) for other in self._by_deletion.get(form, ())}
         found.discard(word)
         return found
 
 
-def _rests(word: str) -> set[str]:
+def _deletions(word: str) -> set[str]:
     return {word, *(word[:place] + word[place + 1 :] for place in range(len(word)))}

@@ -1,4 +1,4 @@
-"""Made-up identifiers, numbers with units, versions and codes for queries to be left alone."""
+"""Random identifiers, numbers with units, versions and codes, which rewrites must keep."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _digits(rng: random.Random, least: int, most: int) -> str:
 
 
 def identifier(rng: random.Random, words: list[str]) -> str:
-    """Draw one identifier: SKU, version, measure, code, file, dotted or snake-case name."""
+    """Return a random identifier: SKU, version, measure, code, file, dotted or snake-case name."""
     kind = rng.randrange(12)
     if kind == 0:
         return f"{_letters(rng, 1, 4)}-{_digits(rng, 2, 5)}{_letters(rng, 0, 2)}"

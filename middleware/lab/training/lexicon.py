@@ -1,4 +1,4 @@
-"""The word list that ships with the model: what its spelling hints are drawn from."""
+"""The word list that ships with the model; spelling hints are drawn from it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from .frequencies import Usage, words_in_use
 
 _WORD = re.compile(r"[A-Za-z]+")
 _LOWER = re.compile(r"[a-z]{2,31}")
-_LEAST = 3  # documents that must have a word before it counts as one
+_LEAST = 3  # documents with a word that make it a known one
 
 
 def count_words(counts: Counter[str], text: str) -> None:
-    """Count each word of a document once."""
+    """Count a document's words, each once."""
     counts.update({word.lower() for word in _WORD.findall(text)})
 
 
 def general_words() -> dict[str, float]:
-    """Return SymSpell's English words (MIT licence) with the share of all text each makes up."""
+    """Return SymSpell's English words (MIT licence) with their shares of all text."""
     name = "frequency_dictionary_en_82_765.txt"
     text = (files("symspellpy") / name).read_text(encoding="utf-8-sig")
     rows = (line.split() for line in text.splitlines())
@@ -30,8 +30,8 @@ def general_words() -> dict[str, float]:
     return {word: count / total for word, count in counts.items()}
 
 
-def further_words(path: Path) -> Iterator[str]:
-    """Yield the plain lower-case words of a word list, one a line, such as Debian's SCOWL."""
+def read_word_list(path: Path) -> Iterator[str]:
+    """Yield the plain lower-case words of a list with a word per line, such as Debian's SCOWL."""
     with path.open(encoding="utf-8") as handle:
         yield from filter(_LOWER.fullmatch, map(str.strip, handle))
 
@@ -39,30 +39,29 @@ def further_words(path: Path) -> Iterator[str]:
 def build_words(
     documents: Counter[str],
     wrong: Mapping[str, Collection[str]],
-    further: Iterable[str] = (),
+    extra_words: Iterable[str] = (),
     usage: Mapping[str, Usage] | None = None,
 ) -> list[str]:
-    """Return all words by falling frequency, then by the alphabet.
+    """Return all words by falling frequency, then alphabetically.
 
-    General English comes first; words of the training documents join where three of them
-    have one, and those that ``usage`` tells to be in use; ``further`` words, which are rare, come
-    last. ``wrong`` maps a right word to
-    misspellings that people made of it, which are left out where the right word is a hundred
+    They are the words of general English, the words in three or more training ``documents``,
+    the words in use by ``usage``, and ``extra_words``, which count as rarest. ``wrong`` maps
+    words to people's misspellings of them. A misspelling is left out if the word is a hundred
     times as frequent.
     """
     shares = general_words()
-    # One document of some thousands weighs as much as a word that is rare in all English.
+    # A word in one of some thousand documents counts as much as one that is rare in English.
     for word, count in documents.items():
         if word in shares or (count >= _LEAST and word.isascii()):
             shares[word] = shares.get(word, 0.0) + count * 2e-9
-    for word in further:
+    for word in extra_words:
         shares.setdefault(word, 0.0)
     listed = {each: right for right, group in wrong.items() for each in group}
     if usage is not None:
         found = [word for word in words_in_use(usage, shares) if word not in listed]
         shares |= {word: usage[word].share for word in found}
-    kept = (w for w in shares if len(w) > 1 and not _misspells(w, listed, shares))
-    return sorted(kept, key=lambda word: (-shares[word], word))
+    correct = (w for w in shares if len(w) > 1 and not _misspells(w, listed, shares))
+    return sorted(correct, key=lambda word: (-shares[word], word))
 
 
 def _misspells(word: str, listed: Mapping[str, str], shares: Mapping[str, float]) -> bool:
@@ -71,6 +70,6 @@ def _misspells(word: str, listed: Mapping[str, str], shares: Mapping[str, float]
 
 
 def write_words(words: Iterable[str], path: Path) -> None:
-    """Write a word a line, in ASCII."""
+    """Write one word per line, in ASCII."""
     with path.open("w", encoding="ascii", newline="\n") as handle:
         handle.writelines(f"{word}\n" for word in words)

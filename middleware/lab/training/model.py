@@ -1,12 +1,11 @@
-"""The T5's shape and a start from which it already copies.
+"""The T5's shape, and initial weights that already copy the source.
 
-Copying is wired in before the first step: encoder heads bring each position the embeddings
-of its three neighbours to the left, decoder heads bring the last tokens written, and the
-first decoder layer's cross-attention looks for the position where the two agree (an
-induction circuit, Olsson et al. 2022, https://arxiv.org/abs/2209.11895). Its value and
-output maps are the identity on all dimensions that carry no context. Embeddings start as
-sums of letter features, so that the pieces of a misspelled word together already resemble
-the right word.
+The initial weights contain an induction circuit (Olsson et al. 2022,
+https://arxiv.org/abs/2209.11895). Encoder heads give each position the embeddings of its three
+left neighbours, decoder heads give the last tokens written, and the cross-attention of the
+first decoder layer finds the position where the two agree. Its value and output maps are the
+identity on all dimensions without context. Embeddings start as sums of letter features, so that
+the pieces of a misspelled word resemble the correct word.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Sizes of the model; attention heads are ``kv`` wide."""
+    """The sizes of the model; ``kv`` is the width of an attention head."""
 
     vocabulary: int = 6144
     width: int = 192
@@ -29,12 +28,12 @@ class Shape:
     decoder_layers: int = 2
 
     def to_dict(self) -> dict[str, int]:
-        """Plain form for a checkpoint."""
+        """Return the sizes as a dictionary, for a checkpoint."""
         return asdict(self)
 
 
 def build_config(shape: Shape) -> Any:
-    """Make the transformers configuration: T5 v1.1 with tied embeddings, no dropout."""
+    """Return the transformers configuration: T5 v1.1 with tied embeddings, without dropout."""
     from transformers import T5Config
 
     config: Any = T5Config
@@ -58,9 +57,9 @@ def build_config(shape: Shape) -> Any:
 
 
 def build_model(shape: Shape, seed: int, pieces: Sequence[str] = ()) -> Any:
-    """Make a model that copies from the start; the same seed gives the same weights.
+    """Return a model that copies before any training; equal seeds give equal weights.
 
-    ``pieces`` are the vocabulary's, in order, for ``spell_embeddings``.
+    ``pieces`` are the vocabulary's pieces in order, for ``initialize_embeddings``.
     """
     import torch
     from transformers import T5ForConditionalGeneration
@@ -68,12 +67,12 @@ def build_model(shape: Shape, seed: int, pieces: Sequence[str] = ()) -> Any:
     torch.manual_seed(seed)
     model = T5ForConditionalGeneration(build_config(shape))
     wire_copying(model, shape, seed)
-    spell_embeddings(model, pieces, seed)
+    initialize_embeddings(model, pieces, seed)
     return model
 
 
 def letter_features(piece: str) -> Iterator[tuple[str, float]]:
-    """Yield what a piece is spelled with: its letters, neighbours, and letters one apart."""
+    """Yield a piece's letters, pairs of neighbours, and pairs one letter apart, with weights."""
     letters = piece.replace("▁", "^").lower()
     for index, letter in enumerate(letters):
         yield letter, 1.0
@@ -83,8 +82,8 @@ def letter_features(piece: str) -> Iterator[tuple[str, float]]:
             yield letter + "." + letters[index + 2], 0.75
 
 
-def spell_embeddings(model: Any, pieces: Sequence[str], seed: int, share: float = 0.6) -> None:
-    """Give ``share`` of each embedding's energy to its piece's spelling, the rest to chance."""
+def initialize_embeddings(model: Any, pieces: Sequence[str], seed: int, share: float = 0.6) -> None:
+    """Set ``share`` of each embedding's energy by its piece's spelling; the rest stays random."""
     import torch
 
     generator = torch.Generator().manual_seed(seed + 2)
@@ -99,37 +98,37 @@ def spell_embeddings(model: Any, pieces: Sequence[str], seed: int, share: float 
                 if feature not in vectors:
                     vectors[feature] = torch.randn(weight.shape[1], generator=generator)
                 total += strength * vectors[feature]
-            spelled = total / total.square().mean().sqrt()
-            weight[index] = (1 - share) ** 0.5 * weight[index] + share**0.5 * spelled
+            features = total / total.square().mean().sqrt()
+            weight[index] = (1 - share) ** 0.5 * weight[index] + share**0.5 * features
 
 
-# For each of the last three tokens: the dimensions compared, and the logit a match adds.
+# For each of the last three tokens: the number of compared dimensions, and a match's logit.
 _CONTEXT = ((24, 24.0), (16, 14.0), (8, 5.0))
 _GAIN = 2.0
 
 
 def wire_copying(model: Any, shape: Shape, seed: int) -> None:
-    """Write the induction circuit into fresh weights and quieten all other branches.
+    """Write the induction circuit into fresh weights, and scale down all other branches.
 
-    Heads are used up to three; a head narrower than 64 compares fewer dimensions.
+    It uses up to three heads; a head narrower than 64 compares fewer dimensions.
     """
     import torch
 
     generator = torch.Generator().manual_seed(seed + 1)
 
-    def frame() -> Any:
+    def random_rotation() -> Any:
         square = torch.randn(shape.width, shape.width, generator=generator)
         return torch.linalg.qr(square).Q
 
     kv, width = shape.kv, shape.width
     sizes = [size * kv // 64 for size, _ in _CONTEXT[: shape.heads]]
-    reading, writing = frame(), frame().T
+    reading, writing = random_rotation(), random_rotation().T
     starts = [sum(sizes[:index]) for index in range(len(sizes))]
     reads = [reading[a : a + n] for a, n in zip(starts, sizes, strict=True)]
     writes = [writing[a : a + n] for a, n in zip(starts, sizes, strict=True)]
     queries, keys = torch.zeros(kv, width), torch.zeros(kv, width)
     for index, (start, size) in enumerate(zip(starts, sizes, strict=True)):
-        # The token just written is the decoder's own input, and has no gain.
+        # The last token written is the decoder's own input and has no gain.
         gain = _GAIN if index == 0 else _GAIN**2
         scale = (_CONTEXT[index][1] / (size * gain)) ** 0.5
         rows = slice(start, start + size)

@@ -1,25 +1,32 @@
-"""The mixture of training pairs: raw request to the search query it means."""
+"""Generate the training pairs: a request as typed, and the search query that it means."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
 from .data import Corpora
 from .identifiers import identifier
-from .protection import core
+from .protection import bare_word
 from .reduction import FUNCTION_WORDS, clean, is_question, keywords
 from .typos import add_typos, break_spacing
-from .wrappers import blur, letter, repeat_phrase, stumble, wrap, wrap_question
+from .wrappers import (
+    add_disfluency,
+    multi_topic_request,
+    perturb,
+    repeat_phrase,
+    wrap,
+    wrap_question,
+)
 
 Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One training example: ``source`` as typed, ``target`` as meant, ``kind`` for reports."""
+    """A training example: ``source`` as typed, ``target`` as meant, ``kind`` for reports."""
 
     kind: str
     source: str
@@ -40,7 +47,7 @@ KINDS: dict[str, float] = {
     "feedback": 0.01,
     "spacing": 0.02,
 }
-_HINTED = 0.93  # share of sources with hints; without, the model must still do its best
+_HINTED = 0.93  # share of sources with spelling hints; the model must also work without
 _POOLS = {
     "titles": 0.16,
     "short": 0.03,
@@ -48,28 +55,30 @@ _POOLS = {
     "science": 0.16,
     "sentences": 0.05,
     "documentation": 0.10,
-    "soup": 0.20,
+    "random_words": 0.20,
 }
 
 
 class PairSource:
-    """Draws pairs of every kind from the corpora; the same random state gives the same pairs.
+    """Draws pairs of every kind from the corpora; equal random states give equal pairs.
 
-    Invariants: targets keep the words of the clean query (only function words of a question
-    may go), and at least a quarter of all pairs are unchanged.
+    ``validation`` selects the validation texts.
+
+    Invariants: targets keep the words of the clean query, except for the function words of a
+    question; at least a quarter of all pairs are unchanged.
     Concurrency: read-only after construction; the caller owns the random state.
     """
 
-    def __init__(self, corpora: Corpora, *, held: bool = False) -> None:
-        self._corpora, self._held = corpora, held
-        texts = corpora.held if held else corpora.pools
+    def __init__(self, corpora: Corpora, *, validation: bool = False) -> None:
+        self._corpora, self._validation = corpora, validation
+        texts = corpora.validation_pools if validation else corpora.pools
         self._texts = {pool: texts.get(pool, []) for pool in ("questions", "passages", *_POOLS)}
-        self._names = [p for p in _POOLS if p == "soup" or self._texts[p]]
+        self._names = [p for p in _POOLS if p == "random_words" or self._texts[p]]
         self._weights = [_POOLS[p] for p in self._names]
-        self._titles = self._half(corpora.titles, held)
-        self._disfluent = self._half(corpora.disfluent, held)
-        self._reduced = self._half(corpora.feedback, held)
-        self._descriptions = self._half(corpora.descriptions, held)
+        self._titles = self._part(corpora.titles, validation)
+        self._disfluent = self._part(corpora.disfluent, validation)
+        self._reduced = self._part(corpora.feedback, validation)
+        self._descriptions = self._part(corpora.descriptions, validation)
         self._makers: dict[str, Callable[[random.Random], tuple[str, str]]] = {
             "unchanged": self._unchanged,
             "typo1": lambda rng: self._typo(rng, 1),
@@ -86,44 +95,39 @@ class PairSource:
         }
 
     @staticmethod
-    def _half(rows: list[Row], held: bool) -> list[Row]:
-        """Every fortieth row is for validation."""
-        return [row for index, row in enumerate(rows) if (index % 40 == 0) == held]
+    def _part(rows: list[Row], validation: bool) -> list[Row]:
+        """Return every fortieth row for validation, or all others."""
+        return [row for index, row in enumerate(rows) if (index % 40 == 0) == validation]
 
     def draw(self, rng: random.Random, kind: str | None = None) -> Pair:
-        """Draw one pair, of ``kind`` or of a kind drawn by weight."""
+        """Return a random pair of ``kind``, or of a kind drawn by weight."""
         chosen = kind or rng.choices(list(KINDS), list(KINDS.values()))[0]
         source, target = (" ".join(text.split()) for text in self._makers[chosen](rng))
-        if self._corpora.lexicon is not None and (self._held or rng.random() < _HINTED):
+        if self._corpora.lexicon is not None and (self._validation or rng.random() < _HINTED):
             source = self.hinted(source)
         return Pair(chosen, source, target)
 
     def hinted(self, text: str) -> str:
-        """Return a text with spelling hints, as an engine gives it to the model."""
+        """Return a text with spelling hints, as the engine adds them."""
         return text if self._corpora.lexicon is None else self._corpora.lexicon.hinted(text)
-
-    def stream(self, rng: random.Random) -> Iterator[Pair]:
-        """Draw pairs without end."""
-        while True:
-            yield self.draw(rng)
 
     def _words(self, rng: random.Random, count: int) -> list[str]:
         return rng.choices(self._corpora.common, self._corpora.common_weights, k=count)
 
     def _span(self, text: str, rng: random.Random, most: int) -> str:
-        """Cut a run of words that neither starts nor ends with a function word."""
+        """Return a random run of words that neither starts nor ends with a function word."""
         tokens = text.split(" ")
         size = rng.randint(2, most)
         start = rng.randrange(max(1, len(tokens) - size + 1)) if rng.random() < 0.6 else 0
         part = tokens[start : start + size]
-        while len(part) > 1 and core(part[-1]).lower() in FUNCTION_WORDS | {"", "&"}:
+        while len(part) > 1 and bare_word(part[-1]).lower() in FUNCTION_WORDS | {"", "&"}:
             part.pop()
-        while len(part) > 1 and core(part[0]).lower() in FUNCTION_WORDS | {"", "&"}:
+        while len(part) > 1 and bare_word(part[0]).lower() in FUNCTION_WORDS | {"", "&"}:
             part.pop(0)
         return " ".join(part).strip(" ,;:-–|(").rstrip(".") or text
 
     def _query(self, rng: random.Random) -> str:
-        """Draw a clean query that is no question."""
+        """Return a random clean query that is not a question."""
         for _ in range(8):
             text = self._candidate(rng)
             if text and not is_question(text):
@@ -132,7 +136,7 @@ class PairSource:
 
     def _candidate(self, rng: random.Random) -> str:
         pool = rng.choices(self._names, self._weights)[0]
-        if pool == "soup":
+        if pool == "random_words":
             text = " ".join(self._words(rng, rng.choice((1, 2, 2, 3, 3, 4, 5))))
         else:
             text = rng.choice(self._texts[pool])
@@ -167,8 +171,8 @@ class PairSource:
         return self._asked(rng) if rng.random() < asked else self._query(rng)
 
     def misspelled(self, text: str, rng: random.Random, count: int) -> str:
-        """Misspell up to ``count`` words of a text that are known and no function words."""
-        # Words that the rule drops must stay recognisable: they decide what the text is.
+        """Return a text with typos in up to ``count`` known words that are not function words."""
+        # Function words must stay recognizable: they show what kind of text it is.
         return add_typos(text, count, rng, self._corpora.misspellings, self._corpora.known,
                          forbidden=FUNCTION_WORDS)  # fmt: skip
 
@@ -185,7 +189,7 @@ class PairSource:
     def _typo(self, rng: random.Random, count: int) -> tuple[str, str]:
         text = self._either(rng, 0.1)
         if rng.random() < 0.5 and not is_question(text):
-            # Short ones teach spelling at a fraction of the cost.
+            # Short texts teach spelling at a fraction of the cost.
             text = self._span(text, rng, 3)
         return self.misspelled(text, rng, count), clean(text)
 
@@ -199,7 +203,7 @@ class PairSource:
             around = wrap if rng.random() < 0.4 else wrap_question
             return around(text, rng), clean(keywords(text))
         text = self._query(rng)
-        return blur(wrap(text, rng), text, rng), clean(text)
+        return perturb(wrap(text, rng), text, rng), clean(text)
 
     def _wrapped_typo(self, rng: random.Random) -> tuple[str, str]:
         if rng.random() < 0.15:
@@ -207,7 +211,7 @@ class PairSource:
             return wrap_question(self.misspelled(text, rng, 1), rng), clean(keywords(text))
         text = self._query(rng)
         typed = self.misspelled(text, rng, 1)
-        return blur(wrap(typed, rng), typed, rng), clean(text)
+        return perturb(wrap(typed, rng), typed, rng), clean(text)
 
     def _question(self, rng: random.Random) -> tuple[str, str]:
         text = self._asked(rng)
@@ -221,10 +225,10 @@ class PairSource:
         topics = [
             topic if len(topic.split()) < 8 else self._span(topic, rng, 7) for topic in topics
         ]
-        return letter(topics, rng), " ".join(topics)
+        return multi_topic_request(topics, rng), " ".join(topics)
 
     def _passage(self, rng: random.Random) -> tuple[str, str]:
-        """Draw one or two whole sentences, to be followed to their end without losing the place."""
+        """Return a pair of one or two whole sentences, which teach the model to keep its place."""
         if not self._texts["passages"]:
             return self._letter(rng)
         text = rng.choice(self._texts["passages"])
@@ -240,7 +244,7 @@ class PairSource:
             source, target = rng.choice(self._disfluent)
             return source, keywords(target)
         text = self._query(rng)
-        return stumble(text, rng, self._words(rng, 6)), clean(text)
+        return add_disfluency(text, rng, self._words(rng, 6)), clean(text)
 
     def _title(self, rng: random.Random) -> tuple[str, str]:
         return rng.choice(self._titles) if self._titles else self._unchanged(rng)
@@ -258,6 +262,6 @@ _REQUEST_WORDS = frozenset(_REQUEST_WORDS_TEXT.split())
 
 
 def strip_request(text: str) -> str:
-    """Keywords of a librarian's description: function and request words go, the rest stays."""
-    kept = [w for w in keywords(text).split() if core(w).lower() not in _REQUEST_WORDS]
-    return " ".join(kept) or text
+    """Return a librarian's description without function words and request words."""
+    remaining = [w for w in keywords(text).split() if bare_word(w).lower() not in _REQUEST_WORDS]
+    return " ".join(remaining) or text

@@ -1,4 +1,4 @@
-"""The parts that requests for training are put together from."""
+"""The phrases that requests for training are made of."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ VERB = (
     "pick up", "try out", "hear about", "talk about", "find something on", "get some",
     "find out more about", "direct me to", "lead me to", "take me to", "guide me to",
 )  # fmt: skip
-# Verbs that close around what they ask for: "dig my old notes up".
+# Verbs with a particle behind the object: "dig my old notes up".
 PARTED = (
     ("pull", "up"), ("bring", "up"), ("dig", "up"), ("dig", "out"),
     ("track", "down"), ("hunt", "down"), ("check", "out"), ("seek", "out"), ("turn", "up"),

@@ -1,4 +1,4 @@
-"""Which words of a query must survive a rewrite exactly as they were typed."""
+"""Recognize the words of a query that a rewrite must keep as typed."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ UNITS = frozenset(_UNITS_TEXT.split())
 _PLAIN_WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)?")
 
 
-def core(token: str) -> str:
-    """Strip the sentence punctuation around a token, never a symbol that carries meaning."""
-    # A point in front belongs to the word: ".net".
+def bare_word(token: str) -> str:
+    """Return a token without the punctuation around it, but with symbols of its own (``c++``)."""
+    # A leading dot belongs to the word: ".net".
     return token.lstrip('?!,;:("“”‘’').rstrip('?!.,;:)"“”‘’')
 
 
 def is_protected(token: str) -> bool:
-    """Tell whether a whitespace token is a number, unit, negation, acronym or identifier.
+    """Tell whether a token is a number, unit, negation, acronym or identifier.
 
-    Anything that is not a plain Latin word counts as an identifier, and so does a word
-    with capitals after its first letter (``iPhone``, ``NASA``, ``getItem``).
+    Everything but a plain Latin word counts as an identifier, and so does a word with capitals
+    after its first letter (``iPhone``, ``NASA``, ``getItem``).
     """
-    word = core(token)
+    word = bare_word(token)
     if "()" in token or not word or not _PLAIN_WORD.fullmatch(word):
         return True
     lower = word.lower()

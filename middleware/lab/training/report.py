@@ -1,4 +1,4 @@
-"""Judges an exported model on held-out pairs and keeps what it got wrong."""
+"""Score an exported model on validation pairs, and list its errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .tokenizer import EOS, PAD, load_tokenizer
 
 
 def pad(rows: Sequence[Sequence[int]], filler: int) -> Any:
-    """Stack rows into a (n, longest) integer tensor."""
+    """Return rows of different lengths as one integer tensor ``[rows, longest]``."""
     import torch
 
     longest = max(len(row) for row in rows)
@@ -21,7 +21,7 @@ def pad(rows: Sequence[Sequence[int]], filler: int) -> Any:
 
 
 def rewrite(model: Any, processor: Any, texts: Sequence[str], longest: int = 96) -> list[str]:
-    """Rewrite texts greedily in batches of like lengths, in full precision."""
+    """Rewrite texts with greedy decoding, in batches of similar lengths."""
     import torch
 
     encoded = [[*processor.encode(text)[: longest - 1], EOS] for text in texts]
@@ -33,14 +33,14 @@ def rewrite(model: Any, processor: Any, texts: Sequence[str], longest: int = 96)
         for start in range(0, len(order), 64):
             part = order[start : start + 64]
             ids = pad([encoded[i] for i in part], PAD)
-            made = model.generate(
+            outputs = model.generate(
                 input_ids=ids,
                 attention_mask=(ids != PAD).long(),
                 max_new_tokens=longest,
                 do_sample=False,
                 num_beams=1,
             )
-            for i, row in zip(part, made.tolist(), strict=True):
+            for i, row in zip(part, outputs.tolist(), strict=True):
                 tokens = row[1:]
                 end = tokens.index(EOS) if EOS in tokens else len(tokens)
                 results[i] = processor.decode([t for t in tokens[:end] if t != PAD])
@@ -49,7 +49,7 @@ def rewrite(model: Any, processor: Any, texts: Sequence[str], longest: int = 96)
 
 
 def score(pairs: Sequence[Pair], outputs: Sequence[str]) -> dict[str, float]:
-    """Share of exact rewrites of each kind; ``copied`` is the share a plain copy would have."""
+    """Return the share of exact rewrites per kind; ``copied`` is the share of a plain copy."""
     hits: dict[str, list[bool]] = {}
     for pair, output in zip(pairs, outputs, strict=True):
         hits.setdefault(pair.kind, []).append(output == pair.target)
@@ -66,7 +66,7 @@ def score(pairs: Sequence[Pair], outputs: Sequence[str]) -> dict[str, float]:
 def write_report(
     folder: Path, pairs: Sequence[Pair], path: Path, retrieval: Retrieval | None = None
 ) -> dict[str, float]:
-    """Load the model in ``folder`` as a user would, rewrite ``pairs`` and write ``path``."""
+    """Load the model in ``folder``, rewrite ``pairs``, and write scores and errors to ``path``."""
     from transformers import T5ForConditionalGeneration
 
     model: Any = T5ForConditionalGeneration.from_pretrained(folder)

@@ -1,4 +1,4 @@
-"""The model's own SentencePiece tokenizer, trained on clean queries and their wrappers."""
+"""The model's SentencePiece tokenizer, trained on clean queries and requests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PAD, EOS, UNK = 0, 1, 2
 
 
 def _texts(source: PairSource, seed: int, count: int) -> Iterator[str]:
-    """Texts without typos: misspellings must not earn pieces of their own."""
+    """Yield texts without typos, so that misspellings do not become pieces."""
     rng = random.Random(f"tokenizer:{seed}")
     for index in range(count):
         if index % 3 == 2:
@@ -27,8 +27,8 @@ def train_tokenizer(
 ) -> None:
     """Write a unigram model with byte fallback to ``path`` (a ``.model`` file).
 
-    Text is not normalized, so that copies are exact; digits are pieces of their own, so that
-    every number is spelled the same way. Ids: pad 0, end 1, unknown 2.
+    Text is not normalized, so that copies are exact. Each digit is a piece, so that all numbers
+    are encoded alike. Ids: pad 0, end 1, unknown 2.
     """
     import sentencepiece
 
@@ -61,7 +61,7 @@ def load_tokenizer(path: Path) -> Any:
 
 
 def encode_source(processor: Any, text: str, sampled: bool) -> list[int]:
-    """Encode a request with the end mark; ``sampled`` draws one of its other segmentations."""
+    """Return the ids of a request and its end mark; ``sampled`` draws a random segmentation."""
     ids = (
         processor.encode(text, enable_sampling=True, alpha=0.3, nbest_size=-1)
         if sampled

@@ -1,4 +1,4 @@
-"""The training loop: seeded blocks of pairs, batches by tokens, Muon with AdamW, checkpoints."""
+"""The training loop: seeded blocks of pairs, batches by tokens, Muon and AdamW, checkpoints."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ Example = tuple[list[int], list[int]]
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """What a run is made of; rates are per step, ``minutes`` is training time in all.
+class TrainingSettings:
+    """The settings of a run; learning rates are per step, ``minutes`` is the whole run.
 
-    Time is that of the processors, divided by ``threads``: a busy machine, or a process that
-    was stopped for a while, takes longer and trains as much.
+    Time is processor time divided by ``threads``: on a busy machine, or after a pause, a run
+    takes longer but trains as much.
     """
 
     minutes: float = 60.0
@@ -50,8 +50,8 @@ class Settings:
 
 
 @dataclass(slots=True)
-class Progress:
-    """Where a run is: the next batch is ``batch`` of ``block``, after ``seconds`` of training."""
+class TrainingProgress:
+    """The place of a run: the next batch is ``batch`` of ``block``, after ``seconds``."""
 
     step: int = 0
     block: int = 0
@@ -60,15 +60,15 @@ class Progress:
 
 
 def block_batches(
-    source: PairSource, processor: Any, settings: Settings, block: int
+    source: PairSource, processor: Any, settings: TrainingSettings, block: int
 ) -> list[list[Example]]:
-    """Draw one block's pairs and cut them into batches of like lengths.
+    """Return the batches of one block; a batch has examples of similar lengths.
 
-    Depends on the seed and the block's number alone, so that a resumed run sees the
+    They depend only on the seed and the number of the block, so that a resumed run sees the
     same data.
     """
     rng = random.Random(f"{settings.seed}:block:{block}")
-    # SentencePiece's sampler has one state for the whole process.
+    # The sampler of SentencePiece has one state per process.
     import sentencepiece
 
     sentencepiece.set_random_generator_seed(settings.seed * 100_003 + block)
@@ -95,7 +95,7 @@ def block_batches(
 
 
 def batch_loss(model: Any, batch: Sequence[Example], smoothing: float, bfloat16: bool) -> Any:
-    """Mean cross-entropy a target token of one batch, label-smoothed."""
+    """Return the mean cross-entropy per target token of a batch, with label smoothing."""
     import torch
 
     ids = pad([source for source, _ in batch], PAD)
@@ -112,29 +112,29 @@ def batch_loss(model: Any, batch: Sequence[Example], smoothing: float, bfloat16:
     )
 
 
-def held_pairs(source: PairSource, seed: int, each: int) -> list[Pair]:
-    """Draw the validation pairs: ``each`` of every kind, from texts held out of training."""
+def validation_pairs(source: PairSource, seed: int, each: int) -> list[Pair]:
+    """Return ``each`` validation pairs of every kind, from texts that training does not see."""
     rng = random.Random(f"{seed}:held")
     return [source.draw(rng, kind) for kind in KINDS for _ in range(each)]
 
 
 class Trainer:
-    """One run: its model, optimizers and place in the data.
+    """A training run: its model, optimizers and place in the data.
 
-    Invariants: everything that decides the next step is in the checkpoint, so that a resumed
-    run continues with the state of one never stopped (wall-clock decides only the rate, and
-    not even that where ``steps`` is given).
-    Concurrency: one owner; checkpoints are replaced atomically, so a kill leaves the last one.
+    Invariants: the checkpoint has all state that the next step depends on, so that a resumed
+    run equals one that never stopped. Only the learning rate depends on time, and not where
+    ``steps`` is given.
+    Concurrency: one owning thread. Checkpoints are replaced atomically.
     """
 
     def __init__(
         self,
         folder: Path,
         shape: Shape,
-        settings: Settings,
+        settings: TrainingSettings,
         source: PairSource,
         processor: Any,
-        held: Sequence[Pair] = (),
+        validation: Sequence[Pair] = (),
         clock: Callable[[], float] | None = None,
         retrieval: Retrieval | None = None,
     ) -> None:
@@ -142,11 +142,12 @@ class Trainer:
 
         torch.set_num_threads(settings.threads)
         self.settings, self.source, self.processor = settings, source, processor
-        self.shape, self.held, self.retrieval = shape, held, retrieval
+        self.shape, self.retrieval = shape, retrieval
+        self.validation = validation
         self.clock = clock or (lambda: time.process_time() / settings.threads)
         self.path = folder / "checkpoint.pt"
         self.log = folder / "log.jsonl"
-        self.progress = Progress()
+        self.progress = TrainingProgress()
         pieces = [processor.id_to_piece(index) for index in range(shape.vocabulary)]
         self.model = build_model(shape, settings.seed, pieces)
         self.model.train()
@@ -157,19 +158,19 @@ class Trainer:
             self._restore(torch.load(self.path, weights_only=True))
 
     def share_done(self) -> float:
-        """Share of the run that is behind, by steps where given, else by training time."""
+        """Return the finished share of the run, by ``steps`` if given, else by training time."""
         if self.settings.steps is not None:
             return self.progress.step / self.settings.steps
         return self.progress.seconds / (self.settings.minutes * 60)
 
     def rate(self) -> float:
-        """Factor on both learning rates: warm-up, plateau, then a line down to zero."""
+        """Return the factor of both learning rates: warm-up, plateau, then linear to zero."""
         warm = min(1.0, (self.progress.step + 1) / self.settings.warmup_steps)
         left = (1 - self.share_done()) / self.settings.decay_share
         return max(0.0, min(warm, left, 1.0))
 
     def batches(self) -> Iterator[list[Example]]:
-        """Yield the batches from the present place on, without end."""
+        """Yield batches from the current place on, without end."""
         while True:
             block = block_batches(self.source, self.processor, self.settings, self.progress.block)
             while self.progress.batch < len(block):
@@ -177,7 +178,7 @@ class Trainer:
             self.progress.block, self.progress.batch = self.progress.block + 1, 0
 
     def step(self, batch: Sequence[Example]) -> float:
-        """Take one step on a batch and return its loss."""
+        """Do one training step on a batch, and return its loss."""
         import torch
 
         loss = batch_loss(self.model, batch, self.settings.smoothing, self.settings.bfloat16)
@@ -194,7 +195,7 @@ class Trainer:
         return float(loss.detach())
 
     def run(self, report: Callable[[float, float], None] = lambda share, loss: None) -> None:
-        """Train to the end; ``report`` gets the share done and a running mean of the loss."""
+        """Train to the end; ``report`` is called with the finished share and the mean loss."""
         saved = validated = last = self.clock()
         mean = math.nan
         for batch in self.batches():
@@ -208,19 +209,19 @@ class Trainer:
             if now - saved >= self.settings.checkpoint_seconds:
                 self.save()
                 saved = now
-            if self.held and now - validated >= self.settings.validate_seconds:
+            if self.validation and now - validated >= self.settings.validate_seconds:
                 self.validate(mean)
                 validated = self.clock()
-            # Validation and saving are not training time.
+            # Validation and saving do not count as training time.
             last = self.clock()
         self.save()
-        if self.held:
+        if self.validation:
             self.validate(mean)
 
     def validate(self, loss: float) -> dict[str, float]:
-        """Score the held-out pairs and append a line to the log."""
-        outputs = rewrite(self.model, self.processor, [pair.source for pair in self.held])
-        scores = score(self.held, outputs)
+        """Score the validation pairs, and append a line to the log."""
+        outputs = rewrite(self.model, self.processor, [pair.source for pair in self.validation])
+        scores = score(self.validation, outputs)
         if self.retrieval is not None:
             found = self.retrieval.score(lambda texts: rewrite(self.model, self.processor, texts))
             scores |= {f"retrieval_{kind}": value for kind, value in found.items()}
@@ -235,7 +236,7 @@ class Trainer:
         return scores
 
     def save(self) -> None:
-        """Write the checkpoint, whole or not at all."""
+        """Write the checkpoint atomically."""
         import torch
 
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -245,7 +246,7 @@ class Trainer:
             "muon": self.muon.state_dict(),
             "adam": self.adam.state_dict(),
             "shape": self.shape.to_dict(),
-            "progress": [getattr(self.progress, name) for name in Progress.__slots__],
+            "progress": [getattr(self.progress, name) for name in TrainingProgress.__slots__],
         }
         torch.save(state, temporary)
         os.replace(temporary, self.path)
@@ -256,11 +257,11 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.muon.load_state_dict(state["muon"])
         self.adam.load_state_dict(state["adam"])
-        self.progress = Progress(*state["progress"])
+        self.progress = TrainingProgress(*state["progress"])
 
 
 def split_parameters(model: Any) -> tuple[list[Any], list[Any]]:
-    """Split into the hidden matrices (for Muon) and embeddings, norms and biases (for AdamW)."""
+    """Return the hidden matrices (for Muon), and embeddings, norms and biases (for AdamW)."""
     matrices: list[Any] = []
     others: list[Any] = []
     for name, parameter in model.named_parameters():

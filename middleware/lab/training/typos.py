@@ -1,7 +1,7 @@
-"""Misspellings for training: human lists and a model of fingers on a keyboard.
+"""Typos for training: from lists of people's misspellings, and from a keyboard model.
 
-All edits are one or two Damerau-Levenshtein operations away from the word, and a word
-that ``is_protected`` names is never touched.
+A typo is one or two Damerau-Levenshtein operations away from its word. Words for which
+``is_protected`` is true never get typos.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from rapidfuzz.distance import OSA
 
-from .protection import core, is_protected
+from .protection import bare_word, is_protected
 
 _ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 _SOUNDS = (
@@ -25,7 +25,7 @@ _SOUNDS = (
 
 
 def _neighbours() -> dict[str, str]:
-    """Letters whose keys touch, on a US layout with the usual stagger."""
+    """Return the letters on adjacent keys of a US keyboard, per letter."""
     near: dict[str, set[str]] = {letter: set() for row in _ROWS for letter in row}
     for row_index, row in enumerate(_ROWS):
         for column, letter in enumerate(row):
@@ -45,7 +45,7 @@ NEIGHBOURS = _neighbours()
 
 
 def distance(left: str, right: str) -> int:
-    """Return the optimal-string-alignment distance (a swap of neighbours costs one)."""
+    """Return the optimal string alignment distance; a swap of neighbours counts as one edit."""
     return OSA.distance(left, right)
 
 
@@ -61,12 +61,12 @@ def _swap(word: str, at: int, rng: random.Random) -> str:
     return word[: at - 1] + word[at] + word[at - 1] + word[at + 1 :]
 
 
-def _slip(word: str, at: int, rng: random.Random) -> str:
+def _neighbour_key(word: str, at: int, rng: random.Random) -> str:
     near = NEIGHBOURS.get(word[at])
     return word if near is None else word[:at] + rng.choice(near) + word[at + 1 :]
 
 
-def _brush(word: str, at: int, rng: random.Random) -> str:
+def _extra_key(word: str, at: int, rng: random.Random) -> str:
     near = NEIGHBOURS.get(word[at])
     return word if near is None else word[:at] + rng.choice(near) + word[at:]
 
@@ -79,21 +79,20 @@ def _single(word: str, at: int, rng: random.Random) -> str:
 def _sound(word: str, at: int, rng: random.Random) -> str:
     places = [(i, a, b) for a, b in _SOUNDS for i in range(1, len(word)) if word.startswith(a, i)]
     if not places:
-        return _slip(word, at, rng)
+        return _neighbour_key(word, at, rng)
     i, a, b = rng.choice(places)
     return word[:i] + b + word[i + len(a) :]
 
 
-_EDITS = (_omit, _swap, _slip, _double, _sound, _brush, _single)
+_EDITS = (_omit, _swap, _neighbour_key, _double, _sound, _extra_key, _single)
 _EDIT_WEIGHTS = (24, 22, 18, 10, 12, 8, 6)
 
 
 def misspell(word: str, rng: random.Random, lists: Mapping[str, Sequence[str]]) -> str:
-    """Return a misspelling of a plain word, 1 or 2 edits away and never the word itself.
+    """Return a misspelling of a plain word, one or two edits away from it.
 
-    ``lists`` maps a lower-case word to misspellings people made; such a one is taken in two
-    of five cases. Capitals at the start are kept. Words below three letters are returned
-    as they are.
+    ``lists`` maps lower-case words to people's misspellings, which are used in two of five
+    cases. A capital at the start is kept. Words under three letters are returned unchanged.
     """
     if len(word) < 3:
         return word
@@ -105,7 +104,7 @@ def misspell(word: str, rng: random.Random, lists: Mapping[str, Sequence[str]]) 
     for _ in range(12):
         if wrong != lower and 1 <= distance(wrong, lower) <= 2:
             break
-        # The first letter is rarely the wrong one, in typing as in spelling.
+        # The first letter is rarely wrong, in typing and in spelling.
         at = rng.randrange(1, len(lower)) if rng.random() < 0.95 else 0
         edit = rng.choices(_EDITS, _EDIT_WEIGHTS)[0]
         wrong = edit(lower, max(at, 1) if edit is _swap else at, rng)
@@ -123,21 +122,20 @@ def add_typos(
     *,
     forbidden: frozenset[str] = frozenset(),
 ) -> str:
-    """Misspell up to ``count`` different words of a query.
+    """Return a query with typos in up to ``count`` different words.
 
-    Only plain words of at least four letters that are in ``known`` are misspelled: nobody
-    can learn to restore a word never seen. A misspelling that is itself a known word is
-    drawn again, because no reader could tell. Words in ``forbidden`` (lower case) are left.
-    Returns the query unchanged where no word qualifies.
+    Only plain words of at least four letters that are in ``known`` get typos, as a model cannot
+    restore a word it never saw. A typo that is itself a known word is drawn again. The
+    lower-case words in ``forbidden`` get none.
     """
     tokens = query.split(" ")
     places = [
         i
         for i, token in enumerate(tokens)
-        if len(core(token)) >= 4
+        if len(bare_word(token)) >= 4
         and not is_protected(token)
-        and core(token).lower() in known
-        and core(token).lower() not in forbidden
+        and bare_word(token).lower() in known
+        and bare_word(token).lower() not in forbidden
     ]
     # Longer words are misspelled more often than short ones.
     chosen: list[int] = []
@@ -146,7 +144,7 @@ def add_typos(
         places.remove(at)
         chosen.append(at)
     for at in chosen:
-        word = core(tokens[at])
+        word = bare_word(tokens[at])
         for _ in range(4):
             wrong = misspell(word, rng, lists)
             if wrong.lower() not in known:
@@ -156,7 +154,7 @@ def add_typos(
 
 
 def break_spacing(query: str, rng: random.Random) -> str:
-    """Join two plain neighbouring words: the space bar was missed."""
+    """Return a query with two plain neighbouring words joined, as by a missed space bar."""
     tokens = query.split(" ")
     places = [
         i

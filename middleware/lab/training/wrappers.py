@@ -1,7 +1,7 @@
 """Requests around queries for training: polite, spoken, chatty and interrupted.
 
-Frames are put together from parts, so that thousands of different ones arise from each
-seed. The words of the query always stay, in order and in case.
+A request is assembled from random phrases, so that there are thousands of them. The words of
+the query always stay, in order and with their case.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ def _maybe(parts: Sequence[str], chance: float, rng: random.Random) -> list[str]
     return [rng.choice(parts)] if rng.random() < chance else []
 
 
-def _comma(parts: list[str], rng: random.Random) -> list[str]:
-    """Put a comma after a part now and then, as people do after a greeting."""
+def _with_commas(parts: list[str], rng: random.Random) -> list[str]:
+    """Add punctuation after some of the parts, as after a greeting."""
     return [part + rng.choice((",", "", "", ".", " -")) if part else part for part in parts]
 
 
-def _shape(text: str, rng: random.Random) -> str:
-    """Capitalise a frame's first letter and its ``i`` in a part of all cases."""
+def _capitalized(text: str, rng: random.Random) -> str:
+    """Capitalize the first letter and each ``i`` of a text, in two of five cases."""
     if rng.random() < 0.4:
         text = " ".join(
             {"i": "I", "i'm": "I'm", "i'd": "I'd", "i've": "I've"}.get(w, w) for w in text.split()
@@ -48,19 +48,19 @@ def _shape(text: str, rng: random.Random) -> str:
 
 
 def wrap(query: str, rng: random.Random) -> str:
-    """Put a request around a query; the query's own words stay together, in order."""
+    """Return a random request for a query; the words of the query stay together."""
     front: list[str] = []
-    front += _comma(_maybe(HELLO, 0.3, rng), rng)
-    front += _comma(_maybe(STORY, 0.12, rng), rng)
+    front += _with_commas(_maybe(HELLO, 0.3, rng), rng)
+    front += _with_commas(_maybe(STORY, 0.12, rng), rng)
     style = rng.random()
     if style < 0.14:
         front += [rng.choice(WHO), rng.choice(DID)]
         tail = _maybe(AFTER, 0.5, rng) + _maybe(TAIL, 0.2, rng)
-        return _framed(front, query, tail, rng)
+        return _assembled(front, query, tail, rng)
     if style < 0.17:
         verb, particle = rng.choice(PARTED)
         front += [rng.choice(ASK), verb]
-        return _framed(front, f"{query} {particle}", _maybe(TAIL, 0.6, rng), rng)
+        return _assembled(front, f"{query} {particle}", _maybe(TAIL, 0.6, rng), rng)
     if style < 0.4:
         front += [rng.choice(ASK), rng.choice(VERB), *_maybe(KIND, 0.45, rng)]
     elif style < 0.85:
@@ -68,29 +68,29 @@ def wrap(query: str, rng: random.Random) -> str:
     elif style < 0.93:
         front += [rng.choice(DOCUMENT)]
     tail = _maybe(TAIL, 0.4 if style < 0.93 else 1.0, rng)
-    return _framed(front, query, tail, rng)
+    return _assembled(front, query, tail, rng)
 
 
-def _framed(front: Sequence[str], query: str, tail: Sequence[str], rng: random.Random) -> str:
-    head = _shape(" ".join(part for part in front if part), rng)
+def _assembled(front: Sequence[str], query: str, tail: Sequence[str], rng: random.Random) -> str:
+    head = _capitalized(" ".join(part for part in front if part), rng)
     joint = rng.choice((", ", " ", " ", " ", ". ")) if tail else ""
     end = rng.choice(("", "", "", "", "?", "?", ".", "!", "...", "??"))
     return f"{head} {query}".strip() + joint + " ".join(tail) + end
 
 
-def blur(request: str, query: str, rng: random.Random) -> str:
-    """Drop, double or exchange a word around a query now and then, so that none is relied on."""
+def perturb(request: str, query: str, rng: random.Random) -> str:
+    """Drop, insert or replace a word around the query in some requests."""
     front, found, tail = request.partition(query)
     if not found:
         return request
-    return _blurred(front, rng) + query + _blurred(tail, rng)
+    return _perturbed(front, rng) + query + _perturbed(tail, rng)
 
 
-def _blurred(frame: str, rng: random.Random) -> str:
-    tokens = frame.split(" ")
+def _perturbed(text: str, rng: random.Random) -> str:
+    tokens = text.split(" ")
     places = [i for i, token in enumerate(tokens) if token.isalpha()]
     if len(places) < 3 or rng.random() < 0.75:
-        return frame
+        return text
     at, kind = rng.choice(places), rng.random()
     if kind < 0.5:
         tokens[at] = rng.choice(("really", "just", "maybe", "perhaps", "um", "uh", "some", "also"))
@@ -102,28 +102,28 @@ def _blurred(frame: str, rng: random.Random) -> str:
 
 
 def wrap_question(question: str, rng: random.Random) -> str:
-    """Put politeness around a question that is already a sentence."""
+    """Return a polite request around a question."""
     lead = (
         "tell me", "can you tell me", "could you tell me", "do you know", "i want to know",
         "i'd like to know", "i was wondering", "does anyone know", "please tell me", "i wonder",
         "explain", "can you explain", "any idea", "my question is", "i need to know",
         "anybody know",
     )  # fmt: skip
-    front = _comma(_maybe(HELLO, 0.4, rng), rng) + _maybe(lead, 0.7, rng)
+    front = _with_commas(_maybe(HELLO, 0.4, rng), rng) + _maybe(lead, 0.7, rng)
     tail = _maybe(TAIL, 0.35, rng)
-    head = _shape(" ".join(front), rng)
+    head = _capitalized(" ".join(front), rng)
     return " ".join(part for part in (head, question, *tail) if part)
 
 
-def letter(topics: Sequence[str], rng: random.Random) -> str:
-    """Write a letter-like request about several topics, which stay whole and in order."""
-    opening = [*_comma(_maybe(HELLO, 0.15, rng), rng)]
+def multi_topic_request(topics: Sequence[str], rng: random.Random) -> str:
+    """Return a request about several topics, which stay whole and in order."""
+    opening = [*_with_commas(_maybe(HELLO, 0.15, rng), rng)]
     opening += [rng.choice((*DOCUMENT, *LOOKING)), *_maybe(KIND, 0.5, rng)]
-    parts = [_shape(" ".join(opening), rng), topics[0]]
+    parts = [_capitalized(" ".join(opening), rng), topics[0]]
     for topic in topics[1:]:
         if rng.random() < 0.25:
             parts[-1] += "."
-            parts += [_shape(rng.choice((*LOOKING, *DOCUMENT)), rng), topic]
+            parts += [_capitalized(rng.choice((*LOOKING, *DOCUMENT)), rng), topic]
         else:
             parts[-1] += rng.choice((",", ""))
             parts += [rng.choice(LINKS), *_maybe(KIND, 0.15, rng), topic]
@@ -132,7 +132,7 @@ def letter(topics: Sequence[str], rng: random.Random) -> str:
 
 
 def repeat_phrase(text: str, rng: random.Random) -> str:
-    """Say two or three neighbouring words of a text again somewhere behind them."""
+    """Repeat two or three neighbouring words of a text at a later place."""
     tokens = text.split(" ")
     size = rng.choice((2, 2, 3))
     if len(tokens) < size + 4:
@@ -143,10 +143,10 @@ def repeat_phrase(text: str, rng: random.Random) -> str:
     return " ".join([*tokens[:to], *phrase, *tokens[to:]])
 
 
-def stumble(query: str, rng: random.Random, others: Sequence[str]) -> str:
-    """Say a query with fillers, repeated words, or a word taken back and said again.
+def add_disfluency(query: str, rng: random.Random, others: Sequence[str]) -> str:
+    """Add fillers, repeated words, or a word that the speaker corrects, to a query.
 
-    ``others`` are words from which the one taken back is drawn.
+    The corrected word is drawn from ``others``.
     """
     tokens = query.split(" ")
     kind = rng.random()

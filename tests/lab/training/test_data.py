@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from middleware.lab.training import data as data_module
-from middleware.lab.training.data import SOURCES, Corpora, held_out, load, tidy, usable
+from middleware.lab.training.data import SOURCES, Corpora, is_validation_text, load, tidy, usable
 from middleware.lab.training.pairs import KINDS, PairSource, strip_request
 from middleware.lab.training.reduction import FUNCTION_WORDS, is_question
 
@@ -26,7 +26,7 @@ def make_corpora() -> Corpora:
     held = {"questions": QUESTIONS[100:], "titles": TITLES[100:]}
     return Corpora(
         pools=pools,
-        held=held,
+        validation_pools=held,
         titles=[("documents about tropical storms", "tropical storms")] * 2,
         descriptions=["Document will discuss steam engines and their use in mills."] * 2,
         disfluent=[("who no what wrote it", "what wrote it?")] * 2,
@@ -96,7 +96,7 @@ def test_only_allowed_files_are_opened(tmp_path: Path, monkeypatch: pytest.Monke
     assert corpora.disfluent == [("who no what is it", "what is it?")]
     assert corpora.misspellings == {"receive": ["recieve"]}
     assert not {t for p in corpora.pools.values() for t in p} & {
-        t for p in corpora.held.values() for t in p
+        t for p in corpora.validation_pools.values() for t in p
     }
 
 
@@ -148,7 +148,7 @@ def test_targets_are_clean(kind: str) -> None:
 
 def test_held_out_half_is_separate() -> None:
     """Validation pairs are drawn from the held-out texts only."""
-    rng, source = random.Random(6), PairSource(make_corpora(), held=True)
+    rng, source = random.Random(6), PairSource(make_corpora(), validation=True)
     texts = [source.draw(rng, "question").source.lower().rstrip("?") for _ in range(50)]
     assert set(texts) <= {q.rstrip("?") for q in QUESTIONS[100:]}
 
@@ -170,9 +170,9 @@ def test_request_words_go() -> None:
 
 def test_held_out_share_is_stable() -> None:
     """About one text in forty is held out, by its own words and whatever its case."""
-    marks = [held_out(f"text number {n}") for n in range(4000)]
+    marks = [is_validation_text(f"text number {n}") for n in range(4000)]
     assert 60 < sum(marks) < 140
-    assert held_out("Red Shoes") == held_out("red shoes")
+    assert is_validation_text("Red Shoes") == is_validation_text("red shoes")
 
 
 def test_tidy_and_usable() -> None:

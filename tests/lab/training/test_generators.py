@@ -12,8 +12,13 @@ from hypothesis import strategies as st
 from middleware.lab.training.identifiers import identifier
 from middleware.lab.training.protection import is_protected
 from middleware.lab.training.reduction import clean, is_question, keywords
-from middleware.lab.training.typos import NEIGHBOURS, add_typos, break_spacing, distance, misspell
-from middleware.lab.training.wrappers import letter, stumble, wrap, wrap_question
+from middleware.lab.training.typos import add_typos, break_spacing, distance, misspell
+from middleware.lab.training.wrappers import (
+    add_disfluency,
+    multi_topic_request,
+    wrap,
+    wrap_question,
+)
 
 words = st.text(string.ascii_lowercase, min_size=3, max_size=14)
 seeds = st.integers(0, 2**32)
@@ -51,23 +56,6 @@ def test_human_misspellings_come_up() -> None:
 def test_capital_is_kept() -> None:
     """A misspelled word keeps the capital it began with."""
     assert misspell("Headphones", random.Random(3), {})[0].isupper()
-
-
-@pytest.mark.parametrize(
-    ("left", "right", "expected"),
-    [("abc", "abc", 0), ("abc", "acb", 1), ("abc", "ab", 1), ("abc", "axcy", 2), ("", "ab", 2)],
-)
-def test_distance_counts_a_swap_once(left: str, right: str, expected: int) -> None:
-    """The distance counts a swap of neighbours as one edit."""
-    assert distance(left, right) == expected
-
-
-def test_neighbours_are_mutual() -> None:
-    """Keys that touch do so both ways, and no key touches itself."""
-    for key, near in NEIGHBOURS.items():
-        assert key not in near
-        assert all(key in NEIGHBOURS[other] for other in near)
-    assert set(NEIGHBOURS["g"]) >= set("fhtyvb")
 
 
 @given(st.lists(words, min_size=1, max_size=6), seeds, st.integers(1, 2))
@@ -132,7 +120,7 @@ def test_wrappers_keep_the_query_whole(tokens: list[str], seed: int) -> None:
 def test_letters_keep_topics_in_order(first: list[str], second: list[str], seed: int) -> None:
     """A letter holds each of its topics whole, in their order."""
     one, two = " ".join(first), " ".join(second)
-    text = letter([one, two], random.Random(seed))
+    text = multi_topic_request([one, two], random.Random(seed))
     assert one in text
     assert two in text[text.index(one) + len(one) :]
 
@@ -140,7 +128,7 @@ def test_letters_keep_topics_in_order(first: list[str], second: list[str], seed:
 @given(st.lists(words, min_size=1, max_size=6), seeds)
 def test_stumbling_keeps_the_words_in_order(tokens: list[str], seed: int) -> None:
     """Spoken noise adds words and takes none away."""
-    spoken = stumble(" ".join(tokens), random.Random(seed), ["lamp"]).split(" ")
+    spoken = add_disfluency(" ".join(tokens), random.Random(seed), ["lamp"]).split(" ")
     assert len(spoken) > len(tokens)
     assert within(tokens, spoken)
 

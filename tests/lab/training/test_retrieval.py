@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("bm25s")
 
 from middleware.lab.training import retrieval as retrieval_module
-from middleware.lab.training.feedback import FOLDER, feedback_pairs, for_validation, reduced
+from middleware.lab.training.feedback import FOLDER, feedback_pairs, is_validation_claim, reduced
 from middleware.lab.training.pairs import PairSource
 from middleware.lab.training.retrieval import Retrieval
 from tests.lab.training.test_data import make_corpora
@@ -22,7 +22,7 @@ WORDS = ("table", "chair", "window", "garden", "engine", "yellow", "market", "si
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A collection in which each claim finds one document, and a test claim that none may read."""
-    monkeypatch.setattr(retrieval_module, "for_validation", lambda text: True)
+    monkeypatch.setattr(retrieval_module, "is_validation_claim", lambda text: True)
     folder = tmp_path / FOLDER
     (folder / "qrels").mkdir(parents=True)
     rows = [
@@ -41,7 +41,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_copy_wins_nothing_and_the_clean_text_all(root: Path) -> None:
     """Scores are those of what is sent, and test claims are never among them."""
-    retrieval = Retrieval(root, PairSource(make_corpora(), held=True), seed=1)
+    retrieval = Retrieval(root, PairSource(make_corpora(), validation=True), seed=1)
     asked: list[str] = []
 
     def copy(texts: Sequence[str]) -> Sequence[str]:
@@ -61,7 +61,7 @@ def test_a_copy_wins_nothing_and_the_clean_text_all(root: Path) -> None:
 
 def test_what_acceptance_refuses_is_searched_as_typed(root: Path) -> None:
     """A model that answers anything with another query harms nothing."""
-    retrieval = Retrieval(root, PairSource(make_corpora(), held=True), seed=1)
+    retrieval = Retrieval(root, PairSource(make_corpora(), validation=True), seed=1)
     scores = retrieval.score(lambda texts: ["bridge planet"] * len(texts))
     assert scores["clean"] == 1.0
     assert scores["typo_won"] == 0.0
@@ -78,7 +78,7 @@ def test_reduction_takes_the_word_that_gains_most_and_stops() -> None:
     assert reduced("c", gain, lambda text: True) == "c"
 
 
-def test_feedback_leaves_out_what_harms_and_no_claim_for_validation(tmp_path: Path) -> None:
+def test_feedback_leaves_out_what_harms_and_no_claim_is_validation_claim(tmp_path: Path) -> None:
     """Of claims that find more without a word of grammar the shorter is taught."""
     folder = tmp_path / FOLDER
     (folder / "qrels").mkdir(parents=True)
@@ -92,7 +92,7 @@ def test_feedback_leaves_out_what_harms_and_no_claim_for_validation(tmp_path: Pa
     for split in ("train", "test"):
         (folder / "qrels" / f"{split}.tsv").write_text(f"query-id\tcorpus-id\tscore\n{judged}")
     pairs = feedback_pairs(tmp_path)
-    assert {source for source, _ in pairs} == {t for t in claims if not for_validation(t)}
+    assert {source for source, _ in pairs} == {t for t in claims if not is_validation_claim(t)}
     assert 0 < len(pairs) < len(claims)
     for source, target in pairs:
         gone = set(source.split()) - set(target.split())

@@ -25,17 +25,17 @@ from middleware.lab.training.pairs import PairSource
 from middleware.lab.training.report import rewrite, score, write_report
 from middleware.lab.training.tokenizer import encode_source, load_tokenizer, train_tokenizer
 from middleware.lab.training.trainer import (
-    Settings,
     Trainer,
+    TrainingSettings,
     block_batches,
-    held_pairs,
     muon_optimizer,
+    validation_pairs,
 )
 from tests.lab.training.test_data import make_corpora
 
 SHAPE = Shape(vocabulary=420, width=32, feed_forward=48, heads=2, kv=16,
               encoder_layers=2, decoder_layers=1)  # fmt: skip
-SETTINGS = Settings(steps=40, seed=3, threads=1, batch_tokens=400, warmup_steps=5,
+SETTINGS = TrainingSettings(steps=40, seed=3, threads=1, batch_tokens=400, warmup_steps=5,
                     muon_rate=0.01, decay_share=0.35, bfloat16=False,
                     checkpoint_seconds=1e9, validate_seconds=1e9)  # fmt: skip
 
@@ -60,7 +60,7 @@ def processor(pieces: Path) -> Any:
     return load_tokenizer(pieces)
 
 
-def make_trainer(folder: Path, processor: Any, settings: Settings = SETTINGS) -> Trainer:
+def make_trainer(folder: Path, processor: Any, settings: TrainingSettings = SETTINGS) -> Trainer:
     """A trainer on the small corpora, on a clock of its own."""
     clock: Iterator[float] = itertools.count(0.0, 1.0)
     source = PairSource(make_corpora())
@@ -139,7 +139,7 @@ def test_blocks_are_seeded_and_bounded(processor: Any) -> None:
 def test_validation_is_logged(tmp_path: Path, processor: Any) -> None:
     """Validation scores each kind on held-out pairs and appends one line to the log."""
     trainer = make_trainer(tmp_path, processor)
-    trainer.held = held_pairs(PairSource(make_corpora(), held=True), 1, 2)
+    trainer.validation = validation_pairs(PairSource(make_corpora(), validation=True), 1, 2)
     trainer.validate(1.5)
     row = json.loads((tmp_path / "log.jsonl").read_text())
     assert row["loss"] == 1.5
@@ -179,8 +179,8 @@ def test_muon_trains_matrices() -> None:
     losses = []
     for _ in range(60):
         optimizer.param_groups[0]["lr"] = 0.02
-        loss = (inputs @ matrix - wanted).square().mean()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss: Any = (inputs @ matrix - wanted).square().mean()
+        loss.backward()
         before = matrix.detach().clone()
         optimizer.step()
         step = torch.linalg.svdvals(matrix.detach() - before) / (0.02 * 2**0.5)
@@ -229,7 +229,7 @@ def test_export_loads_and_rewrites_alike(tmp_path: Path, pieces: Path, processor
 def test_report_keeps_what_went_wrong(tmp_path: Path, pieces: Path) -> None:
     """The report has a score for each kind and every pair that was missed."""
     export_model(build_model(SHAPE, 1), pieces, words_beside(pieces), tmp_path / "model")
-    pairs = held_pairs(PairSource(make_corpora(), held=True), 1, 1)
+    pairs = validation_pairs(PairSource(make_corpora(), validation=True), 1, 1)
     scores = write_report(tmp_path / "model", pairs, tmp_path / "report.json")
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["exact"] == scores
@@ -239,7 +239,7 @@ def test_report_keeps_what_went_wrong(tmp_path: Path, pieces: Path) -> None:
 
 def test_score_weighs_kinds() -> None:
     """A perfect rewriter scores one everywhere, and a plain copy only where nothing changes."""
-    pairs = held_pairs(PairSource(make_corpora(), held=True), 1, 4)
+    pairs = validation_pairs(PairSource(make_corpora(), validation=True), 1, 4)
     scores = score(pairs, [pair.target for pair in pairs])
     assert scores["all"] == pytest.approx(1.0)
     assert 0 < scores["copied"] < 1
