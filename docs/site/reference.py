@@ -18,7 +18,7 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 PACKAGE = "middleware"  # the folder, under which mkdocstrings finds the sources
 
-MARK = re.compile(r"<!-- generated: (\w+) -->")
+MARK = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
 
 TABLES = {
     "": "Top level",

@@ -55,7 +55,7 @@ def links(page: Path) -> list[str]:
 def table(text: str, heading: str) -> list[list[str]]:
     """Return the cells of the first table below a heading, without its head."""
     rows: list[list[str]] = []
-    for line in text.split(f"\n{heading}\n", 1)[1].splitlines():
+    for line in f"\n{text}".split(f"\n{heading}\n", 1)[1].splitlines():
         if line.startswith("|"):
             rows.append([cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]])
         elif rows:

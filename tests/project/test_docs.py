@@ -76,6 +76,8 @@ def test_names_of_settings_in_the_text_exist() -> None:
     tables = {setting.table for setting in SETTINGS if setting.table}
     dotted = re.compile(rf"`((?:{'|'.join(tables)})\.[a-z_]+)(?: = [^`]*)?`")
     for page, text in _PROSE.items():
+        if page.parent.name == "adr":  # a decision keeps the names of its time
+            continue
         assert set(dotted.findall(text)) <= names, page
         assert set(re.findall(r"\bQUERYLIFT_[A-Z_]+\b", text)) <= variables, page
 
@@ -150,16 +152,12 @@ def test_words_of_decisions() -> None:
 
 def test_results_that_pages_show_can_occur() -> None:
     """Each example of the response header has words that exist."""
-    shown = re.compile(rf"\b({'|'.join(Outcome)});((?:src|reason|dur|q)=[^`\s]*)")
-    found = 0
-    for page in ALL:
-        for outcome, parameters in shown.findall(page.read_text("utf-8")):
-            said = dict(each.split("=", 1) for each in parameters.split(";"))
-            assert said.get("src", Source.MEMO) in set(Source)
-            if "reason" in said:
-                assert Reason(said["reason"]).outcome == outcome
-            found += 1
-    assert found > 10
+    shown = re.compile(rf"\b({'|'.join(Outcome)});(src|reason)=(\w+)")
+    found = [each for page in ALL for each in shown.findall(page.read_text("utf-8"))]
+    assert len(found) > 10
+    for outcome, parameter, word in found:
+        assert parameter == "src" or Reason(word).outcome == outcome
+        assert parameter == "reason" or word in set(Source)
 
 
 def test_headers() -> None:
