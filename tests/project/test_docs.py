@@ -13,13 +13,12 @@ import pytest
 from middleware.cli import _parser
 from middleware.core.outcome import Mode, Outcome, Reason, Source
 from middleware.core.reformulation import Reformulation, Timings
-from middleware.errors import ConfigurationError
+from middleware.errors import ConfigurationError, UpstreamError
 from middleware.http.control import DEFAULT_CONTROL, parse_control
 from middleware.instrumentation.headers import CONTROL_HEADER, RESULT_HEADER, result_headers
 from middleware.instrumentation.metrics import METRICS
 from middleware.serving.settings import SETTINGS
 from middleware.serving.sources import load_settings
-from middleware.errors import UpstreamError
 from tests.project.markdown import ALL, DOCS, PAGES, ROOT, Block, blocks, table, without_code
 
 _PROSE = {page: without_code(page) for page in ALL}

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import querylift
 import uvicorn
-from querylift.testing import ScriptedEngine
 
+import querylift
+from querylift.testing import ScriptedEngine
 from tests.project.markdown import ALL, ROOT, Block, blocks, links
 
 _README = (ROOT / "README.md").read_text("utf-8")

@@ -12,8 +12,8 @@ from middleware.instrumentation.record import Record
 from middleware.runtime.reformulator import Reformulator
 from middleware.testing import ManualClock, ScriptedEngine
 
-from .lookups import answered, distinct
 from .conftest import Build
+from .lookups import answered, distinct
 
 pytestmark = pytest.mark.anyio
 

@@ -16,8 +16,8 @@ from middleware.runtime.pending import PendingLookup
 from middleware.runtime.scheduler import Limits
 from middleware.testing import ManualClock, ScriptedEngine
 
-from .lookups import answered
 from .conftest import Build
+from .lookups import answered
 
 pytestmark = pytest.mark.anyio
 

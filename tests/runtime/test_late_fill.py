@@ -10,8 +10,8 @@ from middleware.core.outcome import Outcome, Reason, Source
 from middleware.runtime.scheduler import Limits
 from middleware.testing import ManualClock, ScriptedEngine
 
-from .lookups import answered, distinct
 from .conftest import Build
+from .lookups import answered, distinct
 
 pytestmark = pytest.mark.anyio
 

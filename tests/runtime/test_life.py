@@ -16,8 +16,8 @@ from middleware.errors import EngineError, ModelError
 from middleware.runtime.reformulator import Reformulator
 from middleware.testing import ManualClock, ScriptedEngine
 
-from .lookups import answered
 from .conftest import Build
+from .lookups import answered
 
 pytestmark = pytest.mark.anyio
 

@@ -15,8 +15,8 @@ from middleware.policy.policy import Policy
 from middleware.runtime.scheduler import Limits
 from middleware.testing import ManualClock, ScriptedEngine
 
-from .lookups import answered
 from .conftest import Build
+from .lookups import answered
 
 pytestmark = pytest.mark.anyio
 

@@ -17,8 +17,8 @@ from middleware.runtime.reformulator import Reformulator
 from middleware.runtime.scheduler import Limits
 from middleware.testing import ManualClock, ScriptedEngine
 
-from .lookups import answered, distinct
 from .conftest import Build
+from .lookups import answered, distinct
 
 pytestmark = pytest.mark.anyio
 

@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from middleware.errors import ConfigurationError
+from middleware.errors import ConfigurationError, UpstreamBusyError
 from middleware.upstream.client import UpstreamClient
-from middleware.errors import UpstreamBusyError
 from middleware.upstream.forwarder import Forwarder
 from middleware.upstream.sparing import SparingLog
 from tests.upstream.wire import (

@@ -13,16 +13,17 @@ import httpcore
 import httpx
 import pytest
 
-from middleware.errors import ConfigurationError, QueryliftError
-from middleware.upstream import client as client_module
-from middleware.upstream.client import UpstreamClient, translate
 from middleware.errors import (
+    ConfigurationError,
+    QueryliftError,
     UpstreamBusyError,
     UpstreamError,
     UpstreamProtocolError,
     UpstreamTimeoutError,
     UpstreamUnreachableError,
 )
+from middleware.upstream import client as client_module
+from middleware.upstream.client import UpstreamClient, translate
 from middleware.upstream.forwarder import Forwarder
 from tests.upstream.wire import FRONTS, Received, exchange, front, get, split, upstream
 

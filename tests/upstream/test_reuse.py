@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from middleware.upstream.client import UpstreamClient
 from middleware.errors import UpstreamError, UpstreamUnreachableError
+from middleware.upstream.client import UpstreamClient
 from tests.upstream.wire import Received, reply, upstream
 
 pytestmark = pytest.mark.anyio

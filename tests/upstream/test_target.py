@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from middleware.errors import ConfigurationError
-from middleware.errors import RequestRefusedError
+from middleware.errors import ConfigurationError, RequestRefusedError
 from middleware.upstream.target import Upstream, request_target
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from middleware.upstream.client import UpstreamClient
 from middleware.errors import UpstreamUnreachableError
+from middleware.upstream.client import UpstreamClient
 
 pytestmark = [
     pytest.mark.anyio,
