@@ -19,7 +19,7 @@ def base() -> Iterator[str]:
     """Run a proxy in front of nothing."""
     with bound_socket("127.0.0.1", 0) as bound:
         upstream = f"http://127.0.0.1:{bound.getsockname()[1]}"
-        with served_in_thread(ReverseProxy(upstream)) as url:
+        with served_in_thread(ReverseProxy(upstream, rules=[])) as url:
             yield url
 
 

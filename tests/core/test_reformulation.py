@@ -15,7 +15,6 @@ from middleware.core.reformulation import (
     Timings,
     Verdict,
     conclude,
-    effective_query,
     expansion_terms,
 )
 from middleware.core.text import normalize, words
@@ -46,18 +45,19 @@ def test_expansion_terms_are_new_and_once_each() -> None:
     """Order and case are the rewrite's; what the original has in any case is left out."""
     assert expansion_terms("Red shose", "red Shoes footwear shoes") == ("Shoes", "footwear")
     assert expansion_terms("red shoes", "shoes red") == ()
-    assert effective_query("red shose", "red shoes", Mode.EXPAND) == (
-        "red shose shoes",
-        ("shoes",),
-    )
-    assert effective_query("red shoes", "shoes", Mode.EXPAND) == ("red shoes", ())
-    assert effective_query("red shose", "red shoes", Mode.REPLACE) == ("red shoes", ())
+    assert expanded("red shose", "red shoes") == ("red shose shoes", ("shoes",))
+    assert expanded("red shoes", "shoes") == ("red shoes", ())
+
+
+def expanded(original: str, rewrite: str) -> tuple[str, tuple[str, ...]]:
+    found = conclude(original, Verdict(rewrite), Mode.EXPAND, Source.ENGINE)
+    return found.query, found.added
 
 
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_expansion_keeps_the_original_and_holds_every_word(original: str, rewrite: str) -> None:
     """The expanded query starts with the original and has all words of the rewrite."""
-    query, added = effective_query(original, rewrite, Mode.EXPAND)
+    query, added = expanded(original, rewrite)
     assert query.startswith(original)
     assert query == original or added
     known = {word.casefold() for word in words(original)}

@@ -44,7 +44,7 @@ def test_it_is_off_the_public_side(upstream: str, well: Path) -> None:
             assert raw.recv(12) == b"HTTP/1.1 404"
         # And the other way round: no search goes through the admin port.
         assert served.admin.get("/search?q=red+lamp").status_code == 404
-        assert served.admin.post("/readyz").status_code == 404
+        assert served.admin.post("/readyz").status_code == 405
         assert served.admin.head("/readyz").content == b""
 
 
@@ -83,7 +83,7 @@ def test_what_was_purged_does_not_come_back(upstream: str, well: Path, tmp_path:
         head = f"DELETE /memo?text={texts[0].replace(' ', '+')} HTTP/1.1\r\nHost: a\r\n"
         with socket.create_connection(("127.0.0.1", served.admin.base_url.port or 0), 10) as raw:
             raw.sendall(f"{head}Connection: close\r\n\r\n".encode())
-            assert b'{"purged": 1}' in b"".join(iter(lambda: raw.recv(999), b""))
+            assert b'{"purged":1}' in b"".join(iter(lambda: raw.recv(999), b""))
         kept = file.read_text("utf-8")
         assert texts[1] in kept
         assert r"caf\u00e9" not in kept
@@ -93,7 +93,7 @@ def test_a_prefix_puts_it_among_the_searches(upstream: str, well: Path) -> None:
     variables = {"QUERYLIFT_PREFIX": "/-/own", "QUERYLIFT_ADMIN_PORT": "0"}
     with serving(upstream, *options(well), **variables) as served:
         answer = served.client.get("/-/own/readyz")
-        assert json.loads(answer.text)["engine"] == "faulty"
+        assert json.loads(answer.text).keys() == {"status"}
         assert served.client.get("/-/own/memo").status_code == 404, "no purge on that side"
 
 

@@ -15,6 +15,7 @@ from middleware.core.outcome import Mode
 from middleware.dialects.base import SearchRequest
 from middleware.dialects.registry import load_dialect
 from middleware.http.matching import SearchRule
+from middleware.policy.policy import Policy
 from middleware.runtime.reformulator import Reformulator
 from middleware.testing import ScriptedEngine
 from tests.dialects.requests import OPTIONS, SAMPLES, TEXTS, Sample
@@ -32,7 +33,7 @@ class Through:
     def __init__(self) -> None:
         self.answer = ""
         engine = ScriptedEngine(lambda text: self.answer)
-        self.reformulator = Reformulator(engine, budget=30.0, acceptance=Credulous())
+        self.reformulator = Reformulator(engine, budget=30.0, policy=Policy(acceptance=Credulous()))
         self.reformulator.__enter__()
 
     def send(self, name: str, request: SearchRequest, mode: Mode) -> tuple[Any, list[Any]]:

@@ -25,7 +25,11 @@ async def served() -> AsyncIterator[tuple[int, RawUpstream]]:
     async with upstream() as raw:
         with bound_socket("127.0.0.1", 0) as bound:
             server = _Server(
-                ReverseProxy(raw.url), started.set, relays=True, grace=1, head_timeout=LIMIT
+                ReverseProxy(raw.url, rules=[]),
+                started.set,
+                relays=True,
+                grace=1,
+                head_timeout=LIMIT,
             )
             port = bound.getsockname()[1]
             task = asyncio.create_task(server._serve(sockets=[bound]))
@@ -88,7 +92,7 @@ async def test_a_slow_answer_is_waited_for() -> None:
 
 
 async def test_a_proxy_that_only_forwards_passes_no_steering_on() -> None:
-    async with upstream() as raw, front(ReverseProxy(raw.url)) as port:
+    async with upstream() as raw, front(ReverseProxy(raw.url, rules=[])) as port:
         await exchange(port, get(b"/s?q=a", b"Query-Reformulation-Control: off", b"X-A: 1"))
     (request,) = raw.requests
     assert request.values(b"query-reformulation-control") == []

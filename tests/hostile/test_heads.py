@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from middleware.http.matching import SearchRule
 from middleware.proxy import ReverseProxy
 from middleware.runtime.reformulator import Reformulator
 from middleware.serving.protocol import MAX_HEAD
@@ -24,7 +25,9 @@ async def served() -> AsyncIterator[tuple[int, RawUpstream]]:
     started = asyncio.Event()
     async with upstream() as raw:
         with bound_socket("127.0.0.1", 0) as bound:
-            app = ReverseProxy(raw.url, reformulator=Reformulator(ScriptedEngine()))
+            app = ReverseProxy(
+                raw.url, rules=[SearchRule()], reformulator=Reformulator(ScriptedEngine())
+            )
             server = _Server(app, started.set, relays=True, grace=1)
             task = asyncio.create_task(server._serve(sockets=[bound]))
             await started.wait()

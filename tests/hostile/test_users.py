@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import MutableMapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from middleware.asgi import ReformulationMiddleware
 from middleware.core.memo import Memo
 from middleware.dialects.elasticsearch import ElasticsearchDialect
+from middleware.http.clients import Clients
 from middleware.http.matching import SearchRule
 from middleware.proxy import ReverseProxy
 from middleware.runtime.reformulator import Reformulator
@@ -50,7 +51,7 @@ async def test_no_header_chooses_the_scope(claim: str) -> None:
 
 
 async def test_a_configured_scope_parts_what_it_names_and_nothing_else_does() -> None:
-    def tenant_of(scope: MutableMapping[str, Any]) -> str:
+    def tenant_of(scope: Mapping[str, Any]) -> str:
         headers = dict(scope["headers"])
         return str(headers.get(b"x-verified-tenant", b""), "ascii")
 
@@ -58,7 +59,10 @@ async def test_a_configured_scope_parts_what_it_names_and_nothing_else_does() ->
     with made(memo) as reformulator:
         async with upstream() as raw:
             app = ReverseProxy(
-                raw.url, reformulator=reformulator, rules=[SearchRule("/s")], scope_of=tenant_of
+                raw.url,
+                reformulator=reformulator,
+                rules=[SearchRule("/s")],
+                clients=Clients(tenant_of=tenant_of),
             )
             async with front(app) as port:
                 for tenant in (b"a", b"b", b"a"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from middleware.core.breaker import Breaker, BreakerState
@@ -18,7 +20,7 @@ NOW = 100.0
 class Dispatcher:
     """Scheduler with flights that are opened, awaited and submitted in one go."""
 
-    def __init__(self, **limits: int) -> None:
+    def __init__(self, **limits: Any) -> None:
         self.flights = SingleFlight()
         self.scheduler = Scheduler(self.flights, Limits(**limits), Breaker())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -268,7 +269,7 @@ async def test_soundings_are_rare_where_the_engine_stays_slow(
 @pytest.mark.parametrize(
     "wrong", [{"foreground": 0}, {"batch": 0}, {"background_batch": 0}, {"background": -1}]
 )
-def test_limits_that_are_none_are_refused(wrong: dict[str, int]) -> None:
+def test_limits_that_are_none_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(wrong))):
         Limits(**wrong)
 

@@ -382,5 +382,5 @@ def test_settings_for_the_text_name_the_plain_dialect(
 ) -> None:
     assert Settings(**options).named_dialect == named  # type: ignore[arg-type]
     proxy = build_proxy(Settings(upstream=UpstreamSettings(url="http://127.0.0.1:1"), **options))  # type: ignore[arg-type]
-    assert (proxy.beside is None) == (named == "plain")
+    assert (proxy.background is None) == (named == "plain")
     assert proxy.dialects() == {"dialect": named, "dialect_guessed": named is None}

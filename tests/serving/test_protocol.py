@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from middleware.http.matching import SearchRule
 from middleware.proxy import ReverseProxy
 from middleware.runtime.reformulator import Reformulator
 from middleware.serving.protocol import MAX_HEAD, MAX_PIPELINED, BoundedProtocol
@@ -39,7 +40,11 @@ async def served(
     protocol: Any = BoundedProtocol,
 ) -> AsyncIterator[tuple[int, RawUpstream]]:
     async with upstream(answer) as raw:
-        app = ReverseProxy(raw.url, reformulator=Reformulator(engine or ScriptedEngine()))
+        app = ReverseProxy(
+            raw.url,
+            rules=[SearchRule()],
+            reformulator=Reformulator(engine or ScriptedEngine()),
+        )
         async with front(app, protocol) as port:
             yield port, raw
 

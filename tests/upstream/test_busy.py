@@ -7,13 +7,13 @@ import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 
 from middleware.errors import ConfigurationError, UpstreamBusyError
 from middleware.upstream.client import UpstreamClient
 from middleware.upstream.forwarder import Forwarder
+from middleware.upstream.limits import ConnectionLimits, Timeouts
 from middleware.upstream.sparing import SparingLog
 from tests.upstream.wire import (
     Held,
@@ -36,13 +36,19 @@ async def ask(client: UpstreamClient) -> bytes:
 
 
 @asynccontextmanager
-async def full(**limits: Any) -> AsyncIterator[
+async def full(
+    max_waiting: int = 1000, pool: float | None = 1.0
+) -> AsyncIterator[
     tuple[UpstreamClient, Held, RawUpstream, list[asyncio.Task[bytes]]]
 ]:  # fmt: skip
     """Give a client whose two connections are in use."""
     held = Held()
     async with upstream(held.answer) as raw:
-        client = UpstreamClient(raw.url, max_connections=2, **limits)
+        client = UpstreamClient(
+            raw.url,
+            timeouts=Timeouts(pool=pool),
+            limits=ConnectionLimits(max_connections=2, max_waiting=max_waiting),
+        )
         first = [asyncio.create_task(ask(client)) for _ in range(2)]
         for _ in first:
             await held.arrived.acquire()
@@ -55,7 +61,7 @@ async def full(**limits: Any) -> AsyncIterator[
 
 
 async def test_one_who_waits_too_long_is_turned_away_and_leaves_no_trace() -> None:
-    async with full(pool_timeout=0.05) as (client, held, raw, _):
+    async with full(pool=0.05) as (client, held, raw, _):
         with pytest.raises(UpstreamBusyError):
             await ask(client)
         assert len(raw.requests) == 2
@@ -64,7 +70,7 @@ async def test_one_who_waits_too_long_is_turned_away_and_leaves_no_trace() -> No
 
 
 async def test_more_than_may_wait_are_turned_away_at_once() -> None:
-    async with full(pool_timeout=None, max_waiting=3) as (client, held, raw, _):
+    async with full(pool=None, max_waiting=3) as (client, held, raw, _):
         waiting = [asyncio.create_task(ask(client)) for _ in range(3)]
         while not client.saturated:  # noqa: ASYNC110 - there is no event for it
             await asyncio.sleep(0)
@@ -102,7 +108,7 @@ async def test_the_client_is_told_when_to_come_again() -> None:
 
 def test_a_negative_number_may_not_wait() -> None:
     with pytest.raises(ConfigurationError, match="max_waiting"):
-        UpstreamClient("http://127.0.0.1:1", max_waiting=-1)
+        ConnectionLimits(max_waiting=-1)
 
 
 def test_an_outage_is_one_line_at_a_time(caplog: pytest.LogCaptureFixture) -> None:

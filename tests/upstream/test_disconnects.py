@@ -14,6 +14,7 @@ import pytest
 
 from middleware.upstream.client import UpstreamClient
 from middleware.upstream.forwarder import Forwarder
+from middleware.upstream.limits import ConnectionLimits, Timeouts
 from tests.upstream.wire import FRONTS, Received, exchange, front, get, reply, split, upstream
 
 pytestmark = pytest.mark.anyio
@@ -98,7 +99,7 @@ async def test_half_a_body_is_never_completed() -> None:
 async def test_twenty_resets_on_a_pool_of_four() -> None:
     """Clients reset before the response starts; afterwards no connection is active."""
     async with upstream(hang) as raw:
-        client = UpstreamClient(raw.url, max_connections=4)
+        client = UpstreamClient(raw.url, limits=ConnectionLimits(max_connections=4))
         async with front(Forwarder(client)) as port:
             writers = []
             for _ in range(20):
@@ -129,7 +130,9 @@ async def test_random_cancels_under_contention(seed: int) -> None:
         await answers(request, reader, writer)
 
     async with upstream(answer) as raw:
-        client = UpstreamClient(raw.url, max_connections=10, connect_timeout=2)
+        client = UpstreamClient(
+            raw.url, timeouts=Timeouts(connect=2), limits=ConnectionLimits(max_connections=10)
+        )
 
         async def work() -> int:
             async with client.exchange("GET", b"/", [(b"host", b"x")]) as response:

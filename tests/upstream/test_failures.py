@@ -23,8 +23,10 @@ from middleware.errors import (
     UpstreamUnreachableError,
 )
 from middleware.upstream import client as client_module
-from middleware.upstream.client import UpstreamClient, translate
+from middleware.upstream.client import UpstreamClient
 from middleware.upstream.forwarder import Forwarder
+from middleware.upstream.httpx_transport import translate
+from middleware.upstream.limits import ConnectionLimits, Timeouts
 from tests.upstream.wire import FRONTS, Received, exchange, front, get, split, upstream
 
 pytestmark = pytest.mark.anyio
@@ -127,13 +129,13 @@ async def test_not_tls() -> None:
 
 
 @pytest.mark.parametrize(
-    ("limits", "phase"),
-    [({"read_timeout": 0.05}, "read"), ({"total_timeout": 0.05}, "total")],
+    ("timeouts", "phase"),
+    [(Timeouts(read=0.05), "read"), (Timeouts(total=0.05), "total")],
 )
-async def test_slow(limits: dict[str, Any], phase: str) -> None:
+async def test_slow(timeouts: Timeouts, phase: str) -> None:
     """An upstream that doesn't answer is a 504 that tells which limit it was."""
     async with upstream(hang) as raw:
-        client = UpstreamClient(raw.url, **limits)
+        client = UpstreamClient(raw.url, timeouts=timeouts)
         status, body = await failure(client)
         assert (status, body["code"], body["error"]["phase"]) == (504, "upstream_timeout", phase)
         with pytest.raises(UpstreamTimeoutError) as caught:
@@ -152,7 +154,7 @@ async def test_slow_to_connect(monkeypatch: pytest.MonkeyPatch) -> None:
         await asyncio.Event().wait()
 
     monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", never)
-    client = UpstreamClient("http://127.0.0.1:1", connect_timeout=0.05)
+    client = UpstreamClient("http://127.0.0.1:1", timeouts=Timeouts(connect=0.05))
     with pytest.raises(UpstreamTimeoutError) as caught:
         async with client.exchange("GET", b"/", HOST):
             pass
@@ -169,7 +171,7 @@ async def test_slow_to_take_the_request() -> None:
     lines = [*HOST, (b"transfer-encoding", b"chunked")]
     async with (
         upstream(hang, read_body=False) as raw,
-        UpstreamClient(raw.url, write_timeout=0.1) as client,
+        UpstreamClient(raw.url, timeouts=Timeouts(write=0.1)) as client,
     ):
         with pytest.raises(UpstreamTimeoutError) as caught:
             async with client.exchange("POST", b"/", lines, chunks()):
@@ -187,7 +189,10 @@ async def test_total_covers_the_body() -> None:
             await writer.drain()
             await asyncio.sleep(0.01)
 
-    async with upstream(drip) as raw, UpstreamClient(raw.url, total_timeout=0.1) as client:
+    async with (
+        upstream(drip) as raw,
+        UpstreamClient(raw.url, timeouts=Timeouts(total=0.1)) as client,
+    ):
         with pytest.raises(UpstreamTimeoutError) as caught:
             await _drain(client)
         assert caught.value.phase == "total"
@@ -337,16 +342,17 @@ def test_translation_keeps_the_kind(error: Exception, kind: type[UpstreamError])
 @pytest.mark.parametrize(
     ("options", "hint"),
     [
-        ({"read_timeout": 0}, "read_timeout"),
-        ({"connect_timeout": -1.0}, "connect_timeout"),
-        ({"total_timeout": float("nan")}, "total_timeout"),
-        ({"max_connections": 0}, "max_connections"),
+        ({"read": 0}, "read timeout"),
+        ({"connect": -1.0}, "connect timeout"),
+        ({"total": float("nan")}, "total timeout"),
     ],
 )
 def test_wrong_settings(options: dict[str, Any], hint: str) -> None:
     """A limit that can't work is refused with its name."""
     with pytest.raises(ConfigurationError, match=hint):
-        UpstreamClient("http://h", **options)
+        Timeouts(**options)
+    with pytest.raises(ConfigurationError, match="max_connections"):
+        ConnectionLimits(max_connections=0)
 
 
 def test_wrong_ca_bundle() -> None:

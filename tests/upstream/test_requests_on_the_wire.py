@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Any
 
 import httpx
 import pytest
@@ -13,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from middleware.upstream.client import UpstreamClient
-from middleware.upstream.forwarder import Forwarder
+from middleware.upstream.forwarder import Forwarder, Forwarding
 from tests.upstream.wire import FRONTS, RawUpstream, exchange, front, get, reply, split, upstream
 
 pytestmark = pytest.mark.anyio
@@ -27,12 +26,15 @@ def transport(request: pytest.FixtureRequest) -> str:
 
 @contextlib.asynccontextmanager
 async def proxied(
-    raw: RawUpstream, transport: str = "pool", http: str = "h11", **options: Any
+    raw: RawUpstream,
+    transport: str = "pool",
+    http: str = "h11",
+    forwarding: Forwarding | None = None,
 ) -> AsyncIterator[int]:
     """Run a forwarder for ``raw`` behind uvicorn; gives the port."""
     injected = httpx.AsyncHTTPTransport(trust_env=False) if transport == "httpx" else None
     client = UpstreamClient(raw.url, transport=injected)
-    async with front(Forwarder(client, **options), http) as port:
+    async with front(Forwarder(client, forwarding=forwarding), http) as port:
         yield port
 
 
@@ -226,7 +228,7 @@ async def test_forwarded_and_host_options() -> None:
     """The options for Host and the Forwarded lists reach the wire."""
     async with (
         upstream() as raw,
-        proxied(raw, preserve_host=True, forwarded=True) as port,
+        proxied(raw, forwarding=Forwarding(preserve_host=True, forwarded=True)) as port,
     ):
         await exchange(port, get(b"/", b"X-Forwarded-For: 1.1.1.1"))
     request = raw.requests[0]

@@ -9,6 +9,7 @@ import pytest
 
 from middleware.errors import UpstreamError, UpstreamUnreachableError
 from middleware.upstream.client import UpstreamClient
+from middleware.upstream.limits import ConnectionLimits
 from tests.upstream.wire import Received, reply, upstream
 
 pytestmark = pytest.mark.anyio
@@ -20,7 +21,7 @@ async def test_an_unread_answer_frees_its_connection() -> None:
     """A caller that doesn't read the body leaves no connection in use."""
     async with (
         upstream(reply(bytes(2**20))) as raw,
-        UpstreamClient(raw.url, max_connections=1) as client,
+        UpstreamClient(raw.url, limits=ConnectionLimits(max_connections=1)) as client,
     ):
         for _ in range(2):
             async with client.exchange("GET", b"/", HOST) as response:

@@ -70,7 +70,7 @@ async def test_a_bound_of_none_still_finds_texts_in_the_url(reformulator: Reform
     assert app.query == b"q=lifted+red+lamp"
     assert app.bodies == [b"q=blue+chair"]
     with pytest.raises(ConfigurationError, match="max_body"):
-        ReformulationMiddleware(app, reformulator, max_body=-1)
+        ReformulationMiddleware(app, reformulator, rules=[], max_body=-1)
 
 
 @pytest.mark.parametrize("rewritten", [True, False])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from middleware.errors import ConfigurationError
-from middleware.http.clients import by_address, by_person, by_tenant
+from middleware.http.client_keys import by_address, by_browser, by_tenant
 
 from .driving import http_scope
 
@@ -25,7 +25,7 @@ def test_a_header_tells_tenants_apart() -> None:
     assert none == ""
     assert len(long) == 32
     assert len({none, long, tenant_of(others), tenant_of(others)}) == 3
-    with pytest.raises(ConfigurationError, match="no name of a header"):
+    with pytest.raises(ConfigurationError, match="not the name of a header"):
         by_tenant("a:b")
 
 
@@ -42,15 +42,15 @@ def test_browsers_are_known_without_fetch_metadata_too(
     lines: list[tuple[bytes, bytes]], told: bool
 ) -> None:
     """They send it to secure origins only, and search at every key on others as well."""
-    assert (by_person()(http_scope(headers=lines)) is not None) is told
+    assert (by_browser()(http_scope(headers=lines)) is not None) is told
 
 
 def test_of_who_types_only_hashes_are_kept() -> None:
     lines = (*ME, (b"authorization", b"Bearer secret"))
-    kept = repr(by_person()(http_scope(headers=lines)))
+    kept = repr(by_browser()(http_scope(headers=lines)))
     assert not any(word in kept for word in ("secret", "session", "192.0.2.1"))
-    with pytest.raises(ConfigurationError, match="no name of a header"):
-        by_person("X Forwarded")
+    with pytest.raises(ConfigurationError, match="not the name of a header"):
+        by_browser("X Forwarded")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from middleware.core.rate_limit import RateLimiter
 from middleware.core.typing_ahead import TypingAhead
 from middleware.dialects.registry import load_dialect
 from middleware.errors import ConfigurationError
-from middleware.http.clients import Clients, by_connection, by_header
+from middleware.http.client_keys import by_connection, by_header
+from middleware.http.clients import Clients
 from middleware.http.matching import SearchRule
 from middleware.serving.assembly import build_clients, build_proxy
 from middleware.serving.settings import Settings, UpstreamSettings
@@ -341,7 +342,7 @@ def test_clients_told_apart_by_a_header() -> None:
     secret = scope((b"authorization", b"Bearer secret"))
     assert "secret" not in repr(by_connection(secret))
     assert by_connection(http_scope(client=None)) == ""
-    with pytest.raises(ConfigurationError, match="no name of a header"):
+    with pytest.raises(ConfigurationError, match="not the name of a header"):
         by_header("X Forwarded")
 
 
@@ -352,7 +353,7 @@ def test_serve_has_settings_for_it() -> None:
             upstream=UpstreamSettings(url="http://x"), client_header="X-Real-IP", typing_ms=800.0
         )
     )
-    with pytest.raises(ConfigurationError, match="no name of a header"):
+    with pytest.raises(ConfigurationError, match="not the name of a header"):
         build_proxy(Settings(upstream=UpstreamSettings(url="http://x"), client_header="a b"))
     with pytest.raises(ConfigurationError, match="typing_ms"):
         Settings(typing_ms=-1.0)

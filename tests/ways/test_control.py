@@ -196,7 +196,7 @@ async def test_callers_can_be_trusted_by_network(
 
 @pytest.mark.parametrize("network", ["10.0.0.1/8", "localhost", "", "10.0.0.0/33"])
 def test_what_is_no_network_is_told_at_once(network: str) -> None:
-    with pytest.raises(ConfigurationError, match="is no network"):
+    with pytest.raises(ConfigurationError, match="is not a network"):
         trusting([network])
 
 

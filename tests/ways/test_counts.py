@@ -135,7 +135,7 @@ async def test_what_nobody_knows_to_be_a_search_is_counted_and_not_read(build: B
     assert (app.query, app.bodies[-1]) == (b"q=red+lamp", body)
     assert [len(m["body"]) for m in app.messages[-2:]] == [5, len(body) - 5], "as it streamed"
     assert not any(RETRY_SAFE in s.get("extensions", {}) for s in app.scopes)
-    middleware.search_by([SearchRule("/search", dialect=PlainDialect())], guessed=True)
+    middleware.set_rules([SearchRule("/search", dialect=PlainDialect())], guessed=True)
     assert middleware.dialects() == {"dialect": "plain", "dialect_guessed": True}
     client = await call(middleware, http_scope(query=b"q=red+lamp"))
     assert said(client.result).startswith("rewritten;src=engine")

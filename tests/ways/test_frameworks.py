@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 
-from middleware.asgi import DEFAULT_PREFIX, ReformulationMiddleware
+from middleware.asgi import ReformulationMiddleware
 from middleware.dialects.plain import PlainDialect
 from middleware.http.matching import SearchRule
 from middleware.runtime.reformulator import Reformulator
@@ -53,12 +53,14 @@ ROUTES = [Route("/search", search, methods=["GET", "POST"]), Route("/other", sea
 
 
 def added(reformulator: Reformulator) -> Starlette:
-    options = Middleware(ReformulationMiddleware, reformulator, rules=RULES)
+    options = Middleware(ReformulationMiddleware, reformulator, rules=RULES, prefix="/ops")
     return Starlette(routes=ROUTES, middleware=[options])
 
 
 def wrapped(reformulator: Reformulator) -> Any:
-    return ReformulationMiddleware(Starlette(routes=ROUTES), reformulator, rules=RULES)
+    return ReformulationMiddleware(
+        Starlette(routes=ROUTES), reformulator, rules=RULES, prefix="/ops"
+    )
 
 
 def mounted(reformulator: Reformulator) -> Starlette:
@@ -94,7 +96,7 @@ async def test_all_three_places_of_a_query(
         response = await http.get(f"{prefix}/other?q=red+lamp")
         assert response.json()["params"] == [["q", "red lamp"]]
         assert RESULT.decode() not in response.headers
-        assert (await http.get(f"{prefix}{DEFAULT_PREFIX}/readyz")).json()["status"] == "ready"
+        assert (await http.get(f"{prefix}/ops/readyz")).json() == {"status": "ready"}
 
 
 async def test_a_chunked_body(reformulator: Reformulator) -> None:

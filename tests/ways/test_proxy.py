@@ -9,6 +9,8 @@ from urllib.parse import unquote_plus
 
 import pytest
 
+from middleware.policy.acceptance import Acceptance
+from middleware.policy.policy import Policy
 from middleware.proxy import ReverseProxy
 from middleware.runtime.reformulator import Reformulator
 from middleware.testing import ScriptedEngine
@@ -225,8 +227,8 @@ async def test_no_rewrite_splits_a_request_or_a_response(
 ) -> None:
     """Whatever the engine says arrives as the value of ``q``, in one request, or not at all."""
     engine = ScriptedEngine({"red garden lamp": text})
-    acceptance: Any = NoAcceptance() if lenient else None
-    reformulator = build(engine=engine, acceptance=acceptance)
+    acceptance: Any = NoAcceptance() if lenient else Acceptance()
+    reformulator = build(engine=engine, policy=Policy(acceptance=acceptance))
     body = b'{"query":"red garden lamp","n":1}'
     async with proxied(reformulator, expose_query=True) as (raw, port):
         responses = [

@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
-from middleware.asgi import DEFAULT_PREFIX
+from middleware.http.clients import Clients
 from middleware.instrumentation.metrics import Metrics
 from middleware.proxy import ReverseProxy
 from middleware.runtime.reformulator import Reformulator
 from middleware.testing import ManualClock, ScriptedEngine
 from middleware.upstream.client import UpstreamClient
+from middleware.upstream.forwarder import Forwarding
+from middleware.upstream.limits import Timeouts
 from tests.upstream.wire import (
     FRONTS,
     Received,
@@ -88,7 +90,7 @@ async def test_an_upstream_that_is_slow(
         await asyncio.Event().wait()
 
     async with upstream(hang) as raw:
-        client = UpstreamClient(raw.url, read_timeout=0.05)
+        client = UpstreamClient(raw.url, timeouts=Timeouts(read=0.05))
         proxy = ReverseProxy(client, reformulator=build(budget=0.01), rules=RULES)
         async with front(proxy) as port:
             response = await exchange(port, get(b"/search?q=red+lamp"))
@@ -161,7 +163,7 @@ async def test_a_websocket_upgrade_is_refused(reformulator: Reformulator) -> Non
     async def send(message: Any) -> None:
         sent.append(message)
 
-    proxy = ReverseProxy("http://127.0.0.1:9", reformulator=reformulator)
+    proxy = ReverseProxy("http://127.0.0.1:9", rules=[], reformulator=reformulator)
     scope: Any = {"type": "websocket", "path": "/search", "query_string": b"q=red+lamp"}
     await proxy(scope, receive, send)
     assert [message["type"] for message in sent] == ["websocket.close"]
@@ -176,11 +178,9 @@ async def test_options_reach_the_middleware_and_the_forwarder(
         expose_query=True,
         server_timing=False,
         prefix="/ops",
-        scope_of=lambda scope: str(dict(scope["headers"])[b"x-tenant"], "ascii"),
+        clients=Clients(tenant_of=lambda scope: str(dict(scope["headers"])[b"x-tenant"], "ascii")),
         metrics=metrics,
-        preserve_host=True,
-        forwarded=True,
-        via="edge",
+        forwarding=Forwarding(preserve_host=True, forwarded=True, via="edge"),
     ) as (raw, port):
         for tenant, told in ((b"a", "engine"), (b"b", "engine"), (b"a", "memo")):
             response = await exchange(port, get(b"/search?q=red+lamp", b"X-Tenant: " + tenant))
@@ -196,9 +196,9 @@ async def test_options_reach_the_middleware_and_the_forwarder(
 
 
 async def test_without_a_reformulator_it_only_forwards() -> None:
-    async with proxied(None) as (raw, port):
+    async with proxied(None, prefix="/ops") as (raw, port):
         response = await exchange(port, get(b"/search?q=red+lamp"))
-        ready = await exchange(port, get(DEFAULT_PREFIX.encode() + b"/readyz"))
+        ready = await exchange(port, get(b"/ops/readyz"))
     assert not [name for name, _ in split(response)[1] if name == RESULT]
     assert raw.requests[0].target == b"/search?q=red+lamp"
     assert split(ready)[2] == b"ok"
@@ -206,7 +206,7 @@ async def test_without_a_reformulator_it_only_forwards() -> None:
 
 
 async def test_readiness_is_the_proxys_own(reformulator: Reformulator) -> None:
-    async with proxied(reformulator) as (raw, port):
-        response = await exchange(port, get(DEFAULT_PREFIX.encode() + b"/readyz"))
+    async with proxied(reformulator, prefix="/ops") as (raw, port):
+        response = await exchange(port, get(b"/ops/readyz"))
     assert json.loads(split(response)[2])["status"] == "ready"
     assert not raw.requests

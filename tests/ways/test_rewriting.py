@@ -16,6 +16,7 @@ from middleware.core.outcome import Reason
 from middleware.dialects.base import Dialect, QuerySpan, SearchRequest
 from middleware.dialects.plain import PlainDialect
 from middleware.dialects.registry import load_dialect
+from middleware.http.clients import Clients
 from middleware.http.extensions import RETRY_SAFE
 from middleware.http.matching import SearchRule
 from middleware.runtime.reformulator import Reformulator
@@ -184,7 +185,9 @@ async def test_tenants_share_nothing(reformulator: Reformulator, engine: Scripte
     def tenant(scope: Any) -> str:
         return str(dict(scope["headers"])[b"host"], "ascii")
 
-    middleware = ReformulationMiddleware(App(), reformulator, rules=RULES, scope_of=tenant)
+    middleware = ReformulationMiddleware(
+        App(), reformulator, rules=RULES, clients=Clients(tenant_of=tenant)
+    )
     said_to = []
     for host in (b"a.test", b"b.test", b"a.test"):
         scope = http_scope(query=b"q=red+lamp")
@@ -220,17 +223,20 @@ class Raising(Dialect):
         raise RuntimeError(self.at)
 
 
-@pytest.mark.parametrize("at", ["wants_body", "slots", "spell", "scope_of"])
+@pytest.mark.parametrize("at", ["wants_body", "slots", "spell", "tenant_of"])
 async def test_what_the_user_supplied_may_fail_and_the_search_goes_on(
     reformulator: Reformulator, caplog: pytest.LogCaptureFixture, at: str
 ) -> None:
-    def scope_of(scope: Any) -> str:
-        raise RuntimeError("scope_of")
+    def tenant_of(scope: Any) -> str:
+        raise RuntimeError("tenant_of")
 
     app = App()
-    rule = SearchRule(dialect=PlainDialect() if at == "scope_of" else Raising(at))
+    rule = SearchRule(dialect=PlainDialect() if at == "tenant_of" else Raising(at))
     middleware = ReformulationMiddleware(
-        app, reformulator, rules=[rule], scope_of=scope_of if at == "scope_of" else None
+        app,
+        reformulator,
+        rules=[rule],
+        clients=Clients(tenant_of=tenant_of if at == "tenant_of" else None),
     )
     scope = http_scope("POST", query=b"q=red+lamp", headers=[FORM])
     client = await call(middleware, scope, body_messages(b"a=1", b"&b=2"))
@@ -246,7 +252,7 @@ async def test_only_searches_with_a_text_are_said_to_be_safe_to_repeat(
 ) -> None:
     """An order that a wide rule happens to match must not be placed twice by a retry."""
     app = App()
-    middleware = ReformulationMiddleware(app, reformulator)
+    middleware = ReformulationMiddleware(app, reformulator, rules=[SearchRule()])
     await call(middleware, http_scope("POST", "/orders", headers=[JSON]), body_messages(b"{}"))
     assert "extensions" not in app.scopes[-1]
     scope = http_scope("POST", headers=[FORM], extensions={"other": {}})

@@ -80,7 +80,7 @@ async def test_other_scopes_are_the_very_same(reformulator: Reformulator, kind: 
     scope: Scope = {"type": kind, "path": "/search", "query_string": b"q=red+garden+lamp"}
     before, client = dict(scope), Client()
     receive, send = client.receive, client.send
-    await ReformulationMiddleware(app, reformulator)(scope, receive, send)
+    await ReformulationMiddleware(app, reformulator, rules=RULES)(scope, receive, send)
     assert app.scopes[0] is scope
     assert scope == before
     assert app.channels[0][0] is receive
