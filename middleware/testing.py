@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from .engines.base import Answer
+from .engines.base import Answer, Cancelled
 from .errors import ConfigurationError
 
 __all__ = ["ManualClock", "ScriptedEngine"]
@@ -227,7 +227,7 @@ class ScriptedEngine:
                 cut |= {i for i in range(len(texts)) if i not in cut and cancelled(i)}
                 if len(cut) == len(texts):
                     break
-        return [None if i in cut else self._answer(text) for i, text in enumerate(texts)]
+        return [Cancelled() if i in cut else self._answer(text) for i, text in enumerate(texts)]
 
     def _answer(self, text: str) -> Answer:
         answer = self.script(text) if callable(self.script) else self.script.get(text, text)

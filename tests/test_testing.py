@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from middleware.engines.base import Cancelled, Truncated
 from middleware.errors import ConfigurationError
 from middleware.runtime.clock import SystemClock
 from middleware.testing import ManualClock, ScriptedEngine
@@ -207,10 +208,10 @@ async def test_release_gives_all_their_time_and_keeps_notifications(clock: Manua
 
 
 async def test_the_engine_answers_from_a_mapping_or_a_function() -> None:
-    by_mapping = ScriptedEngine({"a": "b", "gone": None})
-    assert by_mapping.generate(["a", "gone", "other"], never) == ["b", None, "other"]
+    by_mapping = ScriptedEngine({"a": "b", "endless": Truncated()})
+    assert by_mapping.generate(["a", "endless", "other"], never) == ["b", Truncated(), "other"]
     assert ScriptedEngine(str.upper).generate(["a"], never) == ["A"]
-    assert by_mapping.calls == [["a", "gone", "other"]]
+    assert by_mapping.calls == [["a", "endless", "other"]]
 
 
 async def test_the_engine_raises_what_the_script_holds() -> None:
@@ -232,7 +233,7 @@ async def test_the_engine_takes_its_time_and_asks_between_steps(clock: ManualClo
     await clock.advance(0.999)
     assert answers == []
     await clock.advance(0.001)
-    assert answers == ["A", None]
+    assert answers == ["A", Cancelled()]
     assert asked == [(0, 0.25), (1, 0.25), (0, 0.5), (1, 0.5), (0, 0.75), (0, 1.0)]
     thread.join(5)
 
@@ -244,7 +245,7 @@ async def test_the_engine_stops_once_nothing_is_wanted(clock: ManualClock) -> No
         "engine", lambda: answers.extend(engine.generate(["a", "b"], lambda index: True))
     )
     await clock.advance(0.25)
-    assert answers == [None, None]
+    assert answers == [Cancelled(), Cancelled()]
     thread.join(5)
 
 

@@ -1,1 +1,1 @@
-"""Engines: what turns a text into a reformulation; see ``base`` for the contract."""
+"""Engines, which turn texts into rewrites; ``base`` has the contract that they fulfil."""

@@ -8,64 +8,77 @@ from typing import Protocol, runtime_checkable
 
 from ..core.outcome import Reason
 
-__all__ = ["Answer", "Engine", "Loadable", "Refusal"]
+__all__ = ["Answer", "Cancelled", "Engine", "Loadable", "Refusal", "Truncated"]
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An engine's answer to a text that it can tell it should not rewrite, with the reason.
+    """The answer to a text that the engine will not rewrite, with the reason.
 
-    ``unencodable`` (pieces outside the vocabulary), ``too_long`` (more tokens than the
-    model takes) and ``rejected_unknown_token`` (unknown pieces in the answer) are the usual ones.
+    The usual reasons are ``unencodable`` (the text has characters outside the vocabulary),
+    ``too_long`` (it has more tokens than the model takes) and ``rejected_unknown_token`` (the
+    rewrite has unknown tokens).
     """
 
     reason: Reason
 
 
-Answer = str | Refusal | None
-"""A complete rewrite, a refusal, or ``None``: stopped early, or no end of sequence was produced.
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """The answer to a text that was stopped because ``cancelled`` returned true for it."""
 
-A rewrite that repeats itself without end may be given up to its third time, which acceptance
-refuses as a whole.
+
+@dataclass(frozen=True, slots=True)
+class Truncated:
+    """The answer to a text whose rewrite did not end within the limit of tokens."""
+
+
+Answer = str | Refusal | Cancelled | Truncated
+"""What an engine returns for one text; a ``str`` is a complete rewrite.
+
+An engine may cut a rewrite that repeats itself at the third repetition and return it as
+complete: acceptance rejects the repetition and may still use the edits before it.
 """
 
 
 class Engine(Protocol):
-    """Something that reformulates texts; small enough to write by hand in a test.
+    """Reformulates texts; small enough to write by hand in a test.
 
-    ``name`` and ``revision`` (weights and decoding parameters) become part of the memo's
-    key: change ``revision`` whenever the same text could get another answer.
+    ``name`` and ``revision`` are part of the memo's key: ``revision`` must change whenever the
+    same text could get another answer (other weights, other decoding parameters).
 
-    Concurrency: called from one worker thread at a time.
+    Concurrency: owned by one thread. A reformulator's worker claims the engine, loads it and
+    calls it; a second worker that starts while the first one runs is refused.
     """
 
     @property
     def name(self) -> str:
-        """The engine's name, a word."""
+        """The engine's name, one word."""
         ...
 
     @property
     def revision(self) -> str:
-        """What tells its answers from those of another model or other parameters."""
+        """Identifies the model and all parameters that its answers depend on."""
         ...
 
     def generate(self, texts: Sequence[str], cancelled: Callable[[int], bool]) -> Sequence[Answer]:
-        """Return one answer for each text, in order; blocks.
+        """Return one answer per text, in order; blocks.
 
-        ``cancelled(i)`` tells whether nobody wants text ``i`` any more; ask between
-        decoding steps, and answer ``None`` for it. Raise for a fault of the engine: it is
-        counted, logged and becomes ``engine_error``, never an error to a search request.
+        ``cancelled(i)`` returns true once nobody waits for text ``i``. Ask it between decoding
+        steps; then stop that text and answer ``Cancelled()``. Raise for a fault of the engine:
+        the fault is counted and logged, and the search requests go on with their original
+        queries (``engine_error``).
         """
         ...
 
 
 @runtime_checkable
 class Loadable(Protocol):
-    """An engine with something heavy to load before its first text."""
+    """An engine that has to load something before its first call."""
 
     def load(self) -> None:
-        """Load and warm up; called once, on the worker thread, before ``generate``.
+        """Load and warm up; called on the worker thread before the first ``generate``.
 
-        Errors: ``EngineError`` with what is wrong and how to mend it.
+        Errors: ``EngineError`` that says what is wrong and how to mend it.
         """
         ...

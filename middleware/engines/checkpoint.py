@@ -1,7 +1,7 @@
-"""Where a model's files are, and whether they can be what they should be.
+"""Finds a model's files and checks them.
 
-The checks here read only the configuration and the header of the weights, so that a
-wrong folder is told in milliseconds at start-up and not when the first request comes.
+The checks read only the configuration, the tokenizer and the header of the weights. A wrong
+folder is reported within milliseconds at start-up, not at the first request.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError
-from .hints import WORDS_FILE
-from .reachability import reachable
+from .connectivity import can_connect
+from .spelling_hints import WORDS_FILE
 
 __all__ = ["BUNDLED", "Checkpoint", "bundled_model", "locate"]
 
@@ -32,17 +32,17 @@ _WEIGHTS = (
 )
 _TOKENIZERS = ("spiece.model", "tokenizer.json")
 _MODEL_TYPES = ("t5", "mt5")
-_HUB_CONNECT = 1.0  # seconds for the hub to take a connection
-_HUB_TIMEOUT = 3.0  # seconds for the hub to say whether it has the model
+_HUB_CONNECT = 1.0  # seconds for the hub to accept a connection
+_HUB_TIMEOUT = 3.0  # seconds for the hub to answer whether it has the model
 _FETCHED = ["*.json", "*.model", WORDS_FILE, "*.safetensors", "pytorch_model*.bin"]
 _LFS_POINTER = b"version https://git-lfs"
 _CHUNK = 2**20
-_CHUNKS = 64  # that a fingerprint looks at; a file of fewer is read whole
+_CHUNKS = 64  # that a fingerprint reads of a file; smaller files are read whole
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A model that was found: a local folder, or a hub id whose files are fetched on load.
+    """A model that was found: a local folder, or a hub id whose files are downloaded on load.
 
     ``revision`` changes when the weights, the tokenizer or the configuration do. Exactly one
     of ``folder`` and ``hub_id`` is set, and ``commit`` with the latter.
@@ -55,13 +55,13 @@ class Checkpoint:
     commit: str | None = None
 
     def fetch(self) -> Path:
-        """Return the folder with all files, downloading them first for a hub id; blocks.
+        """Return the folder with all files, after downloading those of a hub id; blocks.
 
-        Errors: ``ModelError`` when the hub cannot be reached or lacks a file.
+        Errors: ``ModelError`` if the hub cannot be reached or lacks a file.
         """
         if self.folder is not None:
             return self.folder
-        try:  # what was fetched before needs no network
+        try:  # files that were downloaded before need no network
             return self._snapshot(local=True)
         except Exception:
             pass
@@ -95,8 +95,8 @@ def bundled_model() -> Path:
 def locate(model: str | os.PathLike[str] | None = None) -> Checkpoint:
     """Return the checkpoint that ``model`` names: ``bundled``, a folder or a hub's ``owner/name``.
 
-    Only a hub id reaches for the network, and then only for its ``config.json``.
-    Errors: ``ModelError`` saying what is wrong, where, and how to mend it.
+    Only a hub id uses the network, and only for its ``config.json``.
+    Errors: ``ModelError`` that says what is wrong, where, and how to mend it.
     """
     if model is None or model == BUNDLED:
         return _local(bundled_model())
@@ -104,7 +104,7 @@ def locate(model: str | os.PathLike[str] | None = None) -> Checkpoint:
         path = Path(model).expanduser()
         kind = "folder" if path.is_dir() else "file" if path.is_file() else ""
     except (OSError, RuntimeError, ValueError) as error:  # too long, no such user
-        raise ModelError(f"model {str(model)!r} can be no path: {error}") from None
+        raise ModelError(f"model {str(model)!r} is not a valid path: {error}") from None
     if kind == "folder" and str(model):
         return _local(path)
     if kind == "file":
@@ -134,9 +134,9 @@ def _hub(hub_id: str) -> Checkpoint:
 
     fault: Exception | None = None
     try:
-        # Asked once and first: a download tries for half a minute before it gives up.
+        # Checked first, as the library retries a download for half a minute.
         url = hf_hub_url(hub_id, "config.json")
-        if not reachable(url, within=_HUB_CONNECT):
+        if not can_connect(url, timeout=_HUB_CONNECT):
             raise ModelError(f"no connection within {_HUB_CONNECT:g} s")
         get_hf_file_metadata(url, timeout=_HUB_TIMEOUT)
     except Exception as error:
@@ -144,14 +144,14 @@ def _hub(hub_id: str) -> Checkpoint:
     try:
         if fault is None:
             path = Path(hf_hub_download(hub_id, "config.json"))
-        else:  # the files alone are looked at, as the library asks the network even then
-            kept = try_to_load_from_cache(hub_id, "config.json", constants.HF_HUB_CACHE)
-            if not isinstance(kept, str):
+        else:  # look for the file itself, as the library would use the network even now
+            cached = try_to_load_from_cache(hub_id, "config.json", constants.HF_HUB_CACHE)
+            if not isinstance(cached, str):
                 raise fault
-            path = Path(kept)
+            path = Path(cached)
     except Exception as error:
         raise ModelError(
-            f"model {hub_id!r} is no folder here, and could not be had from the Hugging Face hub "
+            f"model {hub_id!r} is not a folder, and could not be loaded from the Hugging Face hub "
             f"({_line(fault or error)}); check the name and the network, or name a folder"
         ) from (fault or error)
     # The hub's cache keeps each commit in a folder of that commit's name.
@@ -182,7 +182,7 @@ def _config(path: Path) -> dict[str, Any]:
 
 
 def _check_files(folder: Path) -> str:
-    """Check that weights and a tokenizer are there and whole; return the files' revision."""
+    """Check that weights and tokenizer exist and are complete; return the files' revision."""
     tokenizers = [folder / name for name in _TOKENIZERS if (folder / name).is_file()]
     if not tokenizers:
         raise ModelError(
@@ -199,15 +199,15 @@ def _check_files(folder: Path) -> str:
 
 
 def _shards(index: Path) -> list[Path]:
-    """Return the files that an index of weights names, each once."""
+    """Return the files that an index of sharded weights names, each once."""
     try:
         names = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
         paths = [index.parent / Path(name).name for name in names]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{index} is no index of weights: {error!r}") from None
+        raise ModelError(f"{index} is not an index of weights: {error!r}") from None
     missing = [path.name for path in paths if not path.is_file()]
     if missing or not paths:
-        raise ModelError(f"{index} names files that are not there: {', '.join(missing) or 'none'}")
+        raise ModelError(f"{index} names files that do not exist: {', '.join(missing) or 'none'}")
     return paths
 
 
@@ -219,8 +219,8 @@ def _check_whole(path: Path) -> None:
         raise ModelError(f"{path} cannot be read: {error}") from None
     if start == _LFS_POINTER:
         raise ModelError(
-            f"{path} is a Git LFS pointer, three lines that stand for a file that was not "
-            "fetched; run 'git lfs pull' there"
+            f"{path} is a Git LFS pointer, three lines in place of a file that was not "
+            "downloaded; run 'git lfs pull' there"
         )
     if not start:
         raise ModelError(f"{path} is empty; copy it again")
@@ -237,15 +237,15 @@ def _check_safetensors(path: Path) -> None:
         end = max(t["data_offsets"][1] for name, t in header.items() if name != "__metadata__")
         expected = 8 + length + int(end)
     except (OSError, ValueError, AttributeError, LookupError, TypeError):
-        raise ModelError(f"{path} is no safetensors file; copy it again") from None
+        raise ModelError(f"{path} is not a safetensors file; copy it again") from None
     if expected != size:
         raise ModelError(
-            f"{path} is damaged: {size} bytes where its header speaks of {expected}; copy it again"
+            f"{path} is damaged: it has {size} bytes, its header says {expected}; copy it again"
         )
 
 
 def _fingerprint(paths: list[Path]) -> str:
-    """Return a short hash of files' sizes and contents, of large ones in evenly spaced parts."""
+    """Return a short hash of the files' sizes and contents; large files are sampled evenly."""
     digest = hashlib.sha256()
     for path in paths:
         size = path.stat().st_size

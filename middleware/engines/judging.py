@@ -1,82 +1,77 @@
-"""Judging answers where they are made, when that is another process.
+"""Turns an engine's answers into verdicts, also in an engine's own process.
 
-Acceptance is plain Python, and some milliseconds of it for each engine call would hold up the
-event loop of whoever asked.
+Acceptance is pure Python and takes some milliseconds per engine call. An engine in another
+process judges its answers there, so that the event loop of the server is not held up.
 """
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 from ..core.outcome import Mode, Reason
 from ..core.reformulation import Verdict
 from ..core.text import normalize
+from ..errors import EngineError
 from ..policy.acceptance import Acceptance
-from .base import Answer, Refusal
+from .base import Answer, Cancelled, Refusal, Truncated
 
-__all__ = ["Judged", "Judging", "judged", "sendable", "verdict_of"]
+__all__ = ["EngineResult", "JudgingEngine", "verdict_of", "verdicts_of"]
 
-Judged = Answer | Verdict
-"""An answer, or what acceptance made of it."""
+EngineResult = Answer | Verdict
+"""What an engine call returns for one text: an answer, or the verdict on it."""
 
 
 @runtime_checkable
-class Judging(Protocol):
-    """An engine in another process, which can judge its answers there."""
+class JudgingEngine(Protocol):
+    """An engine that can judge its answers by the policy of its user."""
 
     def judge_with(self, acceptance: Acceptance) -> None:
-        """Take the acceptance to judge by, before the engine is loaded.
+        """Set the acceptance to judge by; a worker calls this when it has claimed the engine.
 
-        One that cannot be sent is not used: answers then come back as they are.
+        An engine that cannot use this acceptance returns its answers without verdicts.
         """
         ...
 
-    def generate_judged(
+    def generate_verdicts(
         self, texts: Sequence[str], modes: Sequence[Mode], cancelled: Callable[[int], bool]
-    ) -> Sequence[Judged]:
-        """Do the same as ``generate``, with a verdict for each answer that is a text."""
+    ) -> Sequence[EngineResult]:
+        """Do the same as ``generate``, but return a verdict in place of each rewrite."""
         ...
 
 
-def verdict_of(text: str, mode: Mode, answer: Judged, acceptance: Acceptance) -> Verdict:
-    """Return what an answer means; a pure function.
+def verdict_of(text: str, mode: Mode, result: EngineResult, acceptance: Acceptance) -> Verdict:
+    """Return the verdict on an answer; a verdict is returned as it is. Pure.
 
-    ``None`` is an answer without an end here; the worker keeps those that gave way to itself.
+    Errors: ``EngineError`` for ``Cancelled``, on which there is no verdict.
     """
-    if isinstance(answer, Verdict):
-        return answer
-    if isinstance(answer, Refusal):
-        return Verdict(reason=answer.reason)
-    if answer is None:
-        return Verdict(reason=Reason.REJECTED_TRUNCATED)
-    return Verdict(*acceptance.judge(text, normalize(answer), mode))
+    match result:
+        case Verdict():
+            return result
+        case Refusal(reason):
+            return Verdict(reason=reason)
+        case Truncated():
+            return Verdict(reason=Reason.REJECTED_TRUNCATED)
+        case Cancelled():
+            raise EngineError("the engine cancelled a text that was still wanted")
+    return Verdict(*acceptance.judge(text, normalize(result), mode))
 
 
-def judged(
+def verdicts_of(
     texts: Sequence[str], modes: Sequence[Mode], answers: Sequence[Answer], acceptance: Acceptance
-) -> list[Judged]:
-    """Return a verdict in place of each answer that is a text.
+) -> list[EngineResult]:
+    """Return the answers with a verdict in place of each rewrite.
 
-    One that cannot be judged stays, for the fault to show where it is logged.
+    A rewrite that acceptance fails on stays an answer, so that the caller judges it again and
+    logs the error.
     """
-    return [_judged(*each, acceptance) for each in zip(texts, modes, answers, strict=True)]
-
-
-def _judged(text: str, mode: Mode, answer: Answer, acceptance: Acceptance) -> Judged:
-    if not isinstance(answer, str):
-        return answer
-    try:
-        return verdict_of(text, mode, answer, acceptance)
-    except Exception:
-        return answer
-
-
-def sendable(acceptance: Acceptance) -> Acceptance | None:
-    """Return an acceptance that another process can be sent; ``None`` for one that cannot be."""
-    try:
-        pickle.dumps(acceptance)
-    except Exception:  # one of the user's own: it stays here
-        return None
-    return acceptance
+    results: list[EngineResult] = []
+    for text, mode, answer in zip(texts, modes, answers, strict=True):
+        result: EngineResult = answer
+        if isinstance(answer, str):
+            try:
+                result = verdict_of(text, mode, answer, acceptance)
+            except Exception:
+                result = answer
+        results.append(result)
+    return results

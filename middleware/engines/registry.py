@@ -1,4 +1,4 @@
-"""Engines by name, made without importing what they run on."""
+"""Makes engines by name, without importing the libraries that they run on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DEFAULT_ENGINE = "t5"
 ENTRY_POINTS = "querylift.engines"
 """The entry point group under which other packages offer engines."""
 
-# name -> (module and class, extra that brings what it needs)
+# name -> (module and class, extra that installs its dependencies)
 _ENGINES: dict[str, tuple[str, str | None]] = {
     "t5": (".t5:T5Engine", None),
     "transformers": (".transformers:TransformersEngine", None),
@@ -33,10 +33,10 @@ def load_engine(
 ) -> Engine:
     """Return the engine called ``name`` for ``model``: the bundled one, a folder or a hub id.
 
-    The files are checked here, in milliseconds; the weights are loaded later, by the
-    worker thread. ``options`` are the engine's own. Errors: ``ConfigurationError``
-    for an unknown name or option, ``ModelError`` for wrong files,
-    ``MissingExtraError`` where an optional dependency is missing.
+    The model's files are checked here, in milliseconds; the worker thread loads the weights later.
+    ``options`` go to the engine's constructor. Errors: ``ConfigurationError`` for an unknown name
+    or option, ``ModelError`` for wrong files, ``MissingExtraError`` if an optional dependency is
+    not installed.
     """
     factory = _factory(name)
     try:
@@ -57,4 +57,6 @@ def _factory(name: str) -> Any:
             raise MissingExtraError(f"engine {name}", extra) from error
     for point in entry_points(group=ENTRY_POINTS, name=name):
         return point.load()
-    raise ConfigurationError(f"no engine is called {name!r}; known: {', '.join(engine_names())}")
+    raise ConfigurationError(
+        f"no engine is called {name!r}; known engines: {', '.join(engine_names())}"
+    )

@@ -1,8 +1,8 @@
-"""Words within one or two edits of a given one, among a hundred thousand of them.
+"""Finds the words within one or two edits of a given word, among a hundred thousand.
 
-An edit changes at most two members of a word's set of letters, so that words whose sets
-differ in more cannot be near: sets are bits of an integer, compared all at once, and only
-what is left is measured letter by letter.
+An edit changes a word's set of letters by at most two letters. The sets are bits of an integer
+and are compared all at once. The edit distance is computed only for words whose sets differ by
+few enough letters.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ def distance(word: str, other: str) -> int:
 class SpellingIndex:
     """An index of lower-case ASCII words by optimal-string-alignment distance.
 
-    Concurrency: immutable once constructed; safe to share between threads.
+    Concurrency: immutable after construction; safe to share between threads.
     """
 
     def __init__(self, words: Sequence[str]) -> None:
         import numpy as np
 
-        # rapidfuzz answers in a millisecond where pure Python takes a hundred.
+        # rapidfuzz takes a millisecond where pure Python takes a hundred.
         from rapidfuzz.distance import OSA
         from rapidfuzz.process import extract
 
@@ -55,26 +55,27 @@ class SpellingIndex:
     def within(self, word: str, distance: int, starts: Iterable[str] = _LETTERS) -> list[str]:
         """Return the words at most ``distance`` edits away that begin with one of ``starts``."""
         sizes = range(len(word) - distance, len(word) + distance + 1)
-        among = [
+        possible = [
             self._words[place]
             for start in starts
             for size in sizes
-            for place in self._alike(word, distance, start, size)
+            for place in self._similar(word, distance, start, size)
         ]
-        hits = self._extract(word, among, scorer=self._scorer, score_cutoff=distance, limit=None)
+        hits = self._extract(word, possible, scorer=self._scorer, score_cutoff=distance, limit=None)
         return [hit[0] for hit in hits]
 
-    def _alike(self, word: str, distance: int, start: str, size: int) -> list[int]:
+    def _similar(self, word: str, distance: int, start: str, size: int) -> list[int]:
+        """Return the places of words by first letter and length that may be near enough."""
         group = self._groups.get((start, size))
         if group is None:
             return []
         places, sets = group
         differing = sets ^ _letters(word)
         count = self._ones[differing & _LOW] + self._ones[differing >> _HALF]
-        alike: list[int] = places[count <= 2 * distance].tolist()
-        return alike
+        found: list[int] = places[count <= 2 * distance].tolist()
+        return found
 
 
 def _letters(word: str) -> int:
-    """Return the set of a word's letters, a bit for each."""
+    """Return the set of a word's letters as an integer with one bit per letter."""
     return sum(1 << (ord(letter) - ord("a")) for letter in set(word))

@@ -1,4 +1,4 @@
-"""How many threads an engine may use: never more than the container's share of the CPU."""
+"""The number of threads that an engine may use, within the CPU quota of the container."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CGROUP_V1 = Path("/sys/fs/cgroup/cpu")
 
 
 def available_cpus() -> int:
-    """Return how many CPUs this process may keep busy by affinity and quota, at least 1."""
+    """Return how many CPUs this process may use by its affinity and quota, at least 1."""
     try:
         count = len(os.sched_getaffinity(0))
     except AttributeError:  # not on every system
@@ -22,12 +22,12 @@ def available_cpus() -> int:
 
 
 def default_threads(workers: int = 1) -> int:
-    """Return the threads for each of ``workers`` processes that share the machine."""
+    """Return the number of threads for each of ``workers`` processes on this machine."""
     return max(1, available_cpus() // max(1, workers))
 
 
 def _quota() -> float | None:
-    """Return the CPUs that the control group grants, ``None`` where it sets no limit."""
+    """Return the CPU quota of the control group in CPUs, ``None`` without a limit."""
     try:
         limit, period = _CGROUP_V2.read_text().split()
         return None if limit == "max" else int(limit) / int(period)

@@ -1,4 +1,4 @@
-"""An engine that stands in for one that cannot be had, and says why."""
+"""A placeholder for an engine that could not be made."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ["UnavailableEngine"]
 
 
 class UnavailableEngine:
-    """Fails to load with the error that kept the engine called ``name`` from being made.
+    """Raises, on loading, the error with which the engine called ``name`` could not be made.
 
-    With it, requests pass with their original texts, and readiness pages tell the error.
+    With it a server starts without rewriting, and its readiness page shows the error.
     """
 
     revision = "unavailable"
@@ -27,5 +27,5 @@ class UnavailableEngine:
         raise self._error
 
     def generate(self, texts: Sequence[str], cancelled: Callable[[int], bool]) -> Sequence[Answer]:
-        """Raise the error; texts never come here, as the engine is never loaded."""
+        """Raise the error; never called, as the engine cannot be loaded."""
         raise self._error

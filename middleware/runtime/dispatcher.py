@@ -13,8 +13,9 @@ from ..core.memo import Memo, MemoKey
 from ..core.outcome import Mode, Reason, Source
 from ..core.reformulation import Verdict
 from ..engines.base import Engine
-from ..engines.judging import Judged
+from ..engines.judging import EngineResult
 from ..errors import EngineError
+from ..policy.acceptance import Acceptance
 from .clock import Clock
 from .flights import Flight, FlightResult, SingleFlight, Wake
 from .loop_notifier import LoopNotifier, Mailbox
@@ -31,7 +32,8 @@ _log = logging.getLogger("querylift.runtime")
 class Dispatcher:
     """The open flights, the queues they wait in, and the worker that runs them.
 
-    ``judge`` turns an engine's answer into a verdict and stores it, on the worker's thread.
+    ``judge`` turns an engine's result into a verdict and stores it, on the worker's thread.
+    ``acceptance`` is what engines in other processes judge by.
     ``flights`` are the open flights.
 
     Concurrency: any thread, task and event loop, but not across a fork.
@@ -40,7 +42,8 @@ class Dispatcher:
     def __init__(
         self,
         engine: Engine,
-        judge: Callable[[Flight, Judged], Verdict],
+        acceptance: Acceptance,
+        judge: Callable[[Flight, EngineResult], Verdict],
         memo: Memo,
         breaker: Breaker,
         limits: Limits,
@@ -55,7 +58,7 @@ class Dispatcher:
         self.flights = SingleFlight()
         self._notifier = LoopNotifier(clock)
         self._scheduler = Scheduler(self.flights, limits, breaker)
-        self._worker = Worker(engine, judge, self._scheduler, self._lock, clock)
+        self._worker = Worker(engine, acceptance, judge, self._scheduler, self._lock, clock)
 
     @property
     def ready(self) -> bool:

@@ -16,7 +16,7 @@ from ..core.reformulation import Reformulation, Timings, Verdict, conclude
 from ..core.slow_calls import SlowCallDetector
 from ..core.text import normalize
 from ..engines.base import Engine
-from ..engines.judging import Judged, Judging, verdict_of
+from ..engines.judging import EngineResult, verdict_of
 from ..errors import ConfigurationError
 from ..instrumentation.record import Observer, Record
 from ..policy.policy import Policy
@@ -84,8 +84,6 @@ class Reformulator(Lifecycle):
         self._breaker = breaker or Breaker(slow_calls=SlowCallDetector(above=budget))
         self._engine_key = f"{engine.name}:{engine.revision}"
         self._policy_key = self.policy.revision
-        if isinstance(engine, Judging):
-            engine.judge_with(self.policy.acceptance)
         self.memo.guard(threading.Lock())
         self._set_up()
         reset_after_fork(self)
@@ -93,7 +91,13 @@ class Reformulator(Lifecycle):
     def _set_up(self) -> None:
         self._pid = os.getpid()
         self._dispatcher = Dispatcher(
-            self.engine, self._judge, self.memo, self._breaker, self._limits, self._clock
+            self.engine,
+            self.policy.acceptance,
+            self._judge,
+            self.memo,
+            self._breaker,
+            self._limits,
+            self._clock,
         )
         self._flights = self._dispatcher.flights
 
@@ -284,9 +288,9 @@ class Reformulator(Lifecycle):
 
     # --- On the worker thread ---
 
-    def _judge(self, flight: Flight, answer: Judged) -> Verdict:
-        """Return the verdict on an engine's answer, and store it."""
-        verdict = verdict_of(flight.text, flight.key.mode, answer, self.policy.acceptance)
+    def _judge(self, flight: Flight, result: EngineResult) -> Verdict:
+        """Return the verdict on an engine's result, and store it."""
+        verdict = verdict_of(flight.text, flight.key.mode, result, self.policy.acceptance)
         if flight.stored:
             memo_put(self.memo, flight.key, verdict, self._clock.now())
         return verdict

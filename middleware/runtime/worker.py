@@ -10,9 +10,11 @@ from collections.abc import Callable, Sequence
 
 from ..core.outcome import Reason
 from ..core.reformulation import Verdict
-from ..engines.base import Engine, Loadable
-from ..engines.judging import Judged, Judging
+from ..engines.base import Cancelled, Engine, Loadable
+from ..engines.claims import claim, release
+from ..engines.judging import EngineResult, JudgingEngine
 from ..errors import EngineError
+from ..policy.acceptance import Acceptance
 from .clock import Clock
 from .flights import Flight, FlightResult
 from .guarded import where
@@ -30,8 +32,9 @@ _log = logging.getLogger("querylift.runtime")
 class Worker:
     """Runs flights through an engine on a thread of its own.
 
-    ``judge`` turns an answer into a verdict and stores it; it runs on the worker thread,
-    without the lock. ``lock`` is the dispatcher's; it is notified when there is work.
+    ``acceptance`` is handed to an engine that judges its answers itself. ``judge`` turns an
+    engine's result into a verdict and stores it; it runs on the worker thread, without the lock.
+    ``lock`` is the dispatcher's; it is notified when there is work.
 
     Invariants: at most one engine call at a time, even if the thread was stopped and
     started again during the call; each flight is closed exactly once.
@@ -40,19 +43,21 @@ class Worker:
     def __init__(
         self,
         engine: Engine,
-        judge: Callable[[Flight, Judged], Verdict],
+        acceptance: Acceptance,
+        judge: Callable[[Flight, EngineResult], Verdict],
         scheduler: Scheduler,
         lock: threading.Condition,
         clock: Clock,
     ) -> None:
         self._engine = engine
+        self._acceptance = acceptance
         self._judge = judge
         self._scheduler = scheduler
         self._lock = lock
         self._clock = clock
         self._thread: threading.Thread | None = None
         self._owner: threading.Thread | None = None  # the thread that uses the engine
-        self.loaded = not isinstance(engine, Loadable)
+        self.loaded = False
         self.failure: BaseException | None = None
 
     @property
@@ -63,10 +68,19 @@ class Worker:
     def start(self) -> None:
         """Start the thread unless there is one; needs the lock.
 
-        Once the engine could not be loaded, this does nothing until ``stop``.
+        Once the engine could not be loaded, this does nothing until ``stop``. While another
+        worker uses the engine, it sets ``failure`` and starts no thread.
         """
         if self._thread is None:
+            try:
+                claim(self._engine, self)
+            except EngineError as error:
+                if self.failure is None:
+                    _log.error("%s", error)
+                self.failure = error
+                return
             self.failure = None
+            self.loaded = self.loaded or not isinstance(self._engine, Loadable)
             sys.setswitchinterval(min(sys.getswitchinterval(), _SWITCH_INTERVAL))
             self._thread = self._clock.spawn("querylift-engine", self._run)
 
@@ -102,6 +116,7 @@ class Worker:
             while self._is_current() and self._owner is not None:
                 self._clock.wait(self._lock)
             if not self._is_current():
+                self._release()
                 return
             self._owner = threading.current_thread()
         try:
@@ -110,7 +125,13 @@ class Worker:
         finally:
             with self._lock:
                 self._owner = None
+                self._release()
                 self._clock.notify(self._lock)
+
+    def _release(self) -> None:
+        """Let other workers use the engine, unless a thread of this one does or will."""
+        if self._owner is None and (self._thread is None or self._is_current()):
+            release(self._engine, self)
 
     def _is_current(self) -> bool:
         """Return whether the calling thread is the worker's, and not one that was stopped."""
@@ -153,9 +174,11 @@ class Worker:
         return None
 
     def _load(self) -> bool:
-        if self.loaded:
-            return True
         try:
+            if isinstance(self._engine, JudgingEngine):
+                self._engine.judge_with(self._acceptance)
+            if self.loaded:
+                return True
             assert isinstance(self._engine, Loadable)
             self._engine.load()
         except BaseException as error:  # whatever it is, requests go on without rewrites
@@ -190,11 +213,11 @@ class Worker:
             return index in cut
 
         try:
-            answers = self._generate(batch, cancelled)
-            if isinstance(answers, str) or len(answers) != len(batch):
+            results = self._generate(batch, cancelled)
+            if isinstance(results, str) or len(results) != len(batch):
                 # Without the answers, which hold what people searched for.
                 raise EngineError(f"not one answer each for {len(batch)} texts")
-            answers = list(answers)
+            results = list(results)
         except BaseException as error:
             if len(batch) == 1:
                 self._failed(batch[0], error)
@@ -204,13 +227,13 @@ class Worker:
         ended = self._clock.now()
         with self._lock:
             self._scheduler.answered(batch, ended - started, ended, complete=len(cut) < len(batch))
-        for index, (flight, answer) in enumerate(zip(batch, answers, strict=True)):
-            if answer is None and index in cut:
+        for index, (flight, found) in enumerate(zip(batch, results, strict=True)):
+            if isinstance(found, Cancelled) and index in cut:
                 with self._lock:
                     self._scheduler.requeue(flight, self._clock.now())
                 continue
             try:
-                verdict = self._judge(flight, answer)
+                verdict = self._judge(flight, found)
             except Exception as error:
                 self._failed(flight, error)
                 continue
@@ -218,11 +241,13 @@ class Worker:
             with self._lock:
                 self._scheduler.close(flight, result)
 
-    def _generate(self, batch: list[Flight], cancelled: Callable[[int], bool]) -> Sequence[Judged]:
+    def _generate(
+        self, batch: list[Flight], cancelled: Callable[[int], bool]
+    ) -> Sequence[EngineResult]:
         texts = [flight.text for flight in batch]
-        if isinstance(self._engine, Judging):
+        if isinstance(self._engine, JudgingEngine):
             modes = [flight.key.mode for flight in batch]
-            return self._engine.generate_judged(texts, modes, cancelled)
+            return self._engine.generate_verdicts(texts, modes, cancelled)
         return self._engine.generate(texts, cancelled)
 
     def _add_cancelled(self, batch: list[Flight], cut: set[int]) -> None:

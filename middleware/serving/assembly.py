@@ -23,7 +23,6 @@ from ..dialects.registry import load_dialect
 from ..engines.base import Engine
 from ..engines.process import ProcessEngine
 from ..engines.registry import load_engine
-from ..engines.shared import SharedEngine
 from ..engines.unavailable import UnavailableEngine
 from ..errors import ConfigurationError, EngineError, MissingExtraError
 from ..http.client_keys import by_address, by_browser, by_header, by_tenant
@@ -165,7 +164,7 @@ def _engine(settings: Settings) -> Engine:
     make = partial(load_engine, settings.engine.name, settings.model, **options)
     try:
         if settings.engine.socket:
-            return SharedEngine(make, settings.engine.socket)
+            return ProcessEngine(make, settings.engine.socket)
         return ProcessEngine(make) if settings.engine.process else make()
     except (EngineError, MissingExtraError) as error:
         if not settings.allow_degraded_start:

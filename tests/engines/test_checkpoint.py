@@ -79,18 +79,18 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
     "empty weights": (lambda f: (f / "model.safetensors").write_bytes(b""), "is empty"),
     "page for weights": (
         lambda f: (f / "model.safetensors").write_text("<html>Not Found</html>" * 99),
-        "no safetensors file"),
+        "not a safetensors file"),
     "no header": (
         lambda f: (f / "model.safetensors").write_bytes(b"\2\0\0\0\0\0\0\0{}" + b"x" * 99),
-        "no safetensors file"),
+        "not a safetensors file"),
     "header of no tensors": (
         lambda f: (f / "model.safetensors").write_bytes(b"\7\0\0\0\0\0\0\0" + b'{"a":1}x'),
-        "no safetensors file"),
+        "not a safetensors file"),
     "index of missing shards": (
         lambda f: index(f, {"weight_map": {"a": "two.safetensors"}}),
-        "not there: two.safetensors"),
-    "index of nothing": (lambda f: index(f, {"weight_map": {}}), "not there"),
-    "no index": (lambda f: index(f, []), "no index of weights"),
+        "do not exist: two.safetensors"),
+    "index of nothing": (lambda f: index(f, {"weight_map": {}}), "do not exist"),
+    "no index": (lambda f: index(f, []), "not an index of weights"),
 }  # fmt: skip
 
 
@@ -108,7 +108,7 @@ def test_wrong_folders(folder: Path, kind: str) -> None:
     ("name", "message"),
     [("", "neither"), ("no model", "neither"), ("./own/name", "neither"), ("~/own/name", "neither"),
      ("a/b/c", "neither"), ("https://huggingface.co/a/b", "neither"), ("\0", "neither"),
-     ("x" * 5_000, "can be no path"), ("~no-such-user-here/x", "can be no path")],
+     ("x" * 5_000, "is not a valid path"), ("~no-such-user-here/x", "is not a valid path")],
 )  # fmt: skip
 def test_wrong_names(name: str, message: str) -> None:
     """What is neither a folder nor a hub id is told so, without asking the network."""

@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch")
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 from middleware.core.outcome import Reason  # noqa: E402
-from middleware.engines.base import Loadable, Refusal  # noqa: E402
+from middleware.engines.base import Cancelled, Loadable, Refusal, Truncated  # noqa: E402
 from middleware.engines.checkpoint import bundled_model  # noqa: E402
 from middleware.engines.transformers import TransformersEngine  # noqa: E402
 from middleware.errors import ConfigurationError, EngineError, ModelError  # noqa: E402
@@ -73,10 +73,12 @@ def test_a_neighbour_does_not_lend_its_length() -> None:
 
 
 def test_cancelled_rows(engine: TransformersEngine) -> None:
-    """Nobody's texts get ``None``, whether left before the start or midway; others don't care."""
+    """A text may be cancelled before the start or midway; the others are answered as ever."""
     whole = engine.generate(TEXTS, nobody_left)
     early = engine.generate(TEXTS, lambda index: index % 2 == 0)
-    assert [early[i] for i in range(8)] == [None if i % 2 == 0 else whole[i] for i in range(8)]
+    assert [early[i] for i in range(8)] == [
+        Cancelled() if i % 2 == 0 else whole[i] for i in range(8)
+    ]
     asked: list[int] = []
 
     def leaves_at_the_third_step(index: int) -> bool:
@@ -84,8 +86,8 @@ def test_cancelled_rows(engine: TransformersEngine) -> None:
         return index == 1 and asked.count(1) >= 3
 
     answers = engine.generate(TEXTS[:3], leaves_at_the_third_step)
-    assert list(answers) == [whole[0], None, whole[2]]
-    assert engine.generate(TEXTS, lambda index: True) == [None] * 8
+    assert list(answers) == [whole[0], Cancelled(), whole[2]]
+    assert engine.generate(TEXTS, lambda index: True) == [Cancelled()] * 8
 
 
 def test_a_batch_that_nobody_waits_for_stops_at_once(engine: TransformersEngine) -> None:
@@ -110,11 +112,11 @@ def test_refusals(engine: TransformersEngine) -> None:
     assert answers[2] == Refusal(Reason.TOO_LONG)
 
 
-def test_an_answer_without_an_end_is_none() -> None:
-    """Where the bound on new tokens cuts an answer off, there is none."""
+def test_an_answer_without_an_end_is_truncated() -> None:
+    """The limit of new tokens cuts it off."""
     short = TransformersEngine(threads=1, max_new_tokens=2)
     short.load()
-    assert short.generate(["phone case without logo"], nobody_left) == [None]
+    assert short.generate(["phone case without logo"], nobody_left) == [Truncated()]
 
 
 def test_many_callers_and_one_thread(engine: TransformersEngine) -> None:

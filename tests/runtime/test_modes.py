@@ -175,7 +175,8 @@ async def test_other_weights_or_policies_do_not_share_a_memo(
     engines = [ScriptedEngine(clock=clock, revision=revision) for revision in ("1", "2")]
     for engine in engines:
         assert (await build(engine=engine, memo=memo).reformulate(TEXT)).source is Source.ENGINE
-    strict = build(engine=engines[0], memo=memo, policy=Policy(acceptance=Acceptance(max_new=0.1)))
+    same = ScriptedEngine(clock=clock, revision="1")
+    strict = build(engine=same, memo=memo, policy=Policy(acceptance=Acceptance(max_new=0.1)))
     assert (await strict.reformulate(TEXT)).source is Source.ENGINE
     assert (await build(engine=engines[0], memo=memo).reformulate(TEXT)).source is Source.MEMO
 

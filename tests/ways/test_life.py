@@ -20,6 +20,7 @@ from starlette.routing import Mount, Route, Router
 from starlette.types import Message, Receive, Scope, Send
 
 from middleware.asgi import ReformulationMiddleware
+from middleware.engines.base import Answer
 from middleware.errors import ConfigurationError, MissingExtraError, ModelError
 from middleware.http.matching import SearchRule
 from middleware.http.responses import status_routes
@@ -55,7 +56,7 @@ class Loading:
         if self.error is not None:
             raise self.error
 
-    def generate(self, texts: Sequence[str], cancelled: Callable[[int], bool]) -> list[str | None]:
+    def generate(self, texts: Sequence[str], cancelled: Callable[[int], bool]) -> list[Answer]:
         """Put ``lifted`` before each text."""
         return [f"lifted {text}" for text in texts]
 

@@ -23,6 +23,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from middleware.core.outcome import Reason
+from middleware.engines.base import Answer, Cancelled
 from middleware.http.matching import SearchRule
 from middleware.proxy import ReverseProxy
 from middleware.runtime.reformulator import Reformulator
@@ -50,7 +51,7 @@ class Steady:
     name: str = "steady"
     revision: str = "1"
 
-    def generate(self, texts: Sequence[str], cancelled: Callable[[int], bool]) -> list[str | None]:
+    def generate(self, texts: Sequence[str], cancelled: Callable[[int], bool]) -> list[Answer]:
         """Put ``lifted`` before each text."""
         self.calls.append(list(texts))
         cut: set[int] = set()
@@ -59,7 +60,7 @@ class Steady:
             cut |= {i for i in range(len(texts)) if i not in cut and cancelled(i)}
             if len(cut) == len(texts):
                 break
-        return [None if i in cut else f"lifted {text}" for i, text in enumerate(texts)]
+        return [Cancelled() if i in cut else f"lifted {text}" for i, text in enumerate(texts)]
 
 
 @contextmanager

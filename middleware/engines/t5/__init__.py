@@ -1,10 +1,16 @@
-"""The default engine: T5 of any size in few milliseconds a step on a CPU.
+"""The default engine: runs a T5 of any size on a CPU, in few milliseconds a step.
 
-``architecture`` reads the configuration, ``weights`` fuses and folds the tensors,
-``prepared`` quantizes and keeps them, ``linear`` multiplies with them, ``network``
-is the encoder and one decoding step, ``steps`` runs them for a batch, ``decoding`` is
-the greedy loop with the guesses of ``drafting``, ``beams`` the other search,
-``golden`` checks the whole and ``engine`` puts it together.
+How a text is rewritten: the encoder reads its tokens once. The decoder then writes the rewrite,
+some tokens a step. In each step ``drafting`` guesses the next tokens, which is easy as a rewrite
+mostly copies the text. The model computes, in the same step, the best token after each of them.
+The guesses that equal the best tokens are accepted, up to the first that does not (``decoding``).
+So the output is that of plain greedy decoding, token by token, in fewer steps.
+
+``architecture`` reads the configuration. ``weights`` reads and fuses the tensors. ``weight_cache``
+quantizes them and keeps a copy on disk. ``linear`` has the matrix products. ``network`` has the
+encoder and the decoder's step as modules, which ``tracing`` compiles and ``steps`` runs for a
+batch. ``beams`` is beam search, the alternative to ``decoding``. ``golden_set`` checks quantized
+weights against float32. ``engine`` puts all of it together.
 """
 
 from .engine import T5Engine

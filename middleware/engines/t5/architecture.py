@@ -1,4 +1,4 @@
-"""What of a T5 configuration decides how the engine computes, and which ones it can."""
+"""Reads from a T5 configuration what the engine needs, and refuses what it does not support."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from ...errors import ModelError
 __all__ = ["SMALL", "Architecture"]
 
 SMALL = 20_000_000
-"""Parameters below which a model is small: its weights stay in the processor's caches."""
+"""A model with fewer parameters is small: its weights stay in the processor's caches."""
 
 _ACTIVATIONS = {"relu": "relu", "gelu_new": "gelu_tanh", "gelu": "gelu", "silu": "silu"}
 
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """Sizes and switches of a T5 (Raffel et al. 2020, https://arxiv.org/abs/1910.10683).
+    """Sizes and variants of a T5 (Raffel et al. 2020, https://arxiv.org/abs/1910.10683).
 
-    ``kv`` is the width of one head and ``inner`` that of all of them together.
-    ``scaled_output`` tells whether the decoder's output is scaled by ``width**-0.5`` before
-    the head, as it is in v1.0 only; ``tied`` is unset where the configuration says that the head
-    is a matrix of its own.
+    ``kv`` is the width of one attention head and ``inner`` that of all heads together.
+    ``scaled_output`` says whether the decoder's output is multiplied by ``width**-0.5`` before
+    the head, as in T5 v1.0. ``tied`` is false if the head is a matrix of its own, apart from the
+    embedding. ``pad``, ``end`` and ``start`` are token ids.
     """
 
     vocabulary: int
@@ -45,12 +45,12 @@ class Architecture:
 
     @property
     def inner(self) -> int:
-        """Width of all heads together."""
+        """The width of all attention heads together."""
         return self.heads * self.kv
 
     @property
     def parameters(self) -> int:
-        """About how many numbers the matrices hold."""
+        """The approximate number of weights."""
         attention = 4 * self.width * self.inner
         dense = (3 if self.gated else 2) * self.width * self.feed_forward
         encoder = self.encoder_layers * (attention + dense)
@@ -59,13 +59,16 @@ class Architecture:
 
     @classmethod
     def of(cls, config: dict[str, Any]) -> Architecture:
-        """Read a ``config.json``; ``ModelError`` names what is missing or unsupported."""
+        """Return the architecture of a parsed ``config.json``.
+
+        Errors: ``ModelError`` that names what is missing or unsupported.
+        """
         where = f"model of type {config.get('model_type')!r}"
 
         def size(key: str, default: int | None = None, least: int = 1) -> int:
             value = config.get(key, default)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise ModelError(f"{where}: {key} in config.json is {value!r}, no number")
+                raise ModelError(f"{where}: {key} in config.json is {value!r}, not a valid number")
             return value
 
         feed_forward = config.get("feed_forward_proj", "relu")
@@ -76,7 +79,7 @@ class Architecture:
         if gate not in ("", "gated") or name not in _ACTIVATIONS:
             raise ModelError(
                 f"{where}: feed_forward_proj {feed_forward!r} is not supported; supported are "
-                f"{', '.join(_ACTIVATIONS)} and the same behind 'gated-'"
+                f"{', '.join(_ACTIVATIONS)}, alone or after 'gated-'"
             )
         layers = size("num_layers", 6)
         decoder_layers = config.get("num_decoder_layers")
@@ -87,7 +90,7 @@ class Architecture:
             end = end[0]
         pad = size("pad_token_id", 0, least=0)
         scaled = config.get("scale_decoder_outputs")
-        # Only configurations that transformers 5 wrote say so; "tied" has another meaning there.
+        # Only transformers 5 writes this key; its "tie_word_embeddings" has another meaning.
         tied = scaled is not None or config.get("tie_word_embeddings") is not False
         if scaled is None:
             scaled = tied and config.get("model_type") == "t5"

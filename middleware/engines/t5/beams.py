@@ -1,4 +1,4 @@
-"""Beam search over one input: slower than greedy, sometimes better."""
+"""Beam search for one input: slower than greedy decoding, sometimes better."""
 
 from __future__ import annotations
 
@@ -26,11 +26,12 @@ def beam_search(
     end: int,
     stats: Stats,
 ) -> list[int] | None:
-    """Return the likeliest output of ``tokens`` by its mean log probability a token.
+    """Return the output with the highest mean log probability per token, without its end token.
 
     The rules are those of transformers with its defaults (length penalty 1, no early
-    stopping): the search ends when no open beam can beat the worst of ``beams`` finished
-    ones by its score so far. ``None`` when cancelled, or when the best one has no end.
+    stopping): the search ends when the current score of no open beam beats the worst of
+    ``beams`` finished ones. Return ``None`` if it was cancelled, or if the best beam has no
+    end after ``limit`` tokens.
     """
     began = time.perf_counter()
     session = steps.begin([tokens])
@@ -45,7 +46,7 @@ def beam_search(
         logits = session.logits(last, [length - 1] * len(outputs))[:, 0]
         if not bool(logits.isfinite().all()):
             steps.forget()
-            raise EngineError("the model computed what is no number; its weights may be damaged")
+            raise EngineError("the model computed NaN or infinity; its weights may be damaged")
         stats.steps += 1
         stats.rows += 1
         stats.tokens += 1
@@ -56,7 +57,7 @@ def beam_search(
             break
         session.keep(parents)
     stats.decode_s += time.perf_counter() - encoded
-    # At the limit an open beam may still be the best: then the output was cut.
+    # At the limit an open beam may still be the best: then the output is truncated.
     cut = float(scores[0]) / length if length == limit else float("-inf")
     best = max(finished, default=None, key=lambda pair: pair[0])
     return None if best is None or best[0] < cut else best[1]
@@ -70,7 +71,10 @@ def _best(
     end: int,
     length: int,
 ) -> tuple[list[list[int]], Tensor, list[int]]:
-    """Return the next open beams, their scores and parents; add to the finished ones."""
+    """Return the next open beams, their scores and their parents; extend ``finished``.
+
+    ``total`` are the log probabilities ``[open beams, vocabulary]`` of the beams with each token.
+    """
     vocabulary = total.shape[1]
     values, places = total.view(-1).topk(min(2 * beams, total.numel()))
     following: list[list[int]] = []
@@ -79,7 +83,7 @@ def _best(
     for rank, (value, place) in enumerate(zip(values.tolist(), places.tolist(), strict=True)):
         parent, token = divmod(place, vocabulary)
         if token == end:
-            # An end that is not among the best beams does not count as finished.
+            # A beam that ends counts as finished only among the ``beams`` best ones.
             if rank < beams:
                 finished.append((value / length, outputs[parent]))
                 finished.sort(key=lambda pair: -pair[0])

@@ -1,8 +1,9 @@
-"""Guesses of the next tokens, to be verified in one step.
+"""Guesses the next tokens of a rewrite, which the model then verifies in one step.
 
-A rewrite mostly copies: what follows the last tokens in the input, or followed them in an
-earlier rewrite, is likely next (prompt look-up; Saxena 2023, speculative decoding: Leviathan
-et al. 2023, https://arxiv.org/abs/2211.17192). A wrong guess costs time and never a token.
+A rewrite mostly copies its text. The next tokens are likely those that follow the last tokens in
+the text, or that followed them in an earlier rewrite. (Prompt lookup decoding: Saxena 2023;
+speculative decoding: Leviathan et al. 2023, https://arxiv.org/abs/2211.17192.) A wrong guess costs
+time and never changes the output.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ __all__ = ["Draft", "Drafts", "Guesses", "History"]
 
 
 class Guesses(Protocol):
-    """Guesses for one rewrite."""
+    """The draft of one rewrite."""
 
     def guess(self, output: Sequence[int], count: int) -> list[int]:
         """Return up to ``count`` tokens that may follow ``output``, possibly none."""
@@ -23,19 +24,19 @@ class Guesses(Protocol):
 
 
 class Drafts(Protocol):
-    """Where guesses come from; asked once for each input."""
+    """A source of drafts."""
 
     def begin(self, source: Sequence[int]) -> Guesses:
-        """Return the guesses for a rewrite of ``source``, which ends with its end token."""
+        """Return the draft for a rewrite of the tokens ``source``, end token included."""
         ...
 
     def learn(self, tokens: Sequence[int]) -> None:
-        """Hear of a finished rewrite."""
+        """Take note of a finished rewrite."""
         ...
 
 
 class History:
-    """Which token followed two others in earlier rewrites, the most recent ones only.
+    """Remembers which token followed which two in the latest rewrites; ``size`` bounds it.
 
     Concurrency: owned by the engine's thread.
     """
@@ -45,7 +46,7 @@ class History:
         self._next: OrderedDict[tuple[int, int], int] = OrderedDict()
 
     def begin(self, source: Sequence[int]) -> Draft:
-        """Return the guesses for a rewrite of ``source``, which ends with its end token."""
+        """Return the draft for a rewrite of ``source``; see ``Drafts``."""
         return Draft(source, self)
 
     def learn(self, tokens: Sequence[int]) -> None:
@@ -57,7 +58,7 @@ class History:
             self._next.popitem(last=False)
 
     def follow(self, first: int, second: int, count: int) -> list[int]:
-        """Return up to ``count`` tokens that followed the two."""
+        """Return up to ``count`` tokens that followed these two in earlier rewrites."""
         found: list[int] = []
         while len(found) < count and (third := self._next.get((first, second))) is not None:
             found.append(third)
@@ -66,12 +67,12 @@ class History:
 
 
 class Draft:
-    """Guesses for one rewrite of ``source`` (with its end token)."""
+    """Guesses by copying from ``source`` (with its end token) and from earlier rewrites."""
 
     def __init__(self, source: Sequence[int], history: History) -> None:
         self._source = source
         self._history = history
-        self._read = -1  # the place in the source up to which it was copied
+        self._read = -1  # the place of the source token that was copied last
 
     def guess(self, output: Sequence[int], count: int) -> list[int]:
         """Return up to ``count`` tokens that may follow ``output``, possibly none."""
@@ -84,14 +85,15 @@ class Draft:
             return list(source[place + 1 : place + 1 + count])
         if len(output) > 1 and (found := self._history.follow(output[-2], output[-1], count)):
             return found
-        # A word was written differently; what comes after it may still be copied.
+        # A token was written differently; the tokens after it may be copied again.
         self._read += 1
         return list(source[self._read + 1 : self._read + 1 + count])
 
     def _find(self, output: Sequence[int]) -> int | None:
-        """Return where in the source the longest end of ``output`` ends.
+        """Return the place in the source where the last tokens of ``output`` occur.
 
-        Among equally long ones the next place after the last copied one is likeliest.
+        The place with the most equal tokens before it (up to 4) wins; then the next one after
+        the token that was copied last. Return ``None`` if the last token is not in the source.
         """
         source, last = self._source, output[-1]
         best: tuple[int, bool, int] | None = None

@@ -1,9 +1,9 @@
-"""Matrix products for a step: int8, float16, bfloat16 or float32 weights, one result a row.
+"""Linear layers with int8, float16, bfloat16 or float32 weights, without biases.
 
-The int8 product quantizes each row of its input by that row's own largest value. torch's
-own dynamic quantization takes one scale for the whole tensor, so that a token's result would
-depend on what else is computed with it: drafted and batched output would differ from plain.
-The integer sums are exact, and so a row's result is the same in any company.
+All of them compute a row of the result from that row of the input alone, to the last bit. So a
+token's result does not depend on the batch or on the draft, and drafted and batched output
+equals plain output. For int8 this takes one scale per row, by the row's largest value: torch's
+own dynamic quantization takes one scale for the whole input. Integer sums are exact.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ __all__ = [
     "quantize",
 ]
 
-_EVEN = 4
+_ROWS = 4  # the number of rows is a multiple of this
 _TINY = 1e-30  # a row of zeros is divided by this
 
 
 @cache
 def int8_kernel() -> str | None:
-    """Return torch's engine for int8 products here: fbgemm on x86, qnnpack on ARM, or ``None``.
+    """Return torch's engine for int8 products: fbgemm (x86), qnnpack (ARM) or ``None``.
 
-    What is there is tried, and not used where it fails. On ARM nothing was run; qnnpack was, and
-    holds what the tests ask, on x86, where it is not chosen.
+    An engine is used only if a small product with it is right. Nothing was run on ARM; the tests
+    run qnnpack on x86.
     """
     for name, product in (("fbgemm", Int8Linear), ("qnnpack", QnnpackLinear)):
         if name in torch.backends.quantized.supported_engines:
@@ -53,10 +53,10 @@ def int8_kernel() -> str | None:
 
 @cache
 def levels() -> int:
-    """Return how many steps an activation has on each side of zero: 127, or 63 without VNNI.
+    """Return the largest quantized activation: 127, or 63 without VNNI.
 
-    Before VNNI, x86 adds two products of bytes in 16 bits, which overflow unless
-    activations leave a bit free.
+    Without VNNI, x86 adds two products of bytes in 16 bits, which overflows unless activations
+    have one bit less.
     """
     try:
         vnni = "avx512_vnni" in Path("/proc/cpuinfo").read_text()
@@ -66,14 +66,14 @@ def levels() -> int:
 
 
 def quantize(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Return int8 weights and a scale for each row of ``weight``, by its largest value."""
+    """Return int8 weights, and the scale of each row of ``weight`` by its largest value."""
     scales = weight.abs().amax(1).clamp_min(_TINY).double() / 127
     values = (weight.double() / scales[:, None]).round().clamp(-127, 127).to(torch.int8)
     return values, scales.float()
 
 
 class Int8Linear(nn.Module):
-    """``x @ weight.T`` with int8 weights, a scale an output row, and int8 activations."""
+    """``x @ weight.T`` with int8 weights, a scale per row of them, and int8 activations."""
 
     kernel = "fbgemm"
 
@@ -90,7 +90,7 @@ class Int8Linear(nn.Module):
         self.zero = levels() + 1
 
     def raw(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the product of the rows divided by their largest value, and that value."""
+        """Return the product with each row divided by its largest value, and those values."""
         largest = x.abs().amax(-1, keepdim=True).clamp_min(_TINY)
         product = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
             x / largest, self.step, self.zero, self.packed
@@ -113,15 +113,15 @@ class Int8Linear(nn.Module):
         return product * (largest * factor)
 
     def direction(self, x: Tensor) -> Tensor:
-        """Return the product but for a positive factor a row: enough to find its largest."""
+        """Return the product up to a positive factor per row, which finds the largest."""
         return self.raw(x)[0]
 
 
 class QnnpackLinear(Int8Linear):
-    """The same by qnnpack, which has no product with a scale of one's own choice.
+    """The same with qnnpack, which chooses the scale itself, from the range of the whole input.
 
-    It takes the scale of the whole input's range: a row that reaches to both ends, added to the
-    others that reach to one, makes that the same for every input.
+    Rows are divided by their largest value, so that they lie within -1 and 1. One more row with
+    both makes the range, and so the scale, the same for every input.
     """
 
     kernel = "qnnpack"
@@ -132,7 +132,7 @@ class QnnpackLinear(Int8Linear):
         self.ends[0, :2] = torch.tensor([1.0, -1.0])
 
     def raw(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the product of the rows divided by their largest value, and that value."""
+        """Return the product with each row divided by its largest value, and those values."""
         largest = x.abs().amax(-1, keepdim=True).clamp_min(_TINY)
         rows = torch.cat((x / largest, self.ends))
         product: Tensor = torch.ops.quantized.linear_dynamic(rows, self.packed)
@@ -140,18 +140,18 @@ class QnnpackLinear(Int8Linear):
 
 
 class FloatLinear(nn.Module):
-    """``x @ weight.T`` in the weight's own type; input and result are float32."""
+    """``x @ weight.T``, computed in the type of the weights; input and result are float32."""
 
     def __init__(self, weight: Tensor) -> None:
         super().__init__()
-        self.weight = weight.contiguous()  # no parameter: nothing is trained, saved or moved
+        self.weight = weight.contiguous()  # not a parameter, as it is not trained or saved
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the product of rows ``x [rows, in]``."""
         count = x.shape[0]
-        # Rows fewer than four, or an odd lot of them, are summed in another order (measured
-        # with torch's MKL on one and two threads): a row's result would depend on its company.
-        x = nn.functional.pad(x, (0, 0, 0, -count % _EVEN))
+        # With fewer than four rows, or a number that four does not divide, sums have another order
+        # (measured with torch's MKL on one and two threads) and rows other results.
+        x = nn.functional.pad(x, (0, 0, 0, -count % _ROWS))
         return nn.functional.linear(x.to(self.weight.dtype), self.weight).float()[:count]
 
     def add(self, x: Tensor, residual: Tensor) -> Tensor:
@@ -163,16 +163,15 @@ class FloatLinear(nn.Module):
         return self.forward(x * factor)
 
     def direction(self, x: Tensor) -> Tensor:
-        """Return the product but for a positive factor a row: enough to find its largest."""
+        """Return the product; see ``Int8Linear.direction``."""
         return self.forward(x)
 
 
 class HalfLinear(FloatLinear):
-    """A product with float16 weights, which are widened on the way: inputs and sums are float32.
+    """``x @ weight.T`` with float16 weights; inputs and sums are float32.
 
-    In float16 T5's activations overflow; its weights do not come near. Each row is summed
-    alike in any company. It takes up to 1.7 times as long as an ``Int8Linear`` for one to
-    eight rows and 192 columns, and errs a fiftieth as much.
+    T5's activations overflow in float16, its weights do not. For one to eight rows and 192 columns
+    it takes up to 1.7 times as long as ``Int8Linear``, with a fiftieth of the error.
     """
 
     def __init__(self, weight: Tensor) -> None:
@@ -188,10 +187,10 @@ class HalfLinear(FloatLinear):
 
 
 def make_linear(values: Tensor, scales: Tensor | None) -> Int8Linear | FloatLinear:
-    """Return the product with int8 ``values`` and their ``scales``, or with float ``values``."""
+    """Return a layer with int8 weights and their scales, or with float weights."""
     fbgemm = int8_kernel() == Int8Linear.kernel
     if scales is not None:
         return Int8Linear(values, scales) if fbgemm else QnnpackLinear(values, scales)
-    if values.dtype == torch.float16:  # a product that only fbgemm has
+    if values.dtype == torch.float16:  # only fbgemm has this product
         return HalfLinear(values) if fbgemm else FloatLinear(values.float())
     return FloatLinear(values)

@@ -1,7 +1,9 @@
-"""The encoder and one decoding step as modules that can be traced.
+"""The encoder and one step of the decoder as modules that can be traced.
 
-Shapes: ``B`` sequences, ``T`` tokens of each in a step, ``S`` input tokens, ``C`` places in
-the cache, ``H`` heads of width ``D``. Rows are tokens of all sequences, ``[B*T, width]``.
+Letters in shapes: ``B`` sequences, ``T`` tokens of each in a step, ``S`` input tokens, ``P``
+places of an attention, ``C`` places in the cache, ``H`` heads of width ``D``. Rows ``[B*T, width]``
+are the tokens of all sequences. The decoder's cache holds the keys and values of self-attention
+for every token so far; those of cross-attention come from the encoder, once.
 """
 
 from __future__ import annotations
@@ -20,11 +22,11 @@ __all__ = ["BLOCK", "Decoder", "Encoder", "Linear", "position_buckets"]
 Linear = Int8Linear | FloatLinear
 
 BLOCK = 8
-"""Most tokens of one sequence in one step."""
+"""The most tokens of one sequence in one step: its last token, and guesses."""
 
 
-class _Part(nn.Module):
-    """What both stacks share: norm, attention over given keys, feed-forward."""
+class _Stack(nn.Module):
+    """The parts that encoder and decoder share: norm and feed-forward."""
 
     def __init__(
         self, shape: Architecture, linears: Mapping[str, Linear], names: list[str]
@@ -40,16 +42,20 @@ class _Part(nn.Module):
         return found
 
     def factor(self, x: Tensor) -> Tensor:
-        """What RMSNorm multiplies each row by; its scale is folded into the next matrix."""
+        """Return the factor by which RMSNorm multiplies each row, ``[rows, 1]``.
+
+        RMSNorm's scale is part of the next matrix.
+        """
         squares = (x * x).sum(-1, keepdim=True)
         return torch.add(self.epsilon, squares, alpha=1 / self.shape.width).rsqrt()
 
     def rows(self, attended: Tensor, batch: int, count: int) -> Tensor:
-        """Bring the first ``count`` places of ``attended [B*H, P, D]`` into rows."""
+        """Return the first ``count`` places of ``attended [B*H, P, D]`` as rows."""
         split = attended[:, :count].view(batch, self.shape.heads, count, self.shape.kv)
         return split.transpose(1, 2).reshape(batch * count, self.shape.inner)
 
     def feed_forward(self, x: Tensor, name: str) -> Tensor:
+        """Return the rows ``x`` after a feed-forward block, residual included."""
         h = self.linear(f"{name}.wi").normed(x, self.factor(x))
         gate = h
         if self.shape.gated:
@@ -66,13 +72,13 @@ class _Part(nn.Module):
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
-    """Attention of ``q [B*H, T, D]`` over ``k`` and ``v [B*H, S, D]``; T5 does not scale."""
+    """Return the attention of ``q [B*H, T, D]`` over ``k`` and ``v [B*H, S, D]``, unscaled."""
     scores = torch.baddbmm(bias, q, k.transpose(1, 2))
     return torch.bmm(scores.softmax(-1), v)
 
 
-class Encoder(_Part):
-    """Input tokens to the keys and values of all cross-attentions."""
+class Encoder(_Stack):
+    """Computes the keys and values of all cross-attentions from the input tokens."""
 
     def __init__(
         self, shape: Architecture, linears: Mapping[str, Linear], embedding: Tensor
@@ -82,10 +88,10 @@ class Encoder(_Part):
         self.embedding = embedding
 
     def forward(self, tokens: Tensor, bias: Tensor) -> Tensor:
-        """Encode ``tokens [B, S]`` with ``bias [B*H, P, P]`` (positions and padding).
+        """Encode ``tokens [B, S]`` with ``bias [B*H, P, P]`` for positions and padding.
 
-        ``P`` is ``S`` or more, places behind ``S`` being as good as none. Returns
-        ``[decoder layers, 2, B*H, P, D]``: keys and values.
+        ``P`` is at least ``S``; the bias masks places after ``S``. Return keys and values,
+        ``[decoder layers, 2, B*H, P, D]``.
         """
         shape = self.shape
         batch, length = tokens.shape
@@ -106,8 +112,8 @@ class Encoder(_Part):
         return nn.functional.pad(kv, (0, 0, 0, places - length))
 
 
-class Decoder(_Part):
-    """One step over ``T`` tokens of each sequence: best next tokens, or all logits."""
+class Decoder(_Stack):
+    """One step over ``T`` tokens of each sequence: the best next tokens, or all logits."""
 
     def __init__(
         self,
@@ -132,14 +138,16 @@ class Decoder(_Part):
         cross: Tensor,
         mask: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """Run ``tokens [B, T]``; the cache is written in place.
+        """Run a step over ``tokens [B, T]``; it writes their keys and values to the cache.
 
-        ``slots [B*T*2]`` are the rows of ``cache [layers, C*2*B, H*D]`` for each token's new
-        key and value; ``pick [B*BLOCK]`` the rows that fill a block of each sequence, its own
-        first; ``bias [B*H, BLOCK, P]`` holds positions and what may not be seen, ``P`` being
-        the places in use; ``cross [layers, 2, B*H, S, D]`` and ``mask [B*H, 1, S]`` are the
-        encoder's. Returns the best next token after each row and its score (not a logit with
-        int8), or with ``logits`` all logits and the best of each row.
+        ``slots [B*T*2]`` are the rows of ``cache [layers, C*2*B, H*D]`` for the key and the value
+        of each token. ``pick [B*BLOCK]`` are the rows that make a block of each sequence: its
+        ``T`` own, then repetitions. ``bias [B*H, BLOCK, P]`` has the position biases and masks
+        later tokens; ``P`` are the cache's places in use. ``cross [layers, 2, B*H, S, D]`` and
+        ``mask [B*H, 1, S]`` are those of the encoder.
+
+        Return the best next token after each row, and its score (with int8 not a logit). With
+        ``logits``, return all logits, and the largest of each row.
         """
         shape = self.shape
         batch, count = tokens.shape
@@ -166,13 +174,13 @@ class Decoder(_Part):
         if self.logits:
             logits = head.normed(x, self.factor(x))
             return logits, logits.amax(-1)
-        # The norm multiplies a row by one positive number: its best token stays the best.
+        # The norm multiplies a row by a positive number, which does not change its best token.
         score, best = head.direction(x).max(-1)
-        # An int8 product is some number whatever its input is: what is none has to show.
+        # An int8 product is finite even if its input is not; adding the input shows NaN.
         return best, score + 0 * x.sum(-1)
 
     def _block(self, q: Tensor, pick: Tensor, heads: int) -> Tensor:
-        """Fill up to ``BLOCK`` tokens: products of one size round alike, others do not."""
+        """Return queries of ``BLOCK`` tokens: products of different sizes round differently."""
         split = q.index_select(0, pick).view(-1, BLOCK, self.shape.heads, self.shape.kv)
         return split.transpose(1, 2).reshape(heads, BLOCK, self.shape.kv)
 
@@ -182,10 +190,10 @@ _DECODER = ("qkv", "o", "cross_q", "cross_o", "wi", "wo")
 
 
 def position_buckets(shape: Architecture, queries: int, keys: int, *, causal: bool) -> Tensor:
-    """Return the bucket ``[queries, keys]`` of each relative position (T5 paper, section 2.1).
+    """Return the bucket of each relative position, ``[queries, keys]`` (T5 paper, section 2.1).
 
-    Half the buckets are for one distance each, the others for distances that grow
-    logarithmically; without ``causal`` half of all are for keys to the right.
+    Half of the buckets hold one distance each, the others ranges of distances that grow
+    logarithmically. Without ``causal``, half of all buckets are for keys to the right.
     """
     distance = torch.arange(keys)[None] - torch.arange(queries)[:, None]
     buckets, start = shape.buckets, torch.zeros_like(distance)
@@ -196,7 +204,7 @@ def position_buckets(shape: Architecture, queries: int, keys: int, *, causal: bo
     else:
         distance = (-distance).clamp_min(0)
     exact = buckets // 2
-    # float32 as in the reference, so that borders of buckets fall alike.
+    # In float32 as in the reference, so that the borders of buckets are equal.
     far = torch.log(distance.float() / exact) / math.log(shape.max_distance / exact)
     far = exact + (far * (buckets - exact)).clamp(-exact, buckets).long()
     return start + torch.where(distance < exact, distance, far.clamp_max(buckets - 1))

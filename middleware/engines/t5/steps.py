@@ -1,7 +1,8 @@
-"""The seam between the decoding loop and what computes a step, and its form on torch.
+"""Runs the encoder and the decoder's steps for a batch.
 
-The loop knows ``Steps`` and ``Session`` only; another runtime's step (ONNX Runtime,
-say) takes torch's place by offering the same two.
+The decoding loops know the protocols ``Steps`` (a loaded model) and ``Session`` (a batch that is
+being decoded) only. ``TorchSteps`` implements them on torch; another runtime, such as ONNX
+Runtime, can do the same.
 """
 
 from __future__ import annotations
@@ -23,45 +24,48 @@ _ROUND = 16
 
 
 def _rounded(length: int) -> int:
-    """Return the places for an input of ``length`` tokens: sums over more of them round alike.
+    """Return ``length`` rounded up to a multiple of 16, for the places of an attention.
 
-    Attention over 16, 32, 48 places gives the same bits where the further ones are masked
-    (measured with torch's MKL); over 13 and 24 it does not.
+    Attention over 16, 32 or 48 places gives the same bits if the additional places are masked
+    (measured with torch's MKL); over 13 and 24 places it does not.
     """
     return -(-length // _ROUND) * _ROUND
 
 
 class Session(Protocol):
-    """Encoded inputs and what was decoded for them so far."""
+    """A batch of sequences: encoded inputs, and the attention cache of their decoded tokens."""
 
     def step(
         self, tokens: Sequence[Sequence[int]], positions: Sequence[int]
     ) -> tuple[list[list[int]], bool]:
-        """Run as many ``tokens`` for each sequence, the first at its position.
+        """Run one decoder step over equally many ``tokens`` of each sequence.
 
-        Tokens after a sequence's last real one may be anything. Returns the best next token
-        after each, and whether all scores were finite.
+        ``positions`` are those of each sequence's first token in its output. Where a sequence has
+        fewer tokens, the rest may be any. Return the best next token after each token, and
+        whether all scores were finite. Tokens that turn out wrong are overwritten by running
+        others at their positions.
         """
         ...
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Make the given rows the session's sequences, in that order; rows may repeat."""
+        """Keep only the sequences at these rows, in this order; rows may repeat."""
         ...
 
 
 class Steps(Protocol):
-    """A model ready to run."""
+    """A loaded model."""
 
     def begin(self, inputs: Sequence[Sequence[int]]) -> Session:
-        """Encode the inputs, padded as needed; their results do not depend on each other."""
+        """Encode inputs (token ids) and return their session; no input affects another."""
         ...
 
 
 class TorchSteps:
-    """Encoder and step on torch, traced; one cache that sessions take in turn.
+    """Encoder and decoder step on torch, compiled by tracing.
 
-    ``places`` is the most tokens of an output. Concurrency: owned by one thread, and a new
-    session ends the one before.
+    ``max_tokens`` is the most tokens of an output, ``max_input`` of an input. ``trace`` compiles
+    the step, ``trace_logits`` also the one that returns all logits. Concurrency: owned by one
+    thread. All sessions use the same cache, so that a new session ends the one before.
     """
 
     def __init__(
@@ -70,15 +74,15 @@ class TorchSteps:
         linears: Mapping[str, Linear],
         tensors: Mapping[str, Tensor],
         *,
-        places: int,
+        max_tokens: int,
         max_input: int,
         trace: bool = True,
         trace_logits: bool = False,
     ) -> None:
         self.shape = shape
-        self.most_tokens = places
-        # Guesses behind the last token have places, too; as many as steps look at in any company.
-        self._places = _rounded(places + BLOCK)
+        self.max_tokens = max_tokens
+        # Guesses after the last token need places, too.
+        self._places = _rounded(max_tokens + BLOCK)
         self._trace_logits = trace and trace_logits
         self._parts = (linears, tensors["embedding"])
         longest = _rounded(max_input)
@@ -95,15 +99,19 @@ class TorchSteps:
         encoder, decoder = Encoder(shape, *self._parts), Decoder(shape, *self._parts)
         examples = [self._encoder_example(*sizes) for sizes in ((1, 5), (1, 9), (2, 7))]
         self._encode = compiled(encoder, examples, trace=trace)
-        self._best = compiled(decoder, self._examples(), trace=trace)
+        self._step = compiled(decoder, self._examples(), trace=trace)
         self._logits: Any = None
 
     def begin(self, inputs: Sequence[Sequence[int]]) -> TorchSession:
-        """Encode; see ``Steps``."""
+        """Encode inputs; see ``Steps``."""
         return TorchSession(self, inputs)
 
     def encode(self, inputs: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-        """Return cross keys and values ``[layers, 2, B*H, P, D]``, and mask ``[B*H, 1, P]``."""
+        """Run the encoder for padded inputs.
+
+        Return the keys and values of all cross-attentions, ``[layers, 2, B*H, P, D]``, and the
+        mask of the padding, ``[B*H, 1, P]``.
+        """
         heads, batch, longest = self.shape.heads, len(inputs), max(map(len, inputs))
         pad, places = self.shape.pad, _rounded(longest)
         tokens = torch.tensor([[*row, *[pad] * (longest - len(row))] for row in inputs])
@@ -115,7 +123,7 @@ class TorchSteps:
         return self._encode(tokens, bias.repeat(batch, 1, 1) + mask), mask
 
     def cache(self, batch: int) -> Tensor:
-        """Return the cache ``[layers, C*2*B, H*D]``; what it holds is stale, but finite."""
+        """Return the cache ``[layers, C*2*B, H*D]``; its numbers are stale, but finite."""
         shape = self.shape
         rows = self._places * 2 * batch
         size = shape.decoder_layers * rows * shape.inner
@@ -124,11 +132,11 @@ class TorchSteps:
         return self._buffer[:size].view(shape.decoder_layers, rows, shape.inner)
 
     def forget(self) -> None:
-        """Drop the cache, as it holds numbers that are not finite."""
+        """Drop the cache after a step that computed NaN or infinity, which would stay in it."""
         self._buffer = torch.zeros(0)
 
     def places(self, count: int, positions: Sequence[int]) -> tuple[Tensor, ...]:
-        """Return a step's ``slots``, ``pick`` and ``bias``; see ``Decoder``."""
+        """Return ``slots``, ``pick`` and ``bias`` for ``count`` tokens; see ``Decoder``."""
         used, batch = min(_rounded(max(positions) + count), self._places), len(positions)
         if batch == 1:
             first = positions[0]
@@ -143,12 +151,12 @@ class TorchSteps:
         return slots.view(-1), pick.view(-1), bias.reshape(batch * heads, BLOCK, used)
 
     def best(self, *arguments: Tensor) -> tuple[Tensor, Tensor]:
-        """Run a step; see ``Decoder``."""
-        found: tuple[Tensor, Tensor] = self._best(*arguments)
+        """Run a step that returns the best tokens; see ``Decoder``."""
+        found: tuple[Tensor, Tensor] = self._step(*arguments)
         return found
 
     def logits(self, *arguments: Tensor) -> tuple[Tensor, Tensor]:
-        """Run a step for all logits; made when first asked for."""
+        """Run a step that returns all logits; it is compiled at the first call."""
         if self._logits is None:
             decoder = Decoder(self.shape, *self._parts, logits=True)
             self._logits = compiled(decoder, self._examples(), trace=self._trace_logits)
@@ -160,7 +168,7 @@ class TorchSteps:
         return torch.full((batch, length), self.shape.end), bias
 
     def _examples(self) -> list[tuple[Tensor, ...]]:
-        """Arguments of a step; each set has a cache, and they are not kept for its size."""
+        """Return example arguments for compiling a step; each set has a whole cache."""
         return [self._example(*sizes) for sizes in ((1, 3), (1, 1), (1, 8), (2, 3))]
 
     def _example(self, batch: int, count: int) -> tuple[Tensor, ...]:
@@ -172,7 +180,7 @@ class TorchSteps:
 
 
 class TorchSession:
-    """Sequences that are being decoded; see ``Session``."""
+    """A ``Session`` of ``TorchSteps``."""
 
     def __init__(self, steps: TorchSteps, inputs: Sequence[Sequence[int]]) -> None:
         self._steps = steps
@@ -192,16 +200,16 @@ class TorchSession:
         return found, finite
 
     def logits(self, tokens: Sequence[Sequence[int]], positions: Sequence[int]) -> Tensor:
-        """Run a step and return all logits ``[B, T, vocabulary]``."""
+        """Run a step; return the logits after each token, ``[B, T, vocabulary]``."""
         logits, _ = self._steps.logits(*self._arguments(tokens, positions))
         return logits.view(self._batch, -1, logits.shape[-1])
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Select rows; see ``Session``."""
+        """Keep some sequences; see ``Session``."""
         size, index = self._batch, torch.tensor(rows)
 
         def select(tensor: Tensor, axis: int) -> Tensor:
-            """Select along ``axis``, which holds sequences and what there is of each."""
+            """Select sequences along ``axis``, which has ``size`` sequences of several rows."""
             before, after = tensor.shape[:axis], tensor.shape[axis + 1 :]
             parts = tensor.view(*before, size, -1, *after).index_select(axis, index)
             return parts.flatten(axis, axis + 1)

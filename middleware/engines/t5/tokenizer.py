@@ -1,4 +1,8 @@
-"""Text to token ids and back, by SentencePiece itself (Kudo and Richardson 2018)."""
+"""Text to token ids and back, by SentencePiece (Kudo and Richardson 2018, arXiv:1808.06226).
+
+SentencePiece's own library is used where the model has its file: it is what the model was trained
+with. ``tokenizer.json`` describes the same tokenizer for the ``tokenizers`` library.
+"""
 
 from __future__ import annotations
 
@@ -15,28 +19,33 @@ _SPECIAL = re.compile(r"<(?:pad|/s|unk|s|extra_id_\d+)>")
 
 
 class Tokenizer(Protocol):
-    """What the engine asks of a tokenizer; owned by one thread."""
+    """What the engine needs of a tokenizer; owned by one thread.
+
+    ``size`` is the number of its pieces, without tokens added to them.
+    """
 
     size: int
 
     def encode(self, text: str) -> list[int] | None:
-        """Return the text's tokens with the end token, ``None`` where one is unknown."""
+        """Return the text's token ids with the end token, ``None`` if a piece is unknown."""
         ...
 
     def decode(self, tokens: list[int]) -> str | None:
-        """Return the text of ``tokens``, ``None`` where one is no text."""
+        """Return the text of token ids, ``None`` if one is unknown or a control token."""
         ...
 
 
 def open_tokenizer(folder: Path, shape: Architecture) -> Tokenizer:
-    """Open ``spiece.model`` of a checkpoint, or ``tokenizer.json`` where that is missing.
+    """Open ``spiece.model`` of a checkpoint, or its ``tokenizer.json`` if that is missing.
 
-    Errors: ``ModelError`` for files that are no tokenizer, or of another model.
+    Errors: ``ModelError`` for files that are not a tokenizer, or that of another model.
     """
     path = folder / "spiece.model"
     try:
         tokenizer: Tokenizer = (
-            _Pieces(path, shape) if path.is_file() else _Json(folder / "tokenizer.json", shape)
+            _SentencePiece(path, shape)
+            if path.is_file()
+            else _JsonTokenizer(folder / "tokenizer.json", shape)
         )
     except Exception as error:
         raise ModelError(f"the tokenizer in {folder} cannot be read: {error}") from error
@@ -48,7 +57,9 @@ def open_tokenizer(folder: Path, shape: Architecture) -> Tokenizer:
     return tokenizer
 
 
-class _Pieces:
+class _SentencePiece:
+    """The tokenizer of a ``spiece.model``."""
+
     def __init__(self, path: Path, shape: Architecture) -> None:
         import sentencepiece
 
@@ -57,12 +68,12 @@ class _Pieces:
         self._end = shape.end
         self._control = {shape.pad, shape.end, shape.start}
         self.size: int = self._processor.get_piece_size()
-        # With byte fallback every text has pieces, also one that spells a special token.
+        # With byte fallback every text can be encoded, also the spelling of a special token.
         self._bytes = any(self._processor.is_byte(index) for index in range(min(self.size, 300)))
 
     def encode(self, text: str) -> list[int] | None:
         if not self._bytes and _SPECIAL.search(text):
-            return None  # other tokenizers would make a control token of it
+            return None  # other tokenizers would encode it as a control token
         tokens: list[int] = self._processor.encode(text)
         return None if self._unknown in tokens else [*tokens, self._end]
 
@@ -74,7 +85,9 @@ class _Pieces:
         return None if "\N{REPLACEMENT CHARACTER}" in text else text.strip()
 
 
-class _Json:
+class _JsonTokenizer:
+    """The tokenizer of a ``tokenizer.json``."""
+
     def __init__(self, path: Path, shape: Architecture) -> None:
         from tokenizers import Tokenizer as Fast
 

@@ -1,8 +1,8 @@
-"""Reads a checkpoint's tensors and fuses them into the few matrices that a step multiplies.
+"""Reads a checkpoint's tensors and fuses them into few, large matrices.
 
-What is fused: q, k and v of self-attention; both inputs of a gated feed-forward; k and v of
-all cross-attentions, which all read the encoder's output. What is folded: the scale of each
-RMSNorm into the matrix behind it, and the output's scale into the head. Float32 throughout.
+Fused into one matrix are: q, k and v of a self-attention; both inputs of a gated feed-forward;
+k and v of all cross-attentions, which all read the encoder's output. The scale of each RMSNorm is
+multiplied into the matrix after it, and the scale of the output into the head. All is float32.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 __all__ = ["MATRICES", "Read", "fused", "opened"]
 
 Read = Callable[..., "torch.Tensor"]
-"""Returns the first tensor that is there under one of the given names, in float32."""
+"""Returns the first tensor that exists under one of the given names, in float32."""
 
 MATRICES = ("qkv", "o", "cross_q", "cross_o", "wi", "wo", "cross_kv", "head")
-"""The last parts of the names of those tensors that are matrices to multiply with."""
+"""The last parts of the names of tensors that are matrices of linear layers."""
 
 
 def fused(shape: Architecture, read: Read) -> Iterator[tuple[str, torch.Tensor]]:
-    """Yield the engine's tensors by name, one at a time, so that few are in memory at once.
+    """Yield the engine's tensors with their names, one at a time, which saves memory.
 
-    Names are ``encoder.0.qkv``, ``decoder.0.cross_q``, ``embedding`` and so on; matrices
-    are ``[out, in]``. Errors: ``ModelError`` for a tensor that is missing or of
-    another size than the configuration says.
+    Names are ``encoder.0.qkv``, ``decoder.0.cross_q``, ``embedding`` and so on; matrices are
+    ``[out, in]``. Errors: ``ModelError`` for a tensor that is missing or has another size than
+    the configuration says.
     """
     import torch
 
@@ -48,7 +48,7 @@ def fused(shape: Architecture, read: Read) -> Iterator[tuple[str, torch.Tensor]]
     embedding = read(*embedding_names)
     if embedding.shape[1] != width or embedding.shape[0] < shape.vocabulary:
         raise ModelError(
-            f"the embedding has {tuple(embedding.shape)} entries where config.json says "
+            f"the embedding has the shape {tuple(embedding.shape)}, and config.json says "
             f"{(shape.vocabulary, width)}"
         )
     yield "embedding", embedding
@@ -91,16 +91,16 @@ def fused(shape: Architecture, read: Read) -> Iterator[tuple[str, torch.Tensor]]
     ]
     yield "cross_kv", torch.cat(parts) * norm
     norm = read("decoder.final_layer_norm.weight")
-    # Where the output is the embedding, files may leave it out; where not, nothing stands for it.
+    # Files may leave the head out if it is the embedding.
     head = read("lm_head.weight", *(embedding_names[:3] if shape.tied else ()))
     yield "head", head * (norm * width**-0.5 if shape.scaled_output else norm)
 
 
 @contextmanager
 def opened(folder: Path) -> Iterator[Read]:
-    """Open a checkpoint folder's weights; tensors are mapped, not read, until asked for.
+    """Open the weights of a checkpoint folder; tensors are memory-mapped until they are read.
 
-    Errors: ``ModelError`` for files that are missing, damaged or no weights.
+    Errors: ``ModelError`` for files that are missing, damaged or not weights.
     """
     with ExitStack() as stack:
         try:
@@ -113,13 +113,13 @@ def opened(folder: Path) -> Iterator[Read]:
         def read(*names: str, rows: int | None = None, columns: int | None = None) -> Any:
             name = next((name for name in names if name in tensors), None)
             if name is None:
-                raise ModelError(f"the weights in {folder} lack {names[0]}; is it a whole T5?")
+                raise ModelError(f"the weights in {folder} lack {names[0]}; is it a complete T5?")
             tensor = tensors[name]().float()
             for axis, wanted in enumerate((rows, columns)):
                 if wanted is not None and tensor.shape[axis] != wanted:
                     raise ModelError(
-                        f"the weights in {folder} have {name} of {tuple(tensor.shape)} where "
-                        f"config.json makes axis {axis} {wanted}"
+                        f"the weights in {folder} have {name} of shape {tuple(tensor.shape)}, and "
+                        f"by config.json its axis {axis} is {wanted}"
                     )
             return tensor
 
@@ -127,7 +127,7 @@ def opened(folder: Path) -> Iterator[Read]:
 
 
 def _find(folder: Path, stack: ExitStack) -> dict[str, Callable[[], Any]]:
-    """Return a function for each tensor's name that returns the tensor."""
+    """Return a function per tensor name that reads the tensor."""
     import torch
     from safetensors import safe_open
 
@@ -146,12 +146,12 @@ def _find(folder: Path, stack: ExitStack) -> dict[str, Callable[[], Any]]:
     found: dict[str, Callable[[], Any]] = {}
     for path in files("model.safetensors") or ():
         file = stack.enter_context(safe_open(str(path), framework="pt"))
-        # Bound now, as both change with the next file.
+        # Defaults bind both names now; they change with the next file.
         found |= {name: lambda file=file, name=name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     if not found:
         for path in files("pytorch_model.bin") or ():
-            # Tensors only: a pickle from elsewhere must not run code.
-            # Files of before torch 1.6 are no archives, which alone can be mapped.
+            # Only tensors are loaded: a pickle from elsewhere must not run code. Files from before
+            # torch 1.6 are not zip archives, and only those can be mapped.
             state = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))
             found |= {name: lambda tensor=tensor: tensor for name, tensor in state.items()}
     return found

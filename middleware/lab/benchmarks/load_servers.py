@@ -19,7 +19,7 @@ from typing import Any
 
 from ...core.outcome import Mode
 from ...engines.base import Answer, Engine, Loadable
-from ...engines.judging import Judged, Judging
+from ...engines.judging import EngineResult, JudgingEngine
 from .machine import resident_bytes
 from .upstream import running
 
@@ -38,10 +38,10 @@ class _Watched:
         self._engine = engine
         self.name, self.revision = engine.name, engine.revision
         self.busy, self.texts = 0.0, 0
-        if isinstance(engine, Judging):
+        if isinstance(engine, JudgingEngine):
             self._judging = engine
             self.judge_with = engine.judge_with
-            self.generate_judged = self._generate_judged
+            self.generate_verdicts = self._generate_verdicts
 
     def resident(self) -> int:
         """Return the bytes that the engine's own process holds, 0 where it has none."""
@@ -58,11 +58,11 @@ class _Watched:
         with self._counted(len(texts)):
             return self._engine.generate(texts, cancelled)
 
-    def _generate_judged(
+    def _generate_verdicts(
         self, texts: Sequence[str], modes: Sequence[Mode], cancelled: Callable[[int], bool]
-    ) -> Sequence[Judged]:
+    ) -> Sequence[EngineResult]:
         with self._counted(len(texts)):
-            return self._judging.generate_judged(texts, modes, cancelled)
+            return self._judging.generate_verdicts(texts, modes, cancelled)
 
     @contextmanager
     def _counted(self, texts: int) -> Iterator[None]:

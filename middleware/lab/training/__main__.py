@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...engines.hints import WORDS_FILE
+from ...engines.spelling_hints import WORDS_FILE
 from .data import load
 from .export import export_model
 from .feedback import feedback_pairs

@@ -17,7 +17,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from ...engines.hints import Lexicon
+from ...engines.spelling_hints import Lexicon
 from .frequencies import Usage
 from .lexicon import build_words, count_words
 from .protection import bare_word

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from ...engines.hints import WORDS_FILE
+from ...engines.spelling_hints import WORDS_FILE
 from .tokenizer import EOS, PAD, UNK, load_tokenizer
 
 _SPECIAL = ("<pad>", "</s>", "<unk>")

@@ -15,11 +15,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from middleware.core.outcome import Reason
-from middleware.engines.base import Refusal
+from middleware.engines.base import Cancelled, Refusal, Truncated
 from middleware.engines.checkpoint import bundled_model
-from middleware.engines.hints import WORDS_FILE
-from middleware.engines.t5 import T5Engine, engine, golden
-from middleware.engines.t5 import weight_cache as prepared
+from middleware.engines.spelling_hints import WORDS_FILE
+from middleware.engines.t5 import T5Engine, engine, golden_set, weight_cache
 from middleware.engines.t5.tokenizer import open_tokenizer
 from middleware.engines.transformers import TransformersEngine
 from middleware.errors import ConfigurationError, EngineError, ModelError
@@ -58,33 +57,36 @@ def test_nothing_to_do(bundled: T5Engine) -> None:
     assert bundled.generate([], never) == []
 
 
-def test_cancelled_texts_are_none(bundled: T5Engine) -> None:
+def test_cancelled_texts_are_not_decoded(bundled: T5Engine) -> None:
     """A cancelled text takes no further step; the others are answered as ever."""
     alone = bundled.generate([QUERIES[1]], never)
-    assert bundled.generate([QUERIES[0], QUERIES[1]], lambda index: index == 0) == [None, *alone]
+    assert bundled.generate([QUERIES[0], QUERIES[1]], lambda index: index == 0) == [
+        Cancelled(),
+        *alone,
+    ]
     asked: list[int] = []
 
     def after_one_step(index: int) -> bool:
         asked.append(index)
         return len(asked) > 1
 
-    assert bundled.generate([QUERIES[3]], after_one_step) == [None]
+    assert bundled.generate([QUERIES[3]], after_one_step) == [Cancelled()]
     assert bundled.last_stats is not None
     assert bundled.last_stats.steps == 1
 
 
-def test_no_end_is_none() -> None:
-    """An answer that reaches the limit without an end is none."""
+def test_an_answer_without_an_end_is_truncated() -> None:
+    """The limit of new tokens cuts it off."""
     short = T5Engine(max_new_tokens=2)
     short.load()
-    assert short.generate([QUERIES[3]], never) == [None]
+    assert short.generate([QUERIES[3]], never) == [Truncated()]
 
 
 def test_beams_can_be_cancelled() -> None:
     """The other search asks as well."""
     beams = T5Engine(beams=2)
     beams.load()
-    assert beams.generate([QUERIES[0]], lambda index: True) == [None]
+    assert beams.generate([QUERIES[0]], lambda index: True) == [Cancelled()]
     assert beams.generate([QUERIES[0]], never) == ["red leather sofa"]
 
 
@@ -166,7 +168,7 @@ def test_weights_that_are_no_numbers(tmp_path: Path) -> None:
     tensors = load_file(tmp_path / "model.safetensors")
     tensors["decoder.block.0.layer.2.DenseReluDense.wo.weight"][0, 0] = float("nan")
     save_file(tensors, tmp_path / "model.safetensors")
-    with pytest.raises(ModelError, match="no number"):
+    with pytest.raises(ModelError, match="NaN"):
         T5Engine(tmp_path).load()
 
 
@@ -175,7 +177,7 @@ def test_overflow_while_running_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: str
 ) -> None:
     """Numbers that overflow in a step raise, and do not stay in the cache."""
-    for module in (engine, prepared):
+    for module in (engine, weight_cache):
         monkeypatch.setattr(module, "SMALL", 0)
     made = T5Engine(build(tmp_path / "model"), weights=weights, cache_dir=tmp_path / "cache")
     made.load()
@@ -187,7 +189,7 @@ def test_overflow_while_running_is_an_error(
     embedding_was = embedding.clone()
     with torch.inference_mode():
         embedding.copy_(broken)
-    with pytest.raises(EngineError, match="no number"):
+    with pytest.raises(EngineError, match="NaN"):
         made.generate([QUERIES[0]], never)
     with torch.inference_mode():
         embedding.copy_(embedding_was)
@@ -207,20 +209,20 @@ def test_forked_process_is_told(bundled: T5Engine, monkeypatch: pytest.MonkeyPat
         bundled.generate(["a"], never)
 
 
-class TestPreparedWeights:
+class TestWeightCache:
     """The copy on disk, and the golden answers in it."""
 
     @pytest.fixture(autouse=True)
     def _every_model_is_large(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(engine, "SMALL", 0)
-        monkeypatch.setattr(prepared, "SMALL", 0)
+        monkeypatch.setattr(weight_cache, "SMALL", 0)
 
     def test_copy_is_used(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A second start reads the copy and quantizes nothing."""
         first = T5Engine(cache_dir=tmp_path, threads=1)
         first.load()
         assert [path.suffix for path in tmp_path.iterdir()] == [".safetensors"]
-        monkeypatch.setattr(prepared, "prepare", lambda *_: pytest.fail("prepared again"))
+        monkeypatch.setattr(weight_cache, "quantized", lambda *_: pytest.fail("quantized again"))
         second = T5Engine(cache_dir=tmp_path, threads=1)
         second.load()
         assert second.generate(QUERIES, never) == first.generate(QUERIES, never)
@@ -235,18 +237,18 @@ class TestPreparedWeights:
         path.write_bytes(whole[:-1000] + bytes([whole[-1000] ^ 1]) + whole[-999:])
         T5Engine(cache_dir=tmp_path, threads=1).load()
         assert "damaged" in caplog.text
-        assert prepared.recall(path) is not None
+        assert weight_cache.read(path) is not None
         path.write_bytes(whole[:5000])
-        assert prepared.recall(path) is None
+        assert weight_cache.read(path) is None
 
     def test_weights_that_miss_the_golden_answers(self, tmp_path: Path) -> None:
         """Whole but wrong weights never serve, and the error says what to do."""
         T5Engine(cache_dir=tmp_path, threads=1).load()
         (path,) = tmp_path.iterdir()
-        tensors = prepared.recall(path)
+        tensors = weight_cache.read(path)
         assert tensors is not None
         tensors["decoder.1.wo"] = -tensors["decoder.1.wo"]
-        assert prepared.store(path, tensors)
+        assert weight_cache.write(path, tensors)
         with pytest.raises(ModelError, match=r"do not reproduce.*bf16"):
             T5Engine(cache_dir=tmp_path, threads=1).load()
 
@@ -260,11 +262,11 @@ class TestPreparedWeights:
     def test_other_weights_have_another_name(self, tmp_path: Path) -> None:
         """Weights that were replaced are not served from the old copy."""
         folder = build(tmp_path)
-        before = prepared.key_of(folder, "r", "int8", 15)
+        before = weight_cache.cache_name(folder, "r", "int8", 15)
         os.utime(folder / "model.safetensors", ns=(1, 1))
-        after = prepared.key_of(folder, "r", "int8", 15)
+        after = weight_cache.cache_name(folder, "r", "int8", 15)
         others = (("r", "bf16", 15), ("r", "int8", 7), ("s", "int8", 15))
-        assert after not in {before, *(prepared.key_of(folder, *other) for other in others)}
+        assert after not in {before, *(weight_cache.cache_name(folder, *other) for other in others)}
 
     def test_shorter_answers_have_a_copy_of_their_own(self, tmp_path: Path) -> None:
         """The golden answers in it are as long as answers may be."""
@@ -279,13 +281,13 @@ def test_wrong_step_is_found(bundled: T5Engine, monkeypatch: pytest.MonkeyPatch)
     steps = bundled._steps
     assert steps is not None
     with torch.inference_mode():
-        record = golden.record(steps, [[400, 401, 1]])
-        assert golden.verify(steps, record) > 0.999
+        record = golden_set.record(steps, [[400, 401, 1]])
+        assert golden_set.verify(steps, record) > 0.999
         monkeypatch.setattr(
-            steps, "_best", lambda tokens, *_: (tokens.view(-1) * 0 + 7, torch.zeros(1))
+            steps, "_step", lambda tokens, *_: (tokens.view(-1) * 0 + 7, torch.zeros(1))
         )
         with pytest.raises(ModelError, match="trace=False"):
-            golden.verify(steps, record)
+            golden_set.verify(steps, record)
 
 
 def test_int8_missing_falls_back(
@@ -311,7 +313,7 @@ def test_the_kernels_of_arm_answer_alike_in_any_company(
         pytest.skip("torch was built without qnnpack")
     monkeypatch.setattr(linear, "int8_kernel", lambda: "qnnpack")
     assert isinstance(linear.make_linear(torch.ones(8, 16).half(), None), linear.FloatLinear)
-    for module in (engine, prepared):
+    for module in (engine, weight_cache):
         monkeypatch.setattr(module, "SMALL", 0)
     answers = []
     for drafting in (True, False):

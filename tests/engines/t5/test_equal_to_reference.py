@@ -17,7 +17,7 @@ from middleware.engines.t5.architecture import Architecture
 from middleware.engines.t5.decoding import Stats, greedy
 from middleware.engines.t5.drafting import History
 from middleware.engines.t5.steps import TorchSteps
-from middleware.engines.t5.weight_cache import linears, prepare
+from middleware.engines.t5.weight_cache import linear_layers, quantized
 from middleware.engines.transformers import TransformersEngine
 
 from .checkpoints import FAMILIES, QUERIES, build, edit_config
@@ -36,8 +36,10 @@ def steps_of(folder: Path, weights: str = "fp32", **options: Any) -> TorchSteps:
 
     shape = Architecture.of(json.loads((folder / "config.json").read_text("utf-8")))
     with torch.inference_mode():
-        tensors = prepare(folder, shape, weights)
-        return TorchSteps(shape, linears(tensors), tensors, places=40, max_input=40, **options)
+        tensors = quantized(folder, shape, weights)
+        return TorchSteps(
+            shape, linear_layers(tensors), tensors, max_tokens=40, max_input=40, **options
+        )
 
 
 def reference_ids(model: Any, tokens: list[int], count: int) -> list[int]:

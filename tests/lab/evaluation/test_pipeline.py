@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from middleware.core.outcome import Mode, Outcome, Reason
-from middleware.engines.base import Answer, Refusal
+from middleware.engines.base import Answer, Refusal, Truncated
 from middleware.lab.evaluation.pipeline import Pipeline
 from middleware.runtime.reformulator import Reformulator
 
@@ -17,7 +17,7 @@ _ANSWERS: dict[str, Answer] = {
     "garden  hose": "garden hose",
     "bike lamp 12v usb": "bike lamp usb",
     "cheap flights": "cheap flights cheap flights cheap flights",
-    "endless": None,
+    "endless": Truncated(),
     "unheard": Refusal(Reason.UNENCODABLE),
 }
 _TEXTS = (*_ANSWERS, "title:drill AND bits", '"exact phrase"', "", "B07NCQWCQS")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from middleware.engines.hints import MARK, WORDS_FILE, Lexicon, fingerprint, own_words
+from middleware.engines.spelling_hints import MARK, WORDS_FILE, Lexicon, fingerprint, read_words
 from middleware.errors import ConfigurationError, EngineError
 
 WORDS = (
@@ -48,14 +48,14 @@ def bare(text: str) -> str:
 )
 def test_the_word_meant_comes_first(typed: str, meant: str) -> None:
     """One edit before two, swaps and doubled letters before other edits."""
-    assert LEXICON.like(typed)[0] == meant
+    assert LEXICON.candidates(typed)[0] == meant
 
 
 def test_one_edit_hides_two() -> None:
     """Words at distance two are given only where none is nearer, and for longer words."""
-    assert LEXICON.like("screm") == ["scream"]
-    assert LEXICON.like("flbb") == []
-    assert LEXICON.like("scrn") == []
+    assert LEXICON.candidates("screm") == ["scream"]
+    assert LEXICON.candidates("flbb") == []
+    assert LEXICON.candidates("scrn") == []
 
 
 def test_hints_stand_behind_their_word() -> None:
@@ -69,7 +69,7 @@ def test_hints_stand_behind_their_word() -> None:
     ["flat screen", "SCREN", "scr3n", "iScren", "scren.py", "wa", "http://watr", "", "zzzzzzz"],
 )
 def test_no_hints(text: str) -> None:
-    """Known words, words that look like none, and those without a like get nothing."""
+    """Known words, pieces that are no words, and words without candidates get nothing."""
     assert LEXICON.hinted(text) == text
 
 
@@ -86,9 +86,9 @@ def test_hints_can_be_taken_out_again(text: str) -> None:
 
 
 @given(st.text(alphabet="aerstwh", min_size=3, max_size=9))
-def test_like_words_are_near_and_known(word: str) -> None:
+def test_candidates_are_near_and_known(word: str) -> None:
     """Every hint is in the list, and within two edits."""
-    for found in LEXICON.like(word):
+    for found in LEXICON.candidates(word):
         assert found in LEXICON
         assert abs(len(found) - len(word)) <= 2
 
@@ -110,27 +110,27 @@ def test_read_from_a_model_folder(tmp_path: Path) -> None:
         Lexicon.of(tmp_path)
 
 
-def test_words_of_ones_own(tmp_path: Path) -> None:
+def test_words_of_the_user(tmp_path: Path) -> None:
     """Every plain word of a text file counts as right, and is hinted at like a frequent word."""
     path = tmp_path / "brands.txt"
     path.write_text("Okazaki, Sonos; sonos\nx9000 naïve wate\n")
-    own = own_words(path)
+    own = read_words(path)
     assert own == ["okazaki", "sonos", "wate"]
     lexicon = Lexicon(WORDS, own)
     assert lexicon.hinted("okazaki lamp") == "okazaki lamp"
-    assert lexicon.like("okazki") == ["okazaki"]
+    assert lexicon.candidates("okazki") == ["okazaki"]
     assert fingerprint(own) != fingerprint(own[:2])
     assert fingerprint([]) == ""
 
 
-def test_words_that_are_none_are_told(tmp_path: Path) -> None:
+def test_wrong_word_files_are_refused(tmp_path: Path) -> None:
     """A missing or empty file, and words for a model without hints, are errors at the start."""
     with pytest.raises(ConfigurationError, match="gone"):
-        own_words(tmp_path / "gone.txt")
+        read_words(tmp_path / "gone.txt")
     (tmp_path / "empty.txt").write_text("12 34\n")
-    with pytest.raises(ConfigurationError, match="no word"):
-        own_words(tmp_path / "empty.txt")
-    with pytest.raises(EngineError, match="takes no hints"):
+    with pytest.raises(ConfigurationError, match="no words"):
+        read_words(tmp_path / "empty.txt")
+    with pytest.raises(EngineError, match="takes no spelling hints"):
         Lexicon.of(tmp_path, ["sonos"])
 
 
@@ -146,13 +146,17 @@ def test_a_word_written_twice_in_one_way_gets_no_hint() -> None:
     [
         ("red screeen", "red screen", "red screen"),  # a correction
         ("flat screen", "fat screeen", "flat screen"),  # the list knows better, and no such word
-        ("couette screen", "couettte screen", "couette screen"),  # a slip
+        ("couette screen", "couettte screen", "couette screen"),  # a mistake
         ("Flat screen", "falt screen", "Flat screen"),
-        ("flat screen", "garden screen", "garden screen"),  # like none: for others to judge
+        (
+            "flat screen",
+            "garden screen",
+            "garden screen",
+        ),  # similar to none: for acceptance to judge
         ("flat screen", "screen", "screen"),
         ("flat screen", "", ""),
     ],
 )
-def test_slips_of_the_model_are_put_back(text: str, answer: str, restored: str) -> None:
+def test_miscopied_words_are_put_back(text: str, answer: str, restored: str) -> None:
     """What is no correction by the list is the text's own word."""
     assert Lexicon(["flat", "fat", "screen", "garden", "red"]).restored(text, answer) == restored

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from middleware.engines.checkpoint import bundled_model
-from middleware.engines.t5 import weight_cache as prepared
+from middleware.engines.t5 import weight_cache
 from middleware.engines.t5.decoding import Stats, greedy
 from middleware.engines.t5.drafting import Draft, History
 from middleware.engines.t5.linear import FloatLinear, HalfLinear, Int8Linear, quantize
@@ -81,7 +81,7 @@ def test_untrained_model_drafts_alike(
     weights: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same on a model whose every guess is wrong, with weights of each kind."""
-    monkeypatch.setattr(prepared, "SMALL", 0 if weights == "int8" else 20_000_000)
+    monkeypatch.setattr(weight_cache, "SMALL", 0 if weights == "int8" else 20_000_000)
     model = steps_of(build(tmp_path, "v1.0"), weights.replace("half", "int8"))
     assert isinstance(model._parts[0]["decoder.0.wo"], KINDS[weights])
     source = random.Random(1)

@@ -1,7 +1,7 @@
-"""Whether quantized weights still are the model: checked at preparation and at each start.
+"""Checks quantized weights against the float32 model on a golden set of texts.
 
-The float32 model's own answers to a few texts, with some of its logits, are kept beside the
-prepared weights. The engine reproduces them before it serves its first query.
+When the weights are quantized, the float32 model's answers to a few texts and a sample of its
+logits are recorded beside them. Whenever the engine loads, it must reproduce the record.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .decoding import Stats, greedy
 from .steps import BLOCK, TorchSteps
 from .tokenizer import Tokenizer
 
-__all__ = ["LEAST_COSINE", "TOKENS", "inputs_of", "record", "verify"]
+__all__ = ["MAX_TOKENS", "MIN_COSINE", "golden_inputs", "record", "verify"]
 
 TEXTS = (
     "red leather sofa",
@@ -24,16 +24,22 @@ TEXTS = (
     "can you show me waterproof boots without laces",
     "effects of vitamin d on bone density in older women",
 )
-LEAST_COSINE = 0.98
-"""Least cosine of a position's logits to float32's; int8 T5 of several sizes reached .998."""
+MIN_COSINE = 0.98
+"""The least cosine between a position's logits and those of float32.
 
-TOKENS = 15
-"""Tokens of a golden answer at most."""
-_SAMPLE = 2048
+T5 of several sizes reached .998 in int8.
+"""
+
+MAX_TOKENS = 15
+"""The most tokens of a recorded answer."""
+_SAMPLE = 2048  # logits of a position that are recorded, about
 
 
-def inputs_of(tokenizer: Tokenizer, vocabulary: int, longest: int) -> list[list[int]]:
-    """Return the tokens of the texts, or some of all over a vocabulary that cannot spell them."""
+def golden_inputs(tokenizer: Tokenizer, vocabulary: int, longest: int) -> list[list[int]]:
+    """Return the tokens of the golden set, at most ``longest`` of each text.
+
+    For a vocabulary that cannot encode the texts, return arbitrary tokens in their place.
+    """
     encoded = [tokens for text in TEXTS if (tokens := tokenizer.encode(text)) is not None]
     if not encoded:
         encoded = [[(seed * place * 7919) % vocabulary for place in range(1, 9)] for seed in (1, 2)]
@@ -41,13 +47,13 @@ def inputs_of(tokenizer: Tokenizer, vocabulary: int, longest: int) -> list[list[
 
 
 def record(steps: TorchSteps, inputs: Sequence[Sequence[int]]) -> dict[str, Tensor]:
-    """Return what float32 ``steps`` answer to ``inputs``, under names of their own.
+    """Return the record: tensors with the answers of float32 ``steps`` to ``inputs``.
 
-    Answers are cut at 15 tokens. Of the vocabulary every ``n``-th logit is kept, about
-    2,000 of them.
+    Answers have at most ``MAX_TOKENS`` tokens. Every ``n``-th logit of a position is recorded,
+    about 2,000 in all.
     """
     shape = steps.shape
-    count = min(TOKENS, steps.most_tokens)
+    count = min(MAX_TOKENS, steps.max_tokens)
     answers: list[list[int]] = []
     for tokens in inputs:
         found = greedy(
@@ -64,10 +70,10 @@ def record(steps: TorchSteps, inputs: Sequence[Sequence[int]]) -> dict[str, Tens
 
 
 def verify(steps: TorchSteps, golden: dict[str, Tensor]) -> float:
-    """Return the least cosine of a position's logits to the recorded ones.
+    """Return the least cosine between a position's logits and the recorded ones.
 
-    Errors: ``ModelError`` when it is below ``LEAST_COSINE``, or the traced step
-    finds other tokens than the logits say.
+    Errors: ``ModelError`` if it is below ``MIN_COSINE``, or if the compiled step finds other
+    tokens than those with the largest logits.
     """
     inputs, answers = (
         [[token for token in row if token >= 0] for row in golden[name].tolist()]
@@ -78,10 +84,10 @@ def verify(steps: TorchSteps, golden: dict[str, Tensor]) -> float:
     least = float(
         torch.cosine_similarity(torch.cat(found)[:, ::every], golden["golden.logits"]).min()
     )
-    if not least >= LEAST_COSINE:  # also where it is no number
+    if not least >= MIN_COSINE:  # also for NaN
         raise ModelError(
-            f"the model's quantized weights do not reproduce it (cosine of logits {least:.3f} "
-            f"where {LEAST_COSINE} is the least); use weights='bf16' or 'fp32'"
+            f"the quantized weights do not reproduce the model (cosine of logits {least:.3f}, "
+            f"below {MIN_COSINE}); use weights='bf16' or 'fp32'"
         )
     for tokens, answer, logits in zip(inputs, answers, found, strict=True):
         session = steps.begin([tokens])
@@ -91,13 +97,14 @@ def verify(steps: TorchSteps, golden: dict[str, Tensor]) -> float:
                 scores = logits[place + row]
                 if float(scores.max() - scores[token]) > 1e-3 * float(scores.abs().max()):
                     raise ModelError(
-                        "the compiled step computes something else than the model; "
+                        "the compiled step does not compute what the model does; "
                         "use trace=False, and please report this"
                     )
     return least
 
 
 def _logits(steps: TorchSteps, tokens: Sequence[int], answer: Sequence[int]) -> Tensor:
+    """Return the logits ``[len(answer), vocabulary]`` after each token of a forced answer."""
     session = steps.begin([tokens])
     blocks = [
         session.logits([answer[place : place + BLOCK]], [place])[0]
@@ -107,6 +114,7 @@ def _logits(steps: TorchSteps, tokens: Sequence[int], answer: Sequence[int]) -> 
 
 
 def _every(vocabulary: int) -> int:
+    """Return ``n`` such that every ``n``-th logit is recorded."""
     return max(1, vocabulary // _SAMPLE)
 
 

@@ -1,4 +1,4 @@
-"""Whether a server takes connections, found out sooner than a library's own patience ends."""
+"""Finds out quickly whether a server accepts connections."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import threading
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-__all__ = ["reachable"]
+__all__ = ["can_connect"]
 
 
-def reachable(url: str, *, within: float) -> bool:
-    """Tell whether the host of a URL, or the proxy on the way to it, takes a connection.
+def can_connect(url: str, *, timeout: float) -> bool:
+    """Return whether the host of a URL, or the HTTP proxy for it, accepts a connection.
 
-    ``within`` is in seconds and covers the name's resolution too, which no timeout of a socket
-    does: that runs in a thread of its own, left to itself where it hangs. Nothing is sent.
+    ``timeout`` is in seconds and includes the resolution of the name. A socket's own timeout does
+    not, so this connects in a thread, which is abandoned if it hangs. Nothing is sent.
     """
     target = urlsplit(url)
     proxy = getproxies().get(target.scheme)
@@ -26,12 +26,12 @@ def reachable(url: str, *, within: float) -> bool:
 
     def connect() -> None:
         try:
-            socket.create_connection((host or "", port), timeout=within).close()
+            socket.create_connection((host or "", port), timeout=timeout).close()
         except OSError:
             return
         connected.set()
 
-    thread = threading.Thread(target=connect, name="querylift-reach", daemon=True)
+    thread = threading.Thread(target=connect, name="querylift-connect", daemon=True)
     thread.start()
-    thread.join(within)
+    thread.join(timeout)
     return connected.is_set()

@@ -1,0 +1,216 @@
+"""The engine that callers use in place of one that runs in another process.
+
+Python runs one thread at a time in a process, so an engine's thread takes turns with the event
+loop of the server. In a process of its own the engine never holds up the event loop.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import selectors
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any, cast
+
+from ...core.outcome import Mode
+from ...errors import ConfigurationError, EngineError
+from ...policy.acceptance import Acceptance
+from ..base import Answer, Engine
+from ..judging import EngineResult
+from .start import checked_address, connect_shared, start_child
+from .wire import decode, error_of, identity, receive, send
+
+__all__ = ["ProcessEngine"]
+
+_LOOK_EVERY = 0.01  # seconds between looks at whether the texts of a call are still wanted
+_log = logging.getLogger("querylift.engines")
+
+
+class ProcessEngine:
+    """Runs another engine in a process; its name, revision, answers and errors are that one's.
+
+    ``make`` makes the engine: here for its name, and in the process to run it. It is sent there
+    by pickling, such as ``functools.partial(load_engine, "t5", model)``.
+
+    Without ``socket`` the process is a child of this one and ends with it. With ``socket``, a
+    path, all processes on the machine that name the same path share one engine process. The
+    first one starts it. It ends ``idle_timeout`` seconds after the last one has left. It answers
+    texts of several clients in one call. The socket can be used by this user only; put it into a
+    folder that nobody else can write to.
+
+    If the process dies, the running call fails, and the next call starts another process. A
+    process that does not answer within ``hang_timeout`` seconds after all texts of a call were
+    cancelled is killed.
+
+    Concurrency: owned by one thread. A forked child that uses its copy gets its own process or
+    connection. Errors: ``ConfigurationError`` for a path that can be no socket; those of the
+    engine's ``load``; ``EngineError`` if the process at the socket runs another engine.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], Engine],
+        socket: str | os.PathLike[str] | None = None,
+        *,
+        hang_timeout: float = 10.0,
+        idle_timeout: float = 10.0,
+    ) -> None:
+        if not hang_timeout > 0 or not idle_timeout > 0:
+            raise ConfigurationError(
+                f"engine process: hang_timeout ({hang_timeout}) and idle_timeout "
+                f"({idle_timeout}) must be above 0 seconds"
+            )
+        self._address = None if socket is None else checked_address(socket)
+        engine = make()
+        self.name = engine.name
+        self.revision = engine.revision
+        self._identity = identity(engine)
+        self._make = make
+        self._hang_timeout = hang_timeout
+        self._idle_timeout = idle_timeout
+        self._acceptance: Acceptance | None = None
+        self._forget()
+
+    def _forget(self) -> None:
+        self._owner = os.getpid()
+        self._child: BaseProcess | None = None
+        self._connection: Connection | None = None
+        self._selector: selectors.BaseSelector = selectors.DefaultSelector()
+        self._policy: str | None = None  # what the process judges by
+        self.pid: int | None = None
+        """The process that runs the engine, while this one is connected to it."""
+
+    def load(self) -> None:
+        """Start the process, or connect to the shared one, and wait until its engine is loaded."""
+        self.close()
+        for last in (self._address is None, True):
+            try:
+                message = self._connect()
+                break
+            except (OSError, EOFError) as error:
+                ended = self._ended()  # a shared one may just have been about to end
+                if last:
+                    raise ended from error
+        if "error" in message:
+            self.close()
+            raise error_of(message)
+        if message["engine"] != self._identity:
+            self.close()
+            raise EngineError(
+                f"engine socket {self._address}: its process runs {message['engine']}, not "
+                f"{self._identity}; give this engine another socket"
+            )
+        self.pid, self._policy = message["ready"], message["policy"]
+
+    def _connect(self) -> dict[str, Any]:
+        """Connect to a process and return its first message. Errors: ``OSError``, ``EOFError``."""
+        parts = self._make, self._acceptance
+        if self._address is None:
+            self._connection, self._child = start_child(*parts)
+        else:
+            self._connection = connect_shared(*parts, self._address, self._idle_timeout)
+        self._selector.register(self._connection, selectors.EVENT_READ)
+        return receive(self._connection)
+
+    def judge_with(self, acceptance: Acceptance) -> None:
+        """Have the process judge by this acceptance; see ``JudgingEngine``.
+
+        A process is started with an acceptance and keeps it. While it has another one, or if
+        this one cannot be pickled, answers come back without verdicts.
+        """
+        self._acceptance = acceptance
+        try:
+            pickle.dumps(acceptance)
+        except Exception:  # a class of the user's that belongs to this process
+            self._acceptance = None
+
+    def generate(self, texts: Sequence[str], cancelled: Callable[[int], bool]) -> Sequence[Answer]:
+        """Have the process answer; see ``Engine``."""
+        return cast("Sequence[Answer]", self._call(texts, None, cancelled))
+
+    def generate_verdicts(
+        self, texts: Sequence[str], modes: Sequence[Mode], cancelled: Callable[[int], bool]
+    ) -> Sequence[EngineResult]:
+        """Have the process answer and judge; see ``JudgingEngine``."""
+        return self._call(texts, modes, cancelled)
+
+    def close(self) -> None:
+        """End the child, or leave the shared process to its other clients."""
+        self._selector.close()
+        if self._connection is not None:
+            self._connection.close()
+        if self._child is not None and self._owner == os.getpid():
+            self._child.kill()
+            self._child.join()
+        self._forget()
+
+    def _call(
+        self,
+        texts: Sequence[str],
+        modes: Sequence[Mode] | None,
+        cancelled: Callable[[int], bool],
+    ) -> Sequence[EngineResult]:
+        connection = self._request(texts, modes)
+        unwanted: set[int] = set()
+        overdue = 0.0
+        try:
+            while not self._selector.select(_LOOK_EVERY):
+                found = [i for i in range(len(texts)) if i not in unwanted and cancelled(i)]
+                if found:
+                    unwanted.update(found)
+                    send(connection, {"cancel": found})
+                overdue = overdue + _LOOK_EVERY if len(unwanted) == len(texts) else 0.0
+                if overdue > self._hang_timeout:
+                    self._kill()
+                    raise EngineError(
+                        f"engine {self.name} did not stop within {self._hang_timeout:g} s; "
+                        "its process was killed"
+                    )
+            message = receive(connection)
+        except (OSError, EOFError) as error:
+            raise self._ended() from error
+        if "error" in message:
+            raise error_of(message)
+        return [decode(result) for result in message["results"]]
+
+    def _request(self, texts: Sequence[str], modes: Sequence[Mode] | None) -> Connection:
+        """Send a call and return the connection; start a process if the last one has died."""
+        if self._owner != os.getpid():  # forked since: the process is the parent's
+            self.close()
+        while True:
+            fresh = self._connection is None
+            if fresh:
+                self.load()
+            assert self._connection is not None
+            mine = None if self._acceptance is None else self._acceptance.revision
+            judged = modes is not None and mine is not None and mine == self._policy
+            try:
+                send(self._connection, {"texts": list(texts), "modes": modes if judged else None})
+            except OSError as error:
+                ended = self._ended()
+                if fresh:
+                    raise ended from error
+                _log.warning("%s; another one is started", ended)
+            else:
+                return self._connection
+
+    def _kill(self) -> None:
+        """Kill the process, also a shared one: it hangs for its other clients, too."""
+        if self._child is None and self.pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+        self.close()
+
+    def _ended(self) -> EngineError:
+        """Give up the connection to a process that has died, and return the error to raise."""
+        code = ""
+        if self._child is not None:
+            self._child.join(1)
+            code = f" (exit code {self._child.exitcode})"
+        self.close()
+        return EngineError(f"engine {self.name}: its process ended{code}")
