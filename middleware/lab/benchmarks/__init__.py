@@ -1,1 +1,1 @@
-"""Benchmarks that users run: ``querylift bench``; each compares within one run."""
+"""The benchmarks of ``querylift bench``; each compares alternatives within one run."""

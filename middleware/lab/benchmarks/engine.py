@@ -1,7 +1,7 @@
-"""``querylift bench engine``: T5 engines side by side, in turn, each in a process of its own.
+"""``querylift bench engine``: compare T5 engines, called in turn, each in its own process.
 
-With random weights all give exactly ``--tokens-out`` tokens, and ``t5`` guesses as well as
-it does for the bundled model on real queries; the figures are times and nothing else.
+With random weights, all engines produce exactly ``--tokens-out`` tokens, and the drafts of
+``t5`` are as often accepted as those of the bundled model on real queries.
 """
 
 from __future__ import annotations
@@ -23,15 +23,16 @@ from rich.table import Table
 
 from ...engines.threads import default_threads
 from ...errors import ConfigurationError, QueryliftError
-from .engines_under_test import CONTESTANTS, Lap, Pattern
+from .closed_loop import quantile
+from .engines_under_test import ENGINES_UNDER_TEST, Pattern, TimedCall
 from .machine import machine_facts, resident_mb
 from .models import RANDOM, checkpoint, shape_of
 
 __all__ = ["add_arguments", "run"]
 
 _PACKAGES = ("querylift", "torch", "transformers", "onnxruntime", "ctranslate2")
-# What the engines have room for, as they are run.
-_MOST = {"tokens_in": 128, "tokens_out": 64}
+# The limits of the engines as they are set up here.
+_MAXIMA = {"tokens_in": 128, "tokens_out": 64}
 _TOKENS = 16
 _DEFAULT = "t5,t5-plain,transformers,transformers-int8"
 
@@ -42,37 +43,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--engines",
         default=_DEFAULT,
         metavar="NAMES",
-        help=f"of {', '.join(CONTESTANTS)}; ratios are to the first (default {_DEFAULT})",
+        help=f"of {', '.join(ENGINES_UNDER_TEST)}; ratios are to the first (default {_DEFAULT})",
     )
     parser.add_argument(
         "--model",
         default="bundled",
         help=f"a folder, a hub id, bundled, or {', '.join(RANDOM)} (default bundled)",
     )
-    forced = "random tokens in and forced lengths, for times only; random models always (16)"
+    forced = "input length; random tokens and forced lengths, for times only (16)"
     parser.add_argument("--tokens-in", type=int, metavar="N", help=forced)
-    parser.add_argument("--tokens-out", type=int, metavar="N", help="likewise (16)")
-    parser.add_argument("--batch", type=int, default=1, help="texts in a call (1)")
+    parser.add_argument("--tokens-out", type=int, metavar="N", help="output length, likewise (16)")
+    parser.add_argument("--batch", type=int, default=1, help="texts per call (1)")
     parser.add_argument("--threads", type=int, default=default_threads(), help="of each engine")
-    parser.add_argument("--rounds", type=int, default=20, help="timed calls of each (20)")
+    parser.add_argument("--rounds", type=int, default=20, help="timed calls of each engine (20)")
     parser.add_argument(
         "--memory",
         type=int,
         metavar="QUERIES",
-        help="tell the memory that t5 takes from its start to after so many queries, and no times",
+        help="instead of times, measure the memory of t5 at its start and after QUERIES queries",
     )
     parser.add_argument(
         "--same",
         action="store_true",
-        help="tell for which share of the queries t5's answers are those of float32, of no drafts "
-        "and of a batch, and how many tokens a step brings, and no times",
+        help="instead of times, measure how often t5's answers equal those in float32, without "
+        "drafts and in a batch, and the tokens per step",
     )
-    parser.add_argument("--queries", type=Path, metavar="FILE", help="real queries, one a line")
+    parser.add_argument("--queries", type=Path, metavar="FILE", help="real queries, one per line")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measure, print, and return the exit status."""
+    """Run the benchmark, print its figures, and return the exit status."""
     try:
         report = _measure(options)
     except QueryliftError as error:
@@ -98,14 +99,14 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
     from .replay import QUERIES, measured_pattern
 
     names = [name.strip() for name in options.engines.split(",") if name.strip()]
-    unknown = [name for name in names if name not in CONTESTANTS]
+    unknown = [name for name in names if name not in ENGINES_UNDER_TEST]
     if unknown or not names:
-        raise ConfigurationError(f"--engines: no {unknown}; known: {', '.join(CONTESTANTS)}")
+        raise ConfigurationError(f"--engines: no {unknown}; known: {', '.join(ENGINES_UNDER_TEST)}")
     for option in ("tokens_in", "tokens_out", "batch", "threads", "rounds", "memory"):
         value = getattr(options, option)
         if value is not None and value < 1:
             raise ConfigurationError(f"--{option.replace('_', '-')} must be at least 1")
-        most = _MOST.get(option, math.inf)
+        most = _MAXIMA.get(option, math.inf)
         if value is not None and value > most:
             raise ConfigurationError(f"--{option.replace('_', '-')} can be at most {most}")
     queries = list(QUERIES)
@@ -124,14 +125,14 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
     pattern = measured_pattern(queries) if forced else ()
     with checkpoint(options.model) as folder:
         calls = _calls(folder, options, queries, forced)
-        laps = _race(names, folder, options.threads, pattern, calls, forced)
-    rows = [_row(name, *laps[name]) for name in names]
+        timings = _time_engines(names, folder, options.threads, pattern, calls, forced)
+    rows = [_row(name, *timings[name]) for name in names]
     for row in rows:
         row["ratio"] = row["p50_ms"] / rows[0]["p50_ms"]
     report = machine_facts(*_PACKAGES)
     report |= {"model": options.model, "threads": options.threads, "rows": rows}
     if forced:
-        report["note"] = "random tokens and forced lengths: times only; guesses are replayed"
+        report["note"] = "random tokens and forced lengths: times only; drafts are replayed"
         report["replayed_tokens_per_step"] = 1 + statistics.mean(right for _, right in pattern)
     return report
 
@@ -157,16 +158,16 @@ def _memory(options: argparse.Namespace) -> dict[str, Any]:
 def _calls(
     folder: Path, options: argparse.Namespace, queries: list[str], forced: bool
 ) -> list[tuple[list[list[int]], int]]:
-    """Return what each call gets: inputs, and the most tokens of an output."""
+    """Return the inputs of each call, and the largest number of tokens of an output."""
     from ...engines.t5.tokenizer import open_tokenizer
 
     shape = shape_of(folder)
     if forced:
-        source, pieces = random.Random(0), range(3, shape.vocabulary)
+        rng, pieces = random.Random(0), range(3, shape.vocabulary)
         length, count = (options.tokens_in or _TOKENS) - 1, options.tokens_out or _TOKENS
         return [
             (
-                [[*source.choices(pieces, k=length), shape.end] for _ in range(options.batch)],
+                [[*rng.choices(pieces, k=length), shape.end] for _ in range(options.batch)],
                 count,
             )
             for _ in range(options.rounds)
@@ -179,29 +180,29 @@ def _calls(
     ]
 
 
-def _race(
+def _time_engines(
     names: list[str],
     folder: Path,
     threads: int,
     pattern: Pattern,
     calls: list[tuple[list[list[int]], int]],
     forced: bool,
-) -> dict[str, tuple[list[Lap], list[Lap], float]]:
-    """Return each engine's laps, its laps of one token, and its resident megabytes."""
-    laps: dict[str, tuple[list[Lap], list[Lap]]] = {name: ([], []) for name in names}
+) -> dict[str, tuple[list[TimedCall], list[TimedCall], float]]:
+    """Return each engine's timed calls, its timed calls for one token, and its resident MiB."""
+    timed: dict[str, tuple[list[TimedCall], list[TimedCall]]] = {name: ([], []) for name in names}
     memory: dict[str, float] = {}
     with _engines_under_test(names, folder, threads, pattern) as pipes:
         for turn, (inputs, count) in enumerate([*calls[:2], *calls]):
-            # Each starts a turn as often as the others.
+            # Every engine is the first of a turn equally often.
             for place in range(len(names)):
                 name = names[(turn + place) % len(names)]
-                # One untimed: the caches hold what the engine before left there.
+                # The first call is not timed: caches hold data of the previous engine.
                 for kind, length in enumerate((1, count, 1)):
                     pipes[name].send((inputs, length, forced))
-                    lap, memory[name] = _received(pipes[name], name)
+                    call, memory[name] = _received(pipes[name], name)
                     if turn >= 2 and kind:  # the first turns are warm-up
-                        laps[name][kind - 1].append(lap)
-    return {name: (*laps[name], memory[name]) for name in names}
+                        timed[name][kind - 1].append(call)
+    return {name: (*timed[name], memory[name]) for name in names}
 
 
 @contextmanager
@@ -215,11 +216,11 @@ def _engines_under_test(
         for name in names:
             pipes[name], theirs = context.Pipe()
             arguments = (theirs, name, folder, threads, pattern)
-            process = context.Process(target=_work, args=arguments, daemon=True)
+            process = context.Process(target=serve_engine, args=arguments, daemon=True)
             process.start()
             theirs.close()
             processes.append(process)
-            _received(pipes[name], name)  # one after the other: loading takes all cores
+            _received(pipes[name], name)  # wait for each: loading takes all cores
         yield pipes
     finally:
         for pipe in pipes.values():
@@ -240,10 +241,10 @@ def _received(pipe: Any, name: str) -> Any:
     return answer
 
 
-def _work(pipe: Any, name: str, folder: Path, threads: int, pattern: Pattern) -> None:
-    """Serve one engine to the parent, until it closes the pipe."""
+def serve_engine(pipe: Any, name: str, folder: Path, threads: int, pattern: Pattern) -> None:
+    """Time calls of one engine for the parent process, until it closes the pipe."""
     try:
-        contestant = CONTESTANTS[name](folder, threads, pattern)
+        engine = ENGINES_UNDER_TEST[name](folder, threads, pattern)
     except Exception as error:
         pipe.send(f"{type(error).__name__}: {error}")
         return
@@ -253,33 +254,30 @@ def _work(pipe: Any, name: str, folder: Path, threads: int, pattern: Pattern) ->
             inputs, count, forced = pipe.recv()
         except EOFError:
             return
-        pipe.send((contestant.lap(inputs, count, forced=forced), resident_mb()))
+        pipe.send((engine.time_call(inputs, count, forced=forced), resident_mb()))
 
 
-def _row(name: str, laps: list[Lap], short: list[Lap], memory: float) -> dict[str, Any]:
-    """Return an engine's line; medians but for the 95th percentile.
+def _row(
+    name: str, calls: list[TimedCall], short: list[TimedCall], memory: float
+) -> dict[str, Any]:
+    """Return the figures of an engine; times are medians unless named otherwise.
 
-    Where an engine cannot tell its encoding time, that is what a lap of one token takes
-    longer than a further step.
+    Where an engine does not measure its encoding time, it is the time of a call for one token
+    minus the time of a further step.
     """
-    times = sorted(lap.total_s * 1e3 for lap in laps)
-    steps = statistics.mean(lap.steps for lap in laps)
-    total, first = (statistics.median(lap.total_s for lap in kind) * 1e3 for kind in (laps, short))
-    encode = statistics.median(lap.encode_s for lap in laps) * 1e3
+    times = [call.total_s * 1e3 for call in calls]
+    steps = statistics.mean(call.steps for call in calls)
+    total = statistics.median(call.total_s for call in calls) * 1e3
+    first = statistics.median(call.total_s for call in short) * 1e3
+    encode = statistics.median(call.encode_s for call in calls) * 1e3
     step = (total - encode) / steps if encode else (total - first) / max(1.0, steps - 1)
     return {
         "engine": name,
         "p50_ms": total,
-        "p95_ms": times[min(len(times) - 1, int(0.95 * len(times)))],
+        "p95_ms": quantile(times, 0.95),
         "encode_ms": encode or max(0.0, first - step),
         "step_ms": step,
         "steps": steps,
-        "tokens_per_step": statistics.mean(lap.tokens_per_step for lap in laps),
+        "tokens_per_step": statistics.mean(call.tokens_per_step for call in calls),
         "rss_mb": memory,
     }
-
-
-if __name__ == "__main__":
-    _parser = argparse.ArgumentParser(prog="querylift bench engine", description=__doc__)
-    add_arguments(_parser)
-    sys.exit(run(_parser.parse_args()))

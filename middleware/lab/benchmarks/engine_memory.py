@@ -1,7 +1,7 @@
-"""What the T5 engine takes of memory, and whether that grows with the queries.
+"""Measure the T5 engine's memory, and whether it grows with the number of queries.
 
-A process of its own prepares the weights; another one, started anew, loads what was kept,
-as a service that was started before does, and decodes inputs of 3 to 64 tokens.
+One process prepares the weights. A second process loads them from the cache, as a restarted
+service does, and decodes inputs of 3 to 64 tokens.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from ...errors import EngineError
-from .engines_under_test import CONTESTANTS
+from .engines_under_test import ENGINES_UNDER_TEST
 from .machine import resident_mb
 from .models import shape_of
 
 __all__ = ["measure_memory"]
 
 _LENGTHS = 3, 64
-_TOKENS = 4  # of an output: its length matters little here, and takes time
+_TOKENS = 4  # per output, short to save time
 
 
 def measure_memory(folder: Path, *, threads: int, queries: int, batch: int) -> dict[str, float]:
-    """Return resident megabytes at the start, after a tenth of the queries, and at the end.
+    """Return the resident MiB at the start, after a tenth of the queries, and at the end.
 
-    Errors: ``EngineError`` when a process ends before it is done.
+    Errors: ``EngineError`` if a process dies.
     """
     with TemporaryDirectory(prefix="querylift-bench-") as cache:
         arguments = folder, cache, threads, batch
@@ -42,22 +42,22 @@ def measure_memory(folder: Path, *, threads: int, queries: int, batch: int) -> d
 
 
 def _measured(*arguments: Any) -> list[float]:
-    """Return what a new process tells at its start and at each mark."""
+    """Return the memory of a new process at its start and after each number of queries."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(theirs, *arguments), daemon=True)
+    process = context.Process(target=_measure_in_process, args=(theirs, *arguments), daemon=True)
     process.start()
     theirs.close()
     try:
         return [float(ours.recv()) for _ in range(1 + len(arguments[-1]))]
     except EOFError:
-        raise EngineError("the engine's process ended before it had told its memory") from None
+        raise EngineError("the engine's process ended during the measurement") from None
     finally:
         ours.close()
         process.join()
 
 
-def _work(
+def _measure_in_process(
     pipe: Any,
     folder: Path,
     cache: str,
@@ -65,15 +65,14 @@ def _work(
     batch: int,
     marks: list[int],
 ) -> None:
-    contestant = CONTESTANTS["t5"](folder, threads, (), cache_dir=cache)
+    engine = ENGINES_UNDER_TEST["t5"](folder, threads, (), cache_dir=cache)
     pipe.send(resident_mb())
-    source, shape = random.Random(0), shape_of(folder)
+    rng, shape = random.Random(0), shape_of(folder)
     pieces = range(3, shape.vocabulary)
     for done in range(1, max(marks, default=0) + 1):
         inputs = [
-            [*source.choices(pieces, k=source.randint(*_LENGTHS) - 1), shape.end]
-            for _ in range(batch)
+            [*rng.choices(pieces, k=rng.randint(*_LENGTHS) - 1), shape.end] for _ in range(batch)
         ]
-        contestant.lap(inputs, _TOKENS, forced=True)
+        engine.time_call(inputs, _TOKENS, forced=True)
         if done in marks:
             pipe.send(resident_mb())

@@ -1,7 +1,7 @@
-"""The engines that ``querylift bench engine`` compares, each as its makers recommend it.
+"""The engines that ``querylift bench engine`` compares, set up as their authors recommend.
 
-All take token ids and give as many as asked for, so that none is timed for its tokenizer.
-What is not plain says so: ``drafting`` is this package's, on another runtime's steps.
+All of them map token ids to token ids, so that no tokenizer is timed. ``onnx-drafting`` runs
+this package's drafting on the steps of ONNX Runtime.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from typing import Any, Protocol
 from ...errors import MissingExtraError
 from .models import shape_of
 
-__all__ = ["CONTESTANTS", "EngineUnderTest", "Lap", "Pattern"]
+__all__ = ["ENGINES_UNDER_TEST", "EngineUnderTest", "Pattern", "TimedCall"]
 
 Pattern = Sequence[tuple[int, int]]
-"""For each step how many tokens were guessed, and how many of those came true."""
+"""The number of drafted tokens, and of accepted ones, for each step."""
 
 
 @dataclass(frozen=True, slots=True)
-class Lap:
-    """One timed call; seconds. ``steps`` and ``encode_s`` are zero where it cannot tell."""
+class TimedCall:
+    """The times of a call in seconds; ``steps`` and ``encode_s`` are 0 where unknown."""
 
     total_s: float
     encode_s: float
@@ -38,15 +38,15 @@ class Lap:
 
 
 class EngineUnderTest(Protocol):
-    """An engine on its marks."""
+    """A loaded engine."""
 
-    def lap(self, inputs: list[list[int]], count: int, *, forced: bool) -> Lap:
-        """Decode ``inputs`` together, up to ``count`` tokens, or exactly so many if forced."""
+    def time_call(self, inputs: list[list[int]], count: int, *, forced: bool) -> TimedCall:
+        """Time decoding a batch, up to ``count`` tokens, or exactly ``count`` if forced."""
         ...
 
 
-class _Looped:
-    """The engine's loop on some steps; with ``drafting``, real guesses or a pattern's."""
+class _GreedyLoop:
+    """This package's decoding loop; a ``pattern`` replaces its drafts by replayed ones."""
 
     _steps: Any
     _shape: Any
@@ -55,8 +55,8 @@ class _Looped:
         self._history = history
         self._pattern = cycle(pattern) if pattern else None
 
-    def lap(self, inputs: list[list[int]], count: int, *, forced: bool) -> Lap:
-        """Time one call; see ``EngineUnderTest``."""
+    def time_call(self, inputs: list[list[int]], count: int, *, forced: bool) -> TimedCall:
+        """See ``EngineUnderTest``."""
         import torch
 
         end = -1 if forced else self._shape.end
@@ -65,12 +65,12 @@ class _Looped:
             if history is not None and self._pattern is not None:
                 outputs = self._decoded(inputs, count, end, None)[0]
                 known = {tuple(i): o or [] for i, o in zip(inputs, outputs, strict=True)}
-                history = _Replay(known, self._pattern)
+                history = _ReplayedDrafts(known, self._pattern)
             return self._decoded(inputs, count, end, history)[1]
 
     def _decoded(
         self, inputs: list[list[int]], count: int, end: int, history: Any
-    ) -> tuple[list[list[int] | None], Lap]:
+    ) -> tuple[list[list[int] | None], TimedCall]:
         from ...engines.t5.decoding import Stats, greedy
 
         stats = Stats()
@@ -80,11 +80,12 @@ class _Looped:
             start=self._shape.start, end=end, history=history, stats=stats, keep_unfinished=True,
         )  # fmt: skip
         total = time.perf_counter() - began
-        return outputs, Lap(total, stats.encode_s, stats.steps, stats.tokens / max(1, stats.rows))
+        tokens_per_step = stats.tokens / max(1, stats.rows)
+        return outputs, TimedCall(total, stats.encode_s, stats.steps, tokens_per_step)
 
 
-class _Ours(_Looped):
-    """The T5 engine."""
+class _QueryliftT5(_GreedyLoop):
+    """This package's T5 engine."""
 
     def __init__(self, folder: Path, threads: int, pattern: Pattern, **options: Any) -> None:
         from ...engines.t5 import T5Engine
@@ -96,8 +97,8 @@ class _Ours(_Looped):
         self._steps, self._shape = engine._steps, engine._shape
 
 
-class _Replay:
-    """Guesses of which as many come true as did for another model on real queries."""
+class _ReplayedDrafts:
+    """Drafts with as many accepted tokens as another model's on real queries."""
 
     def __init__(
         self, known: dict[tuple[int, ...], list[int]], pattern: Iterator[tuple[int, int]]
@@ -106,25 +107,25 @@ class _Replay:
         self._pattern = pattern
         self._output: list[int] = []
 
-    def begin(self, source: Sequence[int]) -> _Replay:
-        """Return the guesses for ``source``."""
-        guesses = _Replay(self._known, self._pattern)
-        guesses._output = self._known[tuple(source)]
-        return guesses
+    def begin(self, source: Sequence[int]) -> _ReplayedDrafts:
+        """Return the drafts for ``source``."""
+        drafts = _ReplayedDrafts(self._known, self._pattern)
+        drafts._output = self._known[tuple(source)]
+        return drafts
 
     def learn(self, tokens: Sequence[int]) -> None:
-        """Learn nothing."""
+        """Do nothing."""
 
     def guess(self, output: Sequence[int], count: int) -> list[int]:
-        """Return right tokens, then wrong ones, as the pattern has it."""
-        guessed, right = next(self._pattern)
-        following = self._output[len(output) : len(output) + guessed]
+        """Return right tokens, then wrong ones, in the numbers of the pattern."""
+        drafted, right = next(self._pattern)
+        following = self._output[len(output) : len(output) + drafted]
         wrong = [token + 1 if token < 9 else token - 1 for token in following[right:]]
         return [*following[:right], *wrong][:count]
 
 
 class _Transformers:
-    """transformers' own greedy ``generate``; with ``int8``, after dynamic quantization."""
+    """Greedy ``generate`` of transformers; ``int8`` turns on dynamic quantization."""
 
     def __init__(self, folder: Path, threads: int, pattern: Pattern, *, int8: bool) -> None:
         import torch
@@ -143,8 +144,8 @@ class _Transformers:
                 quantize: Any = quantize_dynamic
                 self._model = quantize(self._model, {torch.nn.Linear}, dtype=torch.qint8)
 
-    def lap(self, inputs: list[list[int]], count: int, *, forced: bool) -> Lap:
-        """Time one call; see ``EngineUnderTest``."""
+    def time_call(self, inputs: list[list[int]], count: int, *, forced: bool) -> TimedCall:
+        """See ``EngineUnderTest``."""
         import torch
 
         width = max(map(len, inputs))
@@ -161,7 +162,7 @@ class _Transformers:
                 min_new_tokens=count if forced else None,
             )
         steps = output.shape[1] - 1
-        return Lap(time.perf_counter() - began, 0.0, steps, 1.0)
+        return TimedCall(time.perf_counter() - began, 0.0, steps, 1.0)
 
 
 class _CTranslate2:
@@ -173,7 +174,7 @@ class _CTranslate2:
             convert: Any = import_module("ctranslate2.converters").TransformersConverter
         except ImportError as error:
             raise MissingExtraError("engine ctranslate2", "bench") from error
-        # The folder may be the user's own, or this package's: nothing is written into it.
+        # Never write to the folder: it may be the user's or this package's.
         with TemporaryDirectory(prefix="querylift-bench-") as scratch:
             target = Path(scratch, "model")
             convert(str(folder)).convert(str(target), quantization="int8")
@@ -187,8 +188,8 @@ class _CTranslate2:
             vocabulary = target / "shared_vocabulary.json"
             self._pieces: list[str] = json.loads(vocabulary.read_text("utf-8"))
 
-    def lap(self, inputs: list[list[int]], count: int, *, forced: bool) -> Lap:
-        """Time one call; see ``EngineUnderTest``."""
+    def time_call(self, inputs: list[list[int]], count: int, *, forced: bool) -> TimedCall:
+        """See ``EngineUnderTest``."""
         pieces = [[self._pieces[token] for token in row] for row in inputs]
         began = time.perf_counter()
         found = self._translator.translate_batch(
@@ -198,13 +199,13 @@ class _CTranslate2:
             min_decoding_length=count if forced else 0,
         )
         total = time.perf_counter() - began
-        # The end is a step, too, and not among the tokens.
+        # The end takes a step, but is not among the tokens.
         steps = max(min(count, len(result.hypotheses[0]) + 1) for result in found)
-        return Lap(total, 0.0, steps, 1.0)
+        return TimedCall(total, 0.0, steps, 1.0)
 
 
-class _Onnx(_Looped):
-    """ONNX Runtime in int8, with a step of its own."""
+class _Onnx(_GreedyLoop):
+    """ONNX Runtime in int8, with this package's graphs."""
 
     def __init__(
         self, folder: Path, threads: int, pattern: Pattern, *, drafting: bool = False
@@ -217,14 +218,14 @@ class _Onnx(_Looped):
         self._steps = OnnxSteps(folder, self._shape, threads=threads, int8=True)
 
 
-CONTESTANTS: dict[str, Any] = {
-    "t5": partial(_Ours, drafting=True),
-    "t5-plain": partial(_Ours, drafting=False),
-    "t5-untraced": partial(_Ours, drafting=False, trace=False),
+ENGINES_UNDER_TEST: dict[str, Any] = {
+    "t5": partial(_QueryliftT5, drafting=True),
+    "t5-plain": partial(_QueryliftT5, drafting=False),
+    "t5-untraced": partial(_QueryliftT5, drafting=False, trace=False),
     "transformers": partial(_Transformers, int8=False),
     "transformers-int8": partial(_Transformers, int8=True),
     "onnx": _Onnx,
     "onnx-drafting": partial(_Onnx, drafting=True),
     "ctranslate2": _CTranslate2,
 }
-"""Name to a function of a folder, a thread count and a pattern."""
+"""Maps a name to a function of a folder, a thread count and a pattern."""

@@ -1,7 +1,7 @@
-"""``querylift bench load``: the proxy of ``serve`` under load that does not wait for it.
+"""``querylift bench load``: the proxy of ``serve`` under open-loop load.
 
-Upstream, proxy and clients are three processes on this machine. Latencies count from when a
-request was sent; ``client_late_p99_ms`` says how far behind its schedule the client itself was.
+Upstream, proxy and clients are three processes on this machine. Latencies start when a request
+is sent; ``client_late_p99_ms`` is the delay of sending against the schedule.
 """
 
 from __future__ import annotations
@@ -22,17 +22,18 @@ from rich.console import Console
 from rich.table import Table
 
 from ...core.outcome import Source
-from .load_client import Client, Sent
-from .load_servers import INSIDE, running_proxy
-from .machine import machine_facts, run_quickly
-from .slo import misses
+from .closed_loop import quantile
+from .instrumented_proxy import STATS_PATH, running_proxy
+from .machine import machine_facts, run_on_fastest_loop
+from .open_loop import Client, TimedRequest
+from .slo import missed_objectives
 from .upstream import running_upstream
 from .workload import arrivals, texts
 
 __all__ = ["add_arguments", "ideal_lru_hits", "run"]
 
-_CLOSED_CLIENTS = 24  # full batches, and some waiting
-_OTHERS = 50.0  # requests a second that are not searches, beside the searches
+_CLOSED_CLIENTS = 24  # enough for full batches and a queue
+_OTHERS = 50.0  # requests per second that are not searches
 _DISTINCT, _ZIPF_RATE = 20_000, 500.0
 _MEMO = 50_000  # rewrites, as serve has by default
 _SEED = 20_261_125
@@ -43,27 +44,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "scenario",
         nargs="*",
-        choices=[*_SCENARIOS, []],  # the empty list is what argparse checks where none is given
+        choices=[*_SCENARIOS, []],  # argparse checks the empty list where none is given
         metavar="SCENARIO",
         help=f"{', '.join(_SCENARIOS)}; default: all",
     )
-    parser.add_argument("--seconds", type=float, help="of load; default: as each scenario says")
+    parser.add_argument("--seconds", type=float, help="of load; default: the scenario's")
     parser.add_argument("--warm", type=float, default=30.0, help="seconds before zipf is measured")
-    parser.add_argument("--budget-ms", type=float, default=100.0, help="time a rewrite may take")
-    parser.add_argument("--rate", type=float, help="searches a second, instead of a scenario's own")
+    parser.add_argument("--budget-ms", type=float, default=100.0, help="budget of a rewrite")
+    parser.add_argument("--rate", type=float, help="searches a second; default: the scenario's")
     parser.add_argument("--model", default="bundled", help="a T5's folder or hub id")
     parser.add_argument(
-        "--thread", action="store_true", help="engine in a thread of the proxy, not a process"
+        "--thread",
+        action="store_true",
+        help="engine in a thread of the proxy, not a process",
     )
-    parser.add_argument("--json", action="store_true", help="print a line of JSON a scenario")
+    parser.add_argument("--json", action="store_true", help="print a line of JSON per scenario")
     parser.add_argument(
-        "--check", action="store_true", help="end with status 1 where a figure is not as it must be"
+        "--check", action="store_true", help="exit with status 1 if an objective is missed"
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measure, print, and return the exit status."""
-    # A look through a quarter of a million records holds up the clients, and a burst follows.
+    """Run the benchmark, print its figures, and return the exit status."""
+    # A garbage collection of a quarter of a million records would delay the clients.
     gc.set_threshold(10_000, 100, 1_000)
     facts = machine_facts("querylift", "uvicorn", "h11", "torch")
     missed: list[str] = []
@@ -76,13 +79,13 @@ def run(options: argparse.Namespace) -> int:
                 budget_ms=options.budget_ms,
                 model=options.model,
                 engine_process=not options.thread,
-                # A soak is about what grows for ever: the memo is full within its first part.
+                # A soak looks for leaks, so the memo must be full before it is measured.
                 memo_max_entries=1000 if name == "soak" else _MEMO,
             ) as port,
         ):
             load = _Load(port, upstream, options, options.seconds or seconds)
-            figures = {"scenario": name, **run_quickly(load.measured(scenario)), **facts}
-        missed += [f"{name}: {words}" for words in misses(figures)]
+            figures = {"scenario": name, **run_on_fastest_loop(load.measured(scenario)), **facts}
+        missed += [f"{name}: {description}" for description in missed_objectives(figures)]
         if options.json:
             print(json.dumps(figures), flush=True)
             continue
@@ -92,13 +95,13 @@ def run(options: argparse.Namespace) -> int:
         Console().print(table)
     if not options.check:
         return 0
-    for words in missed:
-        print(f"querylift: does not hold: {words}", file=sys.stderr)
+    for description in missed:
+        print(f"querylift: missed objective: {description}", file=sys.stderr)
     return 1 if missed else 0
 
 
 class _Load:
-    """One scenario's servers, and what every scenario measures first: capacity and the bare way."""
+    """The clients of a scenario, and the figures that each scenario needs: capacity and latency."""
 
     def __init__(
         self, port: int, upstream: int, options: argparse.Namespace, seconds: float
@@ -111,22 +114,22 @@ class _Load:
     async def measured(
         self, scenario: Callable[[_Load], Awaitable[dict[str, Any]]]
     ) -> dict[str, Any]:
-        """Return a scenario's figures."""
+        """Return the figures of a scenario."""
         until = time.monotonic() + 60
-        while not (told := await self.inside())["ready"]:
-            if told["failure"] or time.monotonic() > until:
-                raise RuntimeError(f"the engine did not load: {told['failure']}")
+        while not (stats := await self.proxy_stats())["ready"]:
+            if stats["failure"] or time.monotonic() > until:
+                raise RuntimeError(f"the engine did not load: {stats['failure']}")
             await asyncio.sleep(0.1)
-        await self._closed(2.0)  # the code is warm then
-        # What the proxy can pass on when nothing is rewritten bounds every rate there can be.
-        front = await self._closed(3.0, mode="off")
-        self.capacity = await self._closed(6.0)
+        await self._closed_loop(2.0)  # warm-up
+        # The rate without rewrites is the upper bound of all others.
+        front = await self._closed_loop(3.0, mode="off")
+        self.capacity = await self._closed_loop(6.0)
         bare = await self.bare.stream(arrivals(_OTHERS, 4, 1), itertools.repeat("x"))
-        self.bare_ms = 1000 * _quantile([sent.seconds for sent in bare], 0.5)
+        self.bare_ms = 1000 * quantile([request.seconds for request in bare], 0.5)
         others = await self.other.stream(
             arrivals(_OTHERS, 4, 2), itertools.repeat("x"), path="/other"
         )
-        self.idle_other_p99 = 1000 * _quantile([sent.seconds for sent in others], 0.99)
+        self.idle_other_p99 = 1000 * quantile([request.seconds for request in others], 0.99)
         figures: dict[str, Any] = {
             "seconds": self.seconds,
             "budget_ms": self.options.budget_ms,
@@ -135,25 +138,25 @@ class _Load:
         figures |= {"front_rps": front, "capacity_rps": self.capacity, "bare_p50_ms": self.bare_ms}
         return figures | await scenario(self)
 
-    async def inside(self) -> dict[str, Any]:
-        """Ask the proxy's process about itself, and start its counts anew."""
-        return dict(json.loads((await self.other.get(INSIDE))[2]))
+    async def proxy_stats(self) -> dict[str, Any]:
+        """Return the statistics of the proxy's process, and reset its counters."""
+        return dict(json.loads((await self.other.get(STATS_PATH))[2]))
 
-    async def settled(self) -> dict[str, Any]:
-        """Close all connections, wait until idle ones to the upstream are too, and ask."""
+    async def idle_stats(self) -> dict[str, Any]:
+        """Close all connections, wait until the proxy has too, and return its statistics."""
         self.client.close()
         self.other.close()
-        await asyncio.sleep(5)  # longer than the pool keeps an idle one
-        await self.other.get("/other")  # it lets go of them when it is next used
+        await asyncio.sleep(5)  # longer than the pool keeps an idle connection
+        await self.other.get("/other")  # the pool closes them at its next use
         self.other.close()
         await asyncio.sleep(0.2)
-        return await self.inside()
+        return await self.proxy_stats()
 
-    async def _closed(self, seconds: float, mode: str = "replace") -> float:
-        """Return the searches a second, new texts all, when there is always one to answer."""
+    async def _closed_loop(self, seconds: float, mode: str = "replace") -> float:
+        """Return the searches per second with new texts in a closed loop."""
         until, count = time.perf_counter() + seconds, 0
 
-        async def ask() -> None:
+        async def client() -> None:
             nonlocal count
             while time.perf_counter() < until:
                 target = f"/search?q={next(self.fresh).replace(' ', '+')}"
@@ -162,23 +165,29 @@ class _Load:
                 )
                 count += 1
 
-        await asyncio.gather(*[ask() for _ in range(_CLOSED_CLIENTS)])
+        await asyncio.gather(*[client() for _ in range(_CLOSED_CLIENTS)])
         return count / seconds
 
-    async def search(self, rate: float, asked: Any, **leaving: Any) -> tuple[list[Sent], Any]:
-        """Send searches and other requests side by side; returns the searches and figures."""
-        await self.inside()
+    async def search(
+        self, rate: float, queries: Any, **disconnecting: Any
+    ) -> tuple[list[TimedRequest], Any]:
+        """Send searches and other requests concurrently; return the searches and the figures."""
+        await self.proxy_stats()
         searches, others = await asyncio.gather(
-            self.client.stream(arrivals(rate, self.seconds, 3), asked, **leaving),
+            self.client.stream(arrivals(rate, self.seconds, 3), queries, **disconnecting),
             self.other.stream(
                 arrivals(_OTHERS, self.seconds, 4), itertools.repeat("x"), path="/other"
             ),
         )
-        told = await self.inside()
-        done = [sent for sent in searches if sent.word]
-        in_time = [s for s in done if s.word == Source.ENGINE or s.word.startswith("rejected")]
-        added = [1000 * sent.seconds - self.bare_ms for sent in done]
-        other_p99 = 1000 * _quantile([sent.seconds for sent in others], 0.99)
+        stats = await self.proxy_stats()
+        done = [request for request in searches if request.decision]
+        in_time = [
+            request
+            for request in done
+            if request.decision == Source.ENGINE or request.decision.startswith("rejected")
+        ]
+        added = [1000 * request.seconds - self.bare_ms for request in done]
+        other_p99 = 1000 * quantile([request.seconds for request in others], 0.99)
         per_second = len(in_time) / self.seconds
         possible = min(rate, self.capacity)
         return searches, {
@@ -186,22 +195,22 @@ class _Load:
             "requests": len(searches),
             "errors": sum(bool(s.error) for s in (*searches, *others)),
             "error_kinds": dict(Counter(s.error for s in (*searches, *others) if s.error)),
-            "added_p50_ms": _quantile(added, 0.5),
-            "added_p99_ms": _quantile(added, 0.99),
-            "added_p999_ms": _quantile(added, 0.999),
+            "added_p50_ms": quantile(added, 0.5),
+            "added_p99_ms": quantile(added, 0.99),
+            "added_p999_ms": quantile(added, 0.999),
             "in_time_share": per_second / possible,
             "in_time_rps": per_second,
-            "hit_share": sum(s.word == Source.MEMO for s in done) / max(1, len(done)),
-            "decided": dict(Counter(s.word for s in done).most_common()),
-            "engine_busy_share": told["engine_busy_s"] / told["seconds"],
-            "engine_unwaited_share": 1 - len(in_time) / max(1, told["engine_texts"]),
-            "cpu_wait_share": told["cpu_wait_share"],
-            "loop_delay_p50_ms": told["loop_delay_p50_ms"],
-            "loop_delay_p99_ms": told["loop_delay_p99_ms"],
-            "loop_delay_max_ms": told["loop_delay_max_ms"],
+            "hit_share": sum(s.decision == Source.MEMO for s in done) / max(1, len(done)),
+            "decided": dict(Counter(s.decision for s in done).most_common()),
+            "engine_busy_share": stats["engine_busy_s"] / stats["seconds"],
+            "engine_unwaited_share": 1 - len(in_time) / max(1, stats["engine_texts"]),
+            "cpu_wait_share": stats["cpu_wait_share"],
+            "loop_delay_p50_ms": stats["loop_delay_p50_ms"],
+            "loop_delay_p99_ms": stats["loop_delay_p99_ms"],
+            "loop_delay_max_ms": stats["loop_delay_max_ms"],
             "other_p99_ms": other_p99,
             "other_p99_added_ms": other_p99 - self.idle_other_p99,
-            "client_late_p99_ms": 1000 * _quantile([s.sent - s.due for s in searches], 0.99),
+            "client_late_p99_ms": 1000 * quantile([s.sent - s.due for s in searches], 0.99),
         }
 
 
@@ -214,39 +223,39 @@ def _overload(factor: float) -> Callable[[_Load], Awaitable[dict[str, Any]]]:
 
 
 async def _zipf(load: _Load) -> dict[str, Any]:
-    known, draw = list(texts(_SEED + 1, _DISTINCT)), random.Random(_SEED)
+    distinct, rng = list(texts(_SEED + 1, _DISTINCT)), random.Random(_SEED)
     weights = list(itertools.accumulate(1 / rank for rank in range(1, _DISTINCT + 1)))
     rate = load.options.rate or _ZIPF_RATE
     count = int((load.options.warm + load.seconds) * rate * 1.2) + 100
-    asked = draw.choices(known, cum_weights=weights, k=count)
-    stream = iter(asked)
+    queries = rng.choices(distinct, cum_weights=weights, k=count)
+    stream = iter(queries)
     warm = await load.client.stream(arrivals(rate, load.options.warm, 5), stream)
     searches, figures = await load.search(rate, stream)
-    hits = ideal_lru_hits(asked[: len(warm) + len(searches)], _MEMO)[len(warm) :]
+    hits = ideal_lru_hits(queries[: len(warm) + len(searches)], _MEMO)[len(warm) :]
     return {**figures, "warm_s": load.options.warm, "ideal_lru_hit_share": sum(hits) / len(hits)}
 
 
 async def _disconnects(load: _Load) -> dict[str, Any]:
     rate = load.options.rate or 2 * load.capacity
-    patience = 2 * load.options.budget_ms / 1000
-    before = await load.settled()
+    leave_within = 2 * load.options.budget_ms / 1000
+    before = await load.idle_stats()
     searches, figures = await load.search(
-        rate, load.fresh, disconnects=random.Random(_SEED), patience=patience
+        rate, load.fresh, disconnects=random.Random(_SEED), leave_within=leave_within
     )
-    after = await load.settled()
-    left = {f"{k}_left": after[k] - before[k] for k in ("queued", "upstream_active", "tasks")}
+    after = await load.idle_stats()
+    remaining = {f"{k}_left": after[k] - before[k] for k in ("queued", "upstream_active", "tasks")}
     grown = {f"{k}_growth": after[k] - before[k] for k in ("files", "threads")}
-    return {**figures, "clients_left": sum(s.left for s in searches), **left, **grown}
+    return {**figures, "clients_left": sum(s.disconnected for s in searches), **remaining, **grown}
 
 
 async def _soak(load: _Load) -> dict[str, Any]:
     rate = load.options.rate or 0.8 * load.capacity
     whole, load.seconds = load.seconds, load.seconds / 4
-    await load.search(rate, load.fresh)  # a quarter, until what is kept has been filled
-    before = await load.settled()
+    await load.search(rate, load.fresh)  # a quarter of the time, until caches are full
+    before = await load.idle_stats()
     load.seconds = whole - load.seconds
     _, figures = await load.search(rate, load.fresh)
-    after = await load.settled()
+    after = await load.idle_stats()
     return {
         **figures,
         "rss_mib": after["rss_mib"],
@@ -256,7 +265,7 @@ async def _soak(load: _Load) -> dict[str, Any]:
     }
 
 
-# name -> (what it does, seconds of load)
+# name -> (function, seconds of load)
 _SCENARIOS: dict[str, tuple[Callable[[_Load], Awaitable[dict[str, Any]]], float]] = {
     "overload2": (_overload(2), 60.0),
     "overload5": (_overload(5), 60.0),
@@ -266,19 +275,14 @@ _SCENARIOS: dict[str, tuple[Callable[[_Load], Awaitable[dict[str, Any]]], float]
 }
 
 
-def ideal_lru_hits(asked: Sequence[str], size: int) -> list[bool]:
-    """Tell for each request whether an LRU of ``size`` that fills at once would know it."""
-    kept: OrderedDict[str, None] = OrderedDict()
+def ideal_lru_hits(queries: Sequence[str], size: int) -> list[bool]:
+    """Tell for each query whether an LRU cache of ``size`` with instant answers would hit."""
+    cache: OrderedDict[str, None] = OrderedDict()
     hits = []
-    for text in asked:
-        hits.append(text in kept)
-        kept[text] = None
-        kept.move_to_end(text)
-        if len(kept) > size:
-            kept.popitem(last=False)
+    for text in queries:
+        hits.append(text in cache)
+        cache[text] = None
+        cache.move_to_end(text)
+        if len(cache) > size:
+            cache.popitem(last=False)
     return hits
-
-
-def _quantile(values: list[float], share: float) -> float:
-    ordered = sorted(values) or [0.0]
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]

@@ -1,4 +1,4 @@
-"""What a benchmark ran on, so that its figures can be read later."""
+"""Facts about the machine that a benchmark runs on, and its fastest event loop."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from typing import Any, TypeVar
 
 from ...engines.threads import available_cpus
 
-__all__ = ["machine_facts", "resident_bytes", "resident_mb", "run_quickly"]
+__all__ = ["machine_facts", "resident_bytes", "resident_mb", "run_on_fastest_loop"]
 
 T = TypeVar("T")
 
 
-def run_quickly(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine on the quickest event loop there is, as uvicorn does its servers.
+def run_on_fastest_loop(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on uvloop where it is installed, else on asyncio's loop.
 
-    What loads a server, and what stands behind it, is to take as little of the machine as can be.
+    A load generator and an upstream must leave most of the machine to the server under test.
     """
     try:
         import uvloop
 
         factory = uvloop.new_event_loop
-    except ImportError:  # not on every system
+    except ImportError:  # uvloop does not support every system
         factory = None
     with asyncio.Runner(loop_factory=factory) as runner:
         return runner.run(work)
 
 
 def machine_facts(*distributions: str) -> dict[str, Any]:
-    """Return the processor, usable cores, Python, date, and the versions of distributions."""
+    """Return the processor, usable cores, Python version, date, and versions of distributions."""
     versions = {}
     for name in distributions:
         try:
@@ -51,7 +51,7 @@ def machine_facts(*distributions: str) -> dict[str, Any]:
 
 
 def resident_bytes(process: int | str) -> int:
-    """Return the memory that a process (an id, or ``self``) holds; 0 where it is not told."""
+    """Return the resident memory of a process (an id, or ``self``), or 0 where it is unknown."""
     try:
         pages = int(Path(f"/proc/{process}/statm").read_text("ascii").split()[1])
     except OSError:
@@ -60,7 +60,7 @@ def resident_bytes(process: int | str) -> int:
 
 
 def resident_mb() -> float:
-    """Return this process's resident memory in megabytes, NaN where the system does not tell."""
+    """Return this process's resident memory in MiB, or NaN where it is unknown."""
     return resident_bytes("self") / 2**20 or float("nan")
 
 

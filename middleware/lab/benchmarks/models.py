@@ -1,4 +1,4 @@
-"""Checkpoints to time: the bundled one, a folder, or random weights of a known shape."""
+"""The checkpoints of benchmarks: the bundled one, a folder, or random weights of a shape."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ RANDOM: dict[str, dict[str, int]] = {
     "random:t5-small": {"d_model": 512, "d_ff": 2048, "num_layers": 6, "num_heads": 8},
     "random:t5-base": {"d_model": 768, "d_ff": 3072, "num_layers": 12, "num_heads": 12},
 }
-"""Shapes of T5 v1.0 with random weights: good for timing and for nothing else."""
+"""Shapes of T5 v1.0 for random weights, which are of use for times only."""
 
 _VOCABULARY = 32128
 
 
 @contextmanager
 def checkpoint(name: str) -> Iterator[Path]:
-    """Yield the folder of a checkpoint; one with random weights is removed afterwards."""
+    """Yield the folder of a checkpoint; a folder of random weights is removed afterwards."""
     if not name.startswith("random:"):
         yield locate(name).fetch()
         return

@@ -1,8 +1,8 @@
-"""A T5 as two ONNX graphs, written node by node from the same fused weights as the engine's.
+"""Write a T5 as two ONNX graphs, node by node, from the fused weights of the T5 engine.
 
-The encoder gives each layer's cross-attention keys and values. The step takes them and each
-layer's keys and values so far, and gives those with the new ones appended, so that ONNX
-Runtime passes its own values from one step to the next. Nothing else has a state.
+The encoder outputs each layer's cross-attention keys and values. The step takes these and each
+layer's cached keys and values, and outputs the cache with the new ones appended, so that the
+cache stays in ONNX Runtime between steps. There is no other state.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ _IR = 10
 
 
 def cache_names(kind: str, layers: int) -> list[str]:
-    """Return the names of a ``kind`` of keys and values, those of a layer side by side."""
+    """Return the names of all keys and values of a ``kind``, layer by layer."""
     return [f"{kind}.{index}.{part}" for index in range(layers) for part in "kv"]
 
 
 def write_graphs(folder: Path, shape: Architecture, target: Path) -> dict[str, Any]:
     """Write ``encoder.onnx`` and ``step.onnx`` in float32 to ``target``.
 
-    Returns the tables of relative position ``encoder.bias`` and ``decoder.bias
-    [buckets, heads]``, which callers turn into the graphs' ``bias`` inputs.
+    Returns the tables of the relative position bias, ``encoder.bias`` and ``decoder.bias
+    [buckets, heads]``, from which callers compute the graphs' ``bias`` inputs.
     Shapes: ``tokens [B, T]``, ``bias [B, H, T, keys]``, ``mask [B, 1, 1, S]``, keys and values
-    ``[B, H, places, D]``, ``best`` and ``score [B, T]``. A graph must be below 2 GB.
+    ``[B, H, places, D]``, ``best`` and ``score [B, T]``. A graph must be under 2 GB.
     """
     from ...engines.t5.weights import fused, opened
 
@@ -57,7 +57,7 @@ def write_graphs(folder: Path, shape: Architecture, target: Path) -> dict[str, A
 
 
 class _Graph:
-    """Nodes in the making; each method returns the name of what it adds."""
+    """A graph under construction; each method returns the name of the value it adds."""
 
     def __init__(self, shape: Architecture) -> None:
         import numpy as np
@@ -75,7 +75,7 @@ class _Graph:
     def weight(self, name: str, array: np.ndarray[Any, Any]) -> str:
         from onnx import numpy_helper
 
-        # Contiguous and copied: what is mapped from a file goes when the file is closed.
+        # Contiguous and copied: memory mapped from a file is lost when the file is closed.
         self._weights.append(numpy_helper.from_array(array.copy(order="C"), name))
         return name
 
@@ -117,27 +117,27 @@ class _Graph:
         onnx.save(model, path)
 
     def normed(self, x: str) -> str:
-        """RMSNorm without its scale, which is in the next matrix, as ORT knows to fuse it."""
+        """Add RMSNorm in the form that ONNX Runtime fuses; its scale is in the next matrix."""
         mean = self.add("ReduceMean", self.add("Pow", x, "two"), self.integers(-1), keepdims=1)
         root = self.add("Sqrt", self.add("Add", mean, "epsilon"))
         return self.add("Mul", self.add("Div", x, root), "ones")
 
     def heads(self, x: str, name: str = "") -> str:
-        """``[B, T, inner]`` to ``[B, H, T, D]``."""
+        """Reshape ``[B, T, inner]`` to ``[B, H, T, D]``."""
         split = self.add("Reshape", x, self.integers(0, 0, self.shape.heads, self.shape.kv))
         return self.add("Transpose", split, name=name, perm=[0, 2, 1, 3])
 
     def split(self, x: str, count: int) -> list[str]:
-        """Equal parts of the last axis."""
+        """Split the last axis into equal parts."""
         names = [f"{x}_part_{index}" for index in range(count)]
         self.many("Split", [x], names, axis=-1, num_outputs=count)
         return names
 
     def attended(self, q: str, k: str, v: str, bias: str, matrix: str, x: str) -> str:
-        """``x`` and what attention finds, ``[B, T, width]``."""
+        """Add attention with its residual connection to ``x``, ``[B, T, width]``."""
         scores = self.add("MatMul", q, self.add("Transpose", k, perm=[0, 1, 3, 2]))
-        seen = self.add("MatMul", self.add("Softmax", self.add("Add", scores, bias), axis=-1), v)
-        rows = self.add("Transpose", seen, perm=[0, 2, 1, 3])
+        mixed = self.add("MatMul", self.add("Softmax", self.add("Add", scores, bias), axis=-1), v)
+        rows = self.add("Transpose", mixed, perm=[0, 2, 1, 3])
         rows = self.add("Reshape", rows, self.integers(0, 0, self.shape.inner))
         return self.add("Add", self.add("MatMul", rows, matrix), x)
 
@@ -186,12 +186,12 @@ def _step(graph: _Graph) -> None:
         name = f"decoder.{index}"
         qkv = graph.add("MatMul", graph.normed(x), f"{name}.qkv")
         q, *new = map(graph.heads, graph.split(qkv, 3))
-        kept = []
+        cached = []
         for part, added in zip("kv", new, strict=True):
             past = graph.input(f"past.{index}.{part}", ("batch", shape.heads, "before", shape.kv))
-            kept.append(graph.add("Concat", past, added, name=f"kept.{index}.{part}", axis=2))
-            graph.output(kept[-1], ("batch", shape.heads, "places", shape.kv))
-        x = graph.attended(q, kept[0], kept[1], bias, f"{name}.o", x)
+            cached.append(graph.add("Concat", past, added, name=f"cached.{index}.{part}", axis=2))
+            graph.output(cached[-1], ("batch", shape.heads, "places", shape.kv))
+        x = graph.attended(q, cached[0], cached[1], bias, f"{name}.o", x)
         q = graph.heads(graph.add("MatMul", graph.normed(x), f"{name}.cross_q"))
         k, v = f"cross.{index}.k", f"cross.{index}.v"
         x = graph.attended(q, k, v, mask, f"{name}.cross_o", x)

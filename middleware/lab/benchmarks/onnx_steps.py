@@ -1,7 +1,6 @@
-"""ONNX Runtime behind the seam of the T5 engine's decoding loop.
+"""ONNX Runtime as the backend of the T5 engine's decoding loop, with drafts and batches.
 
-The loop runs on it as it is, drafts, batches and all. Quantized as the runtime's makers
-recommend (https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html).
+Quantization follows the runtime's documentation (https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html).
 """
 
 from __future__ import annotations
@@ -19,14 +18,14 @@ from .onnx_graph import cache_names, write_graphs
 
 __all__ = ["OnnxSession", "OnnxSteps"]
 
-_NEVER = 1 << 40  # the position of a key that is seen no more: right of all
+_MASKED = 1 << 40  # the position of a masked key: right of all others
 
 
 class OnnxSteps:
-    """Encoder and step on ONNX Runtime; with ``int8`` quantized dynamically, by output channel.
+    """Encoder and step on ONNX Runtime; ``int8`` quantizes dynamically, by output channel.
 
-    int8 activations have one scale for a whole tensor in ONNX Runtime, so that drafted and
-    batched answers may differ from plain ones; in float32 they do not.
+    In int8, ONNX Runtime has one scale per activation tensor, so drafted and batched answers may
+    differ from others; in float32 they do not.
     Errors: ``MissingExtraError`` without onnx and onnxruntime.
     """
 
@@ -54,13 +53,13 @@ class OnnxSteps:
                 sessions.append(self._session(path, threads))
         self._encoder, self.step = sessions
         both = position_buckets(shape, longest, longest, causal=False).numpy()
-        # Of relative positions to the left, each has one bucket whatever the place.
+        # To the left, the bucket depends on the distance only.
         left = position_buckets(shape, longest, 1, causal=True)[:, 0].numpy()
         self._both = tables["encoder.bias"][both].transpose(2, 0, 1).astype(np.float32)
         self._left = tables["decoder.bias"][left].astype(np.float32)
 
     def begin(self, inputs: Sequence[Sequence[int]]) -> OnnxSession:
-        """Encode; see ``Steps``."""
+        """Encode inputs; see ``Steps``."""
         import numpy as np
 
         length = max(map(len, inputs))
@@ -76,13 +75,13 @@ class OnnxSteps:
         return OnnxSession(self, dict(zip(names, found, strict=True)), mask)
 
     def value(self, array: Any) -> Any:
-        """Return an array as the runtime's own value."""
+        """Return an array as a value of ONNX Runtime."""
         return self.runtime.OrtValue.ortvalue_from_numpy(array)
 
     def bias(self, queries: Any, keys: Any) -> Any:
         """Return ``[B, H, T, places]`` for positions ``[B, T]`` and ``[B, places]``.
 
-        A key to the right of its query is not seen.
+        A key to the right of its query is masked.
         """
         import numpy as np
 
@@ -95,23 +94,23 @@ class OnnxSteps:
         options = self.runtime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        # Else the idle session's threads spin beside those of the other, which takes longer.
+        # Otherwise the threads of the idle session spin and slow down the other one.
         options.add_session_config_entry("session.force_spinning_stop", "1")
         return self.runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 def _quantized(quantization: Any, path: Path) -> Path:
-    """Quantize the weights; the runtime's pre-processing before made no other graph of it."""
+    """Quantize a graph. The runtime's pre-processing is left out: it would change nothing."""
     from ...engines.t5.linear import levels
 
     target = path.with_name(f"{path.stem}-int8.onnx")
-    logging.disable(logging.WARNING)  # else it asks for the pre-processing on standard error
+    logging.disable(logging.WARNING)  # it warns of the missing pre-processing
     try:
         quantization.quantize_dynamic(
             path,
             target,
             per_channel=True,
-            reduce_range=levels() < 127,  # without VNNI sums of full bytes overflow
+            reduce_range=levels() < 127,  # without VNNI, sums of full bytes overflow
             op_types_to_quantize=["MatMul"],
         )
     finally:
@@ -121,9 +120,9 @@ def _quantized(quantization: Any, path: Path) -> Path:
 
 
 class OnnxSession:
-    """Sequences that are being decoded; see ``Session``.
+    """The decoding state of a batch; see ``Session``.
 
-    Keys of tokens that were not accepted stay in their places and are seen no more.
+    The keys of rejected tokens stay in the cache, but are masked.
     """
 
     def __init__(self, steps: OnnxSteps, cross: dict[str, Any], mask: Any) -> None:
@@ -145,14 +144,14 @@ class OnnxSession:
         block = np.array(tokens, np.int64)
         first = np.array(positions, np.int64)[:, None]
         queries = first + np.arange(block.shape[1])
-        # From its first position on, what a sequence had before is replaced.
-        before = np.where(self._positions < first, self._positions, _NEVER)
+        # A sequence's old keys from its first new position on are replaced.
+        before = np.where(self._positions < first, self._positions, _MASKED)
         self._positions = np.concatenate([before, queries], 1)
         bias = self._steps.bias(queries, self._positions)
         feed = {"tokens": self._steps.value(block), "bias": self._steps.value(bias)}
-        kept = cache_names("kept", self._steps.shape.decoder_layers)
+        cached = cache_names("cached", self._steps.shape.decoder_layers)
         best, score, *past = self._steps.step.run_with_ort_values(
-            ["best", "score", *kept], {**feed, **self._cross, **self._past}
+            ["best", "score", *cached], {**feed, **self._cross, **self._past}
         )
         self._past = dict(zip(self._past, past, strict=True))
         found: list[list[int]] = best.numpy().tolist()

@@ -1,9 +1,8 @@
-"""``querylift bench overhead``: what the middleware costs a request, side by side with none.
+"""``querylift bench overhead``: compare an app with the middleware to the app alone.
 
-Three measurements: a memo hit through the middleware in this process, requests a second
-of an app behind uvicorn with and without it (in turn, each in a process of its own), and
-how long the event loop has to wait while rewrites are being made. Uvicorn is measured by itself
-(h11, asyncio), and with httptools and uvloop (``fast_``), which leave less of an app's own time.
+It measures three things: the time of a memo hit in this process, the requests per second behind
+uvicorn (both apps in turn, each in its own process), and the delay of the event loop while the
+engine runs. Uvicorn runs with h11 and asyncio, and with httptools and uvloop (``fast_``).
 """
 
 from __future__ import annotations
@@ -11,18 +10,18 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import multiprocessing
-import socket
 import statistics
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from .machine import machine_facts, run_quickly
+from ...errors import ConfigurationError
+from .closed_loop import closed_loop, first_answer
+from .machine import machine_facts, run_on_fastest_loop
+from .upstream import running, serve_app
 
 __all__ = ["add_arguments", "loop_delays", "run"]
 
@@ -39,15 +38,15 @@ _SERVERS: dict[str, _Server] = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this benchmark's options."""
-    parser.add_argument("--requests", type=int, default=3000, help="in-process, of each kind")
-    parser.add_argument("--seconds", type=float, default=0.7, help="of load, for each round")
-    parser.add_argument("--rounds", type=int, default=15, help="of load, for each app")
-    parser.add_argument("--rewrites", type=int, default=60, help="while the loop is watched")
+    parser.add_argument("--requests", type=int, default=3000, help="in process, of each app")
+    parser.add_argument("--seconds", type=float, default=0.7, help="of load, per round")
+    parser.add_argument("--rounds", type=int, default=15, help="of load, per app")
+    parser.add_argument("--rewrites", type=int, default=60, help="while delays are measured")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measure, print, and return the exit status."""
+    """Run the benchmark, print its figures, and return the exit status."""
     figures: dict[str, Any] = machine_facts("querylift", "starlette", "uvicorn", "torch")
     figures.update(asyncio.run(_in_process(options.requests, options.rewrites)))
     for prefix, server in _SERVERS.items():
@@ -79,7 +78,7 @@ def bare_app() -> Any:
 
 
 def wrapped_app() -> Any:
-    """Return the same app behind the middleware, on the bundled model."""
+    """Return the same app behind the middleware, with the bundled model."""
     from ...asgi import ReformulationMiddleware
     from ...http.matching import SearchRule
 
@@ -131,7 +130,7 @@ async def _idle() -> None:
 async def loop_delays(
     work: Callable[[], Awaitable[None]], *, count: int | None = None, seconds: float = 60.0
 ) -> list[float]:
-    """Return by how many seconds a timer of 1 ms came late while ``work`` ran again and again."""
+    """Return the delays, in seconds, of a 1 ms timer while ``work`` runs repeatedly."""
     delays: list[float] = []
     done = asyncio.Event()
 
@@ -181,15 +180,20 @@ async def _call(app: Any) -> None:
 
 def _behind_uvicorn(rounds: int, seconds: float, server: _Server) -> dict[str, float]:
     rates: dict[str, list[float]] = {"bare": [], "hit": []}
-    with _served("bare_app", server) as bare, _served("wrapped_app", server) as wrapped:
-        _warm(bare, b"200 OK")
-        _warm(wrapped, b"src=memo")
-        apps = [("bare", bare), ("hit", wrapped)]
+    with (
+        running(_serve, "bare_app", server) as bare,
+        running(_serve, "wrapped_app", server) as wrapped,
+    ):
+        apps = [("bare", bare, b"200 OK"), ("hit", wrapped, b"src=memo")]
+        for _, port, expected in apps:
+            asyncio.run(_warm(port, expected))
         for _ in range(rounds):
-            for name, port in apps:
-                rates[name].append(run_quickly(_load(port, seconds)))
-            apps.reverse()  # neither has always the other's heat to suffer
-    # Rounds next to each other saw the same machine, so that their ratio is the quieter figure.
+            for name, port, _ in apps:
+                load = closed_loop(port, _TARGET, _CONNECTIONS, seconds)
+                sample = run_on_fastest_loop(load)
+                rates[name].append(sample.count / sample.seconds)
+            apps.reverse()  # so that both are equally often the first
+    # The ratio of neighbouring rounds has less noise than that of the medians.
     shares = [hit / bare for bare, hit in zip(rates["bare"], rates["hit"], strict=True)]
     return {
         "bare_rps": statistics.median(rates["bare"]),
@@ -198,91 +202,16 @@ def _behind_uvicorn(rounds: int, seconds: float, server: _Server) -> dict[str, f
     }
 
 
-@contextmanager
-def _served(factory: str, server: _Server) -> Iterator[int]:
-    """Serve one of this module's apps in a process of its own; gives the port."""
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    process = context.Process(target=_serve, args=(factory, server, there), daemon=True)
-    process.start()
-    try:
-        if not here.poll(_START_LIMIT):
-            raise RuntimeError("the server under test did not start")
-        yield here.recv()
-    finally:
-        process.terminate()
-        process.join(5)
+def _serve(factory: str, server: _Server, pipe: Any) -> None:
+    """Serve the app that a function of this module makes; send the port to the pipe."""
+    serve_app(globals()[factory](), pipe, log_level="warning", **server)
 
 
-def _serve(factory: str, server: dict[str, Any], pipe: Any) -> None:
-    import uvicorn
-
-    from ...serving.server import bound_socket
-
-    listener = bound_socket("127.0.0.1", 0)
-    listener.listen(128)  # connections wait from now on, however long the app takes to start
-    pipe.send(listener.getsockname()[1])
-    app = globals()[factory]()
-    config = uvicorn.Config(app, log_level="warning", access_log=False, **server)
-    uvicorn.Server(config).run(sockets=[listener])
-
-
-def _request() -> bytes:
-    return f"GET {_TARGET} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
-
-
-def _warm(port: int, wanted: bytes) -> None:
-    """Repeat the request until the answer's head holds ``wanted``."""
+async def _warm(port: int, expected: bytes) -> None:
+    """Repeat the request until the head of the answer has ``expected`` in it."""
     until = time.monotonic() + _START_LIMIT
     while time.monotonic() < until:
-        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
-            connection.sendall(_request())
-            if wanted in connection.recv(65536):
-                return
-        time.sleep(0.1)
-    raise RuntimeError("the server under test did not get ready")
-
-
-class _Client(asyncio.Protocol):
-    """One keep-alive connection that asks again as soon as it was answered."""
-
-    def __init__(self) -> None:
-        self.answered = 0
-        self._request = _request()
-        self._held = b""
-        self._wanted = 0
-        self._transport: Any = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
-        self._transport.write(self._request)
-
-    def data_received(self, data: bytes) -> None:
-        self._held += data
-        if not self._wanted:
-            head, end, _ = self._held.partition(b"\r\n\r\n")
-            if not end:
-                return
-            length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
-            self._wanted = len(head) + 4 + int(length)
-        if len(self._held) >= self._wanted:
-            self._held, self._wanted = b"", 0
-            self.answered += 1
-            self._transport.write(self._request)
-
-
-async def _load(port: int, seconds: float) -> float:
-    """Return requests a second over all connections."""
-    loop = asyncio.get_running_loop()
-    clients = [
-        await loop.create_connection(_Client, "127.0.0.1", port) for _ in range(_CONNECTIONS)
-    ]
-    await asyncio.sleep(0.2)
-    before, started = sum(client.answered for _, client in clients), time.perf_counter()
-    await asyncio.sleep(seconds)
-    count = sum(client.answered for _, client in clients) - before
-    elapsed = time.perf_counter() - started
-    for transport, _ in clients:
-        transport.close()
-    await asyncio.sleep(0)
-    return count / elapsed
+        if expected in await first_answer(port, _TARGET):
+            return
+        await asyncio.sleep(0.1)
+    raise ConfigurationError("the server under test did not get ready")

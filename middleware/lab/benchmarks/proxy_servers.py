@@ -1,7 +1,7 @@
-"""The processes that ``querylift bench proxy`` drives beside an upstream: the proxy and its peers.
+"""The servers that ``querylift bench proxy`` compares: this package's proxy and its peers.
 
-The proxy is ``querylift serve`` as a user starts it, with the bundled model. The peers forward
-and do nothing else, and are run as their own documentation says, without access logs.
+The proxy is ``querylift serve`` with the bundled model. The peers only forward. They run as
+their documentation recommends, without access logs.
 """
 
 from __future__ import annotations
@@ -16,29 +16,26 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ConfigurationError, MissingExtraError
-from .upstream import running
+from .upstream import running, serve_app
 
 __all__ = [
     "PEERS",
-    "children",
+    "process_tree",
     "require_peers",
     "running_peer",
     "running_querylift",
 ]
 
 
-# --- The peers: each is an ASGI app that forwards everything to the upstream ---
-
-
 def _fastapi_proxy_lib(upstream: str) -> Any:
-    """Return the app that the library's documentation starts with."""
+    """Return the first example app of the library's documentation."""
     from fastapi_proxy_lib.fastapi.app import reverse_http_app
 
     return reverse_http_app(base_url=f"{upstream}/")
 
 
 def _aiohttp(upstream: str) -> Any:
-    """Return the least that forwards through aiohttp's client: one session, bodies as they come."""
+    """Return a minimal proxy on aiohttp's client: one session, answers streamed."""
     import aiohttp
 
     session: Any = None
@@ -87,41 +84,32 @@ PEERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "fastapi-proxy-lib": ("fastapi_proxy_lib", _fastapi_proxy_lib),
     "aiohttp": ("aiohttp", _aiohttp),
 }
-"""Name -> module that has to be there, and what makes its app for an upstream's URL."""
+"""Maps a name to the required module, and to a function from an upstream's URL to the app."""
 
 
 def require_peers() -> None:
-    """Tell what is missing. Errors: ``MissingExtraError``."""
+    """Check that all peers are installed. Errors: ``MissingExtraError``."""
     for name, (module, _) in PEERS.items():
         if importlib.util.find_spec(module) is None:
             raise MissingExtraError(f"the peer {name}", "bench")
 
 
 def _serve_peer(name: str, upstream: str, pipe: Any) -> None:
-    import uvicorn
-
-    from ...serving.server import bound_socket
-
-    app = PEERS[name][1](upstream)
-    listener = bound_socket("127.0.0.1", 0)
-    listener.listen(1024)  # connections wait from now on
-    pipe.send(listener.getsockname()[1])
-    config = uvicorn.Config(app, log_level="error", access_log=False)
-    uvicorn.Server(config).run(sockets=[listener])
+    serve_app(PEERS[name][1](upstream), pipe, log_level="error")
 
 
 @contextmanager
 def running_peer(name: str, upstream: int) -> Iterator[int]:
-    """Run a peer in a process of its own; gives the port."""
+    """Run a peer in a process of its own; yields the port."""
     with running(_serve_peer, name, f"http://127.0.0.1:{upstream}") as port:
         yield port
 
 
 @contextmanager
 def running_querylift(upstream: int, *options: str) -> Iterator[tuple[int, int]]:
-    """Run ``querylift serve`` in front of the upstream; gives port and process id.
+    """Run ``querylift serve`` in front of the upstream; yields its port and process id.
 
-    Errors: ``ConfigurationError`` where it does not start, with what it said.
+    Errors: ``ConfigurationError`` if it does not start.
     """
     command = [
         sys.executable,
@@ -149,11 +137,11 @@ def running_querylift(upstream: int, *options: str) -> Iterator[tuple[int, int]]
                 process.kill()
 
 
-def children(pid: int) -> list[int]:
-    """Return the ids of a process and of all below it (Linux; elsewhere the process alone)."""
+def process_tree(pid: int) -> list[int]:
+    """Return the ids of a process and its descendants (on Linux; elsewhere only its own)."""
     found = [pid]
     for each in found:
         with suppress(OSError):
-            said = Path(f"/proc/{each}/task/{each}/children").read_text("ascii")
-            found += [int(child) for child in said.split()]
+            text = Path(f"/proc/{each}/task/{each}/children").read_text("ascii")
+            found += [int(child) for child in text.split()]
     return found

@@ -1,4 +1,4 @@
-"""How many guesses come true for the bundled model on real queries."""
+"""Measure how many drafted tokens the bundled model accepts on real queries."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ QUERIES = (
     "garden hose 25 m",
     "please find me recipes for lentil soup without onions",
 )
-"""Requests as people type them, for where no file of queries is given."""
+"""Realistic requests, used without ``--queries``."""
 
 
 class _Recorder:
-    """Passes guesses on and notes how many came true."""
+    """Passes drafts on, and records how many of their tokens were accepted."""
 
     def __init__(self, drafts: Drafts) -> None:
         self._drafts = drafts
@@ -45,17 +45,17 @@ class _Recorder:
         self._open: tuple[int, int] | None = None
 
     def begin(self, source: Sequence[int]) -> _Recorder:
-        """Follow one rewrite; they come one at a time."""
+        """Start one rewrite; there is only one at a time."""
         self._guesses, self._open = self._drafts.begin(source), None
         return self
 
     def learn(self, tokens: Sequence[int]) -> None:
-        """Hear of a finished rewrite, its end included."""
+        """Learn a finished rewrite, with its end."""
         self._close(len(tokens))
         self._drafts.learn(tokens)
 
     def guess(self, output: Sequence[int], count: int) -> list[int]:
-        """Pass a guess on."""
+        """Return the draft of the wrapped object."""
         assert self._guesses is not None
         self._close(len(output))
         found = self._guesses.guess(output, count)
@@ -70,7 +70,7 @@ class _Recorder:
 
 
 def measured_pattern(queries: Sequence[str]) -> Pattern:
-    """Run the bundled model on ``queries``, one at a time; return each step's guesses."""
+    """Run the bundled model on each query; return the drafted and accepted tokens per step."""
     engine = T5Engine(threads=1)
     engine.load()
     recorder = _Recorder(History())

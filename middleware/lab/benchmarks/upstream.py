@@ -1,4 +1,4 @@
-"""The upstream that benchmarks of the proxy have, and processes that run beside a benchmark."""
+"""The upstream of the benchmarks, and helpers that run servers in processes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from ...errors import ConfigurationError
-from .machine import run_quickly
+from .machine import run_on_fastest_loop
 
-__all__ = ["STREAM_PATH", "STREAM_SIZE", "running", "running_upstream"]
+__all__ = ["STREAM_PATH", "STREAM_SIZE", "running", "running_upstream", "serve_app"]
 
 STREAM_PATH = "/stream"
-"""Where the upstream answers with ``STREAM_SIZE`` bytes, the first of them before the rest."""
+"""The path where the upstream streams ``STREAM_SIZE`` bytes, with a pause after the first."""
 STREAM_SIZE = 50 * 1000 * 1000
 _CHUNK = 64 * 1024
 _PAUSE = 0.25  # seconds between the first chunk of a stream and the next one
@@ -29,10 +29,10 @@ _ANSWER = (
 
 
 class _Upstream(asyncio.Protocol):
-    """Answers each request at once: what is measured is what stands before it."""
+    """Answers each request at once, so that only the server in front of it is measured."""
 
     def __init__(self) -> None:
-        self._held = b""
+        self._received = b""
         self._writable = asyncio.Event()
         self._writable.set()
         self._task: asyncio.Task[None] | None = None
@@ -51,9 +51,9 @@ class _Upstream(asyncio.Protocol):
         self._writable.set()
 
     def data_received(self, data: bytes) -> None:
-        self._held += data
-        while b"\r\n\r\n" in self._held:
-            head, _, self._held = self._held.partition(b"\r\n\r\n")
+        self._received += data
+        while b"\r\n\r\n" in self._received:
+            head, _, self._received = self._received.partition(b"\r\n\r\n")
             if head.startswith(b"GET %b" % STREAM_PATH.encode()):
                 self._task = asyncio.create_task(self._stream())
             else:
@@ -80,15 +80,19 @@ def _serve_upstream(pipe: Any) -> None:
         await server.serve_forever()
 
     with suppress(KeyboardInterrupt):
-        run_quickly(serve())
+        run_on_fastest_loop(serve())
 
 
 @contextmanager
 def running(target: Callable[..., None], *arguments: Any) -> Iterator[int]:
-    """Run ``target(*arguments, pipe)`` in a process; gives what it sends first, such as a port."""
+    """Run ``target(*arguments, pipe)`` in a process; yields the port that it sends to the pipe.
+
+    Errors: ``ConfigurationError`` if it sends nothing in time.
+    """
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
-    process = context.Process(target=target, args=(*arguments, there))  # may have children
+    # Not a daemon, as it may have child processes.
+    process = context.Process(target=target, args=(*arguments, there))
     process.start()
     try:
         if not here.poll(_START_LIMIT):
@@ -101,6 +105,19 @@ def running(target: Callable[..., None], *arguments: Any) -> Iterator[int]:
 
 @contextmanager
 def running_upstream() -> Iterator[int]:
-    """Run the upstream in a process of its own; gives the port."""
+    """Run the upstream in a process of its own; yields the port."""
     with running(_serve_upstream) as port:
         yield port
+
+
+def serve_app(app: Any, pipe: Any, **options: Any) -> None:
+    """Serve an ASGI app with uvicorn on a free port, after sending the port to the pipe."""
+    import uvicorn
+
+    from ...serving.server import bound_socket
+
+    listener = bound_socket("127.0.0.1", 0)
+    listener.listen(1024)  # from now on, connections wait until the app has started
+    pipe.send(listener.getsockname()[1])
+    config = uvicorn.Config(app, access_log=False, **options)
+    uvicorn.Server(config).run(sockets=[listener])

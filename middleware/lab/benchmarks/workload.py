@@ -1,4 +1,4 @@
-"""What is asked under load, and when."""
+"""The queries and arrival times of the load benchmark."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 __all__ = ["arrivals", "texts"]
 
-_FRAMES = (
+_TEMPLATES = (
     "could you please show me {}",
     "i am looking for {}",
     "{}",
@@ -26,17 +26,17 @@ _WORDS = """
 
 
 def texts(seed: int, count: int | None = None) -> Iterator[str]:
-    """Yield distinct requests such as people type, always the same ones for a seed."""
-    draw, seen = random.Random(seed), set[str]()
+    """Yield distinct requests, the same ones for the same seed."""
+    rng, seen = random.Random(seed), set[str]()
     while count is None or len(seen) < count:
-        text = draw.choice(_FRAMES).format(" ".join(draw.sample(_WORDS, 3)))
+        text = rng.choice(_TEMPLATES).format(" ".join(rng.sample(_WORDS, 3)))
         if text not in seen:
             seen.add(text)
             yield text
 
 
 def arrivals(rate: float, seconds: float, seed: int) -> Iterator[float]:
-    """Yield the times of a Poisson stream, in seconds from its start."""
-    draw, at = random.Random(seed), 0.0
-    while (at := at + draw.expovariate(rate)) < seconds:
+    """Yield the arrival times of a Poisson process, in seconds from its start."""
+    rng, at = random.Random(seed), 0.0
+    while (at := at + rng.expovariate(rate)) < seconds:
         yield at

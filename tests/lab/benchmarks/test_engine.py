@@ -11,16 +11,8 @@ import pytest
 
 pytest.importorskip("torch")
 
-from middleware.lab.benchmarks import (
-    engine,
-    models,
-    onnx_steps,
-    replay,
-)
-from middleware.lab.benchmarks import (
-    engines_under_test as engines_under_test,
-)
-from middleware.lab.benchmarks.engines_under_test import CONTESTANTS
+from middleware.lab.benchmarks import engine, engines_under_test, models, onnx_steps, replay
+from middleware.lab.benchmarks.engines_under_test import ENGINES_UNDER_TEST
 from tests.engines.t5.checkpoints import build
 
 
@@ -52,10 +44,6 @@ def test_lengths_are_forced_on_a_folder(tmp_path: Path, capsys: pytest.CaptureFi
     report = json.loads(capsys.readouterr().out)
     assert report["rows"][0]["steps"] == 7
     assert "forced" in report["note"]
-    calls = engine._calls(tmp_path, options("--tokens-in", "9", "--batch", "3"), [], True)
-    assert {(len(tokens), len(row), limit) for tokens, limit in calls for row in tokens} == {
-        (3, 9, 16)
-    }
 
 
 def test_equal_answers_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -87,25 +75,25 @@ def test_memory_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     "name",
     ["t5", "t5-plain", "t5-untraced", "transformers", "transformers-int8", "ctranslate2"],
 )
-def test_contestants_do_the_work_asked_for(name: str) -> None:
+def test_engines_do_the_work_asked_for(name: str) -> None:
     """Each decodes exactly as many tokens as are forced."""
     if name == "ctranslate2":
         pytest.importorskip(name)
     with models.checkpoint("random:t5-tiny") as folder:
         before = sorted(folder.iterdir())
-        contestant = CONTESTANTS[name](folder, 1, [(7, 2), (3, 0)])
+        engine_under_test = ENGINES_UNDER_TEST[name](folder, 1, [(7, 2), (3, 0)])
         assert sorted(folder.iterdir()) == before
-        lap = contestant.lap([[5, 6, 7, 1], [8, 9, 1]], 6, forced=True)
-        assert lap.total_s > lap.encode_s >= 0
-        assert lap.steps == 6 or (name == "t5" and 2 <= lap.steps <= 5)
+        call = engine_under_test.time_call([[5, 6, 7, 1], [8, 9, 1]], 6, forced=True)
+        assert call.total_s > call.encode_s >= 0
+        assert call.steps == 6 or (name == "t5" and 2 <= call.steps <= 5)
 
 
 def test_replay_reproduces_a_pattern() -> None:
     """Guesses come true as often as the pattern says."""
     with models.checkpoint("random:t5-tiny") as folder:
-        ours: Any = CONTESTANTS["t5"](folder, 1, [(7, 3)])
-        lap = ours.lap([[5, 6, 7, 1]], 16, forced=True)
-    assert (lap.steps, lap.tokens_per_step) == (4, 4)
+        ours: Any = ENGINES_UNDER_TEST["t5"](folder, 1, [(7, 3)])
+        call = ours.time_call([[5, 6, 7, 1]], 16, forced=True)
+    assert (call.steps, call.tokens_per_step) == (4, 4)
 
 
 def test_pattern_is_measured() -> None:
@@ -139,7 +127,7 @@ def test_engine_that_fails_is_named(tmp_path: Path) -> None:
     """An engine that cannot start ends the run with its name and its error."""
     (tmp_path / "config.json").write_text("{}", "utf-8")
     pipe = _Pipe()
-    engine._work(pipe, "t5", tmp_path, 1, ())
+    engine.serve_engine(pipe, "t5", tmp_path, 1, ())
     assert "ModelError" in pipe.sent[0]
 
 
@@ -164,4 +152,4 @@ def test_missing_extra_is_named(
 
     monkeypatch.setattr(module, "import_module", missing)
     with pytest.raises(ImportError, match=r"querylift\[bench\]"):
-        CONTESTANTS[name](build(tmp_path), 1, ())
+        ENGINES_UNDER_TEST[name](build(tmp_path), 1, ())

@@ -9,8 +9,8 @@ import random
 import pytest
 
 from middleware.lab.benchmarks.load import ideal_lru_hits
-from middleware.lab.benchmarks.load_client import Client
-from middleware.lab.benchmarks.slo import misses
+from middleware.lab.benchmarks.open_loop import Client
+from middleware.lab.benchmarks.slo import missed_objectives
 from middleware.lab.benchmarks.workload import arrivals, texts
 from tests.upstream.wire import Received, reply, upstream
 
@@ -43,7 +43,9 @@ async def test_a_stream_tells_what_became_of_each_request() -> None:
         client = Client(raw.port)
         sent = await client.stream([0.0, 0.001, 0.002], iter(["red lamp", "a", "b"]))
         client.close()
-        assert [(each.status, each.word, each.error) for each in sent] == [(200, "timeout", "")] * 3
+        assert [(each.status, each.decision, each.error) for each in sent] == [
+            (200, "timeout", "")
+        ] * 3
         assert all(each.done > each.sent >= each.due for each in sent)
         assert raw.requests[0].target == b"/search?q=red+lamp"
         assert raw.connections <= 3
@@ -91,10 +93,10 @@ async def test_clients_that_leave_are_told_apart() -> None:
         client = Client(raw.port)
         draw = random.Random(3)
         stream = client.stream(
-            [0.0] * 40, itertools.repeat("a"), disconnects=_Leaving(draw), patience=0.01
+            [0.0] * 40, itertools.repeat("a"), disconnects=_Leaving(draw), leave_within=0.01
         )
         sent = await stream
-    assert sum(each.left for each in sent) == 40
+    assert sum(each.disconnected for each in sent) == 40
 
 
 class _Leaving(random.Random):
@@ -124,8 +126,8 @@ GOOD = {
     ],
 )  # fmt: skip
 def test_a_figure_that_is_not_as_it_must_be_is_named(figure: str, value: float) -> None:
-    assert misses(GOOD) == []
-    (told,) = misses({**GOOD, figure: value})
+    assert missed_objectives(GOOD) == []
+    (told,) = missed_objectives({**GOOD, figure: value})
     assert told.startswith(figure)
 
 
@@ -134,18 +136,18 @@ def test_each_kind_of_load_has_its_own_bars() -> None:
         "scenario": "disconnects", "errors": 0, "queued_left": 0, "upstream_active_left": 0,
         "tasks_left": 0, "files_growth": 0, "threads_growth": 0,
     }  # fmt: skip
-    assert misses(disconnects) == []
-    assert misses({**disconnects, "tasks_left": 1, "files_growth": 2}) == [
+    assert missed_objectives(disconnects) == []
+    assert missed_objectives({**disconnects, "tasks_left": 1, "files_growth": 2}) == [
         "tasks_left is 0", "files_growth is at most 0"
     ]  # fmt: skip
     zipf = {
         "scenario": "zipf", "errors": 0, "hit_share": 0.9, "ideal_lru_hit_share": 0.91,
         "added_p50_ms": 0.9,
     }  # fmt: skip
-    assert misses(zipf) == []
-    assert len(misses({**zipf, "hit_share": 0.85, "added_p50_ms": 1.1})) == 2
+    assert missed_objectives(zipf) == []
+    assert len(missed_objectives({**zipf, "hit_share": 0.85, "added_p50_ms": 1.1})) == 2
     soak = {
         "scenario": "soak", "errors": 0, "rss_growth": 0.031, "files_growth": 0,
         "threads_growth": 0,
     }  # fmt: skip
-    assert misses(soak) == ["rss_growth is at most 0.03"]
+    assert missed_objectives(soak) == ["rss_growth is at most 0.03"]

@@ -16,7 +16,7 @@ from transformers import T5ForConditionalGeneration
 from middleware.engines.t5.architecture import Architecture
 from middleware.engines.t5.decoding import Stats, greedy
 from middleware.engines.t5.drafting import History
-from middleware.lab.benchmarks.engines_under_test import CONTESTANTS
+from middleware.lab.benchmarks.engines_under_test import ENGINES_UNDER_TEST
 from middleware.lab.benchmarks.onnx_steps import OnnxSteps
 from tests.engines.t5.checkpoints import FAMILIES, build
 from tests.engines.t5.test_equal_to_reference import INPUTS, never, reference_ids
@@ -52,9 +52,9 @@ def test_loop_on_onnx_steps(family: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["onnx", "onnx-drafting"])
-def test_contestants_do_the_work_asked_for(name: str, tmp_path: Path) -> None:
+def test_engines_do_the_work_asked_for(name: str, tmp_path: Path) -> None:
     """In int8 each decodes exactly as many tokens as are forced."""
-    contestant = CONTESTANTS[name](build(tmp_path), 1, [(7, 3)])
-    lap = contestant.lap([[5, 6, 7, 1], [8, 9, 1]], 8, forced=True)
-    assert lap.steps == (2 if name == "onnx-drafting" else 8)
-    assert lap.total_s > lap.encode_s > 0
+    engine_under_test = ENGINES_UNDER_TEST[name](build(tmp_path), 1, [(7, 3)])
+    call = engine_under_test.time_call([[5, 6, 7, 1], [8, 9, 1]], 8, forced=True)
+    assert call.steps == (2 if name == "onnx-drafting" else 8)
+    assert call.total_s > call.encode_s > 0

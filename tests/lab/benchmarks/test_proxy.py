@@ -13,7 +13,7 @@ import pytest
 from middleware.errors import ConfigurationError, MissingExtraError
 from middleware.lab.benchmarks import proxy
 from middleware.lab.benchmarks import upstream as origin
-from middleware.lab.benchmarks.proxy_client import Sample, closed_loop, first_answer, streamed
+from middleware.lab.benchmarks.closed_loop import Sample, closed_loop, first_answer, streamed
 
 
 def options(*arguments: str) -> argparse.Namespace:
@@ -23,7 +23,7 @@ def options(*arguments: str) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def test_a_run_gives_a_row_for_each_contest(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_gives_a_row_for_each_case(capsys: pytest.CaptureFixture[str]) -> None:
     """Names, connections and figures, as the issue of it says."""
     pytest.importorskip("aiohttp")
     pytest.importorskip("fastapi_proxy_lib")
@@ -32,8 +32,8 @@ def test_a_run_gives_a_row_for_each_contest(capsys: pytest.CaptureFixture[str]) 
         == 0
     )
     report = json.loads(capsys.readouterr().out)
-    contests = [(row["name"], row["connections"]) for row in report["rows"]]
-    assert contests == [(name, many) for many in (16, 64) for name in ("upstream", "aiohttp")]
+    cases = [(row["name"], row["connections"]) for row in report["rows"]]
+    assert cases == [(name, many) for many in (16, 64) for name in ("upstream", "aiohttp")]
     for row in report["rows"]:
         assert row["rps"] > 0
         assert 0 < row["p50_ms"] <= row["p99_ms"]
@@ -47,11 +47,11 @@ def upstream() -> Any:
 
 
 def test_the_load_is_answered_and_looked_at(upstream: int) -> None:
-    right = asyncio.run(closed_loop(upstream, "/search?q=a", 2, 0.05, wanted=b"Document 7"))
+    right = asyncio.run(closed_loop(upstream, "/search?q=a", 2, 0.05, expected=b"Document 7"))
     assert right.count == len(right.latencies) > 0
-    assert right.odd == 0
-    wrong = asyncio.run(closed_loop(upstream, "/search?q=a", 2, 0.05, wanted=b"src=memo"))
-    assert wrong.odd == wrong.count > 0
+    assert right.wrong == 0
+    wrong = asyncio.run(closed_loop(upstream, "/search?q=a", 2, 0.05, expected=b"src=memo"))
+    assert wrong.wrong == wrong.count > 0
 
 
 def test_an_answer_is_two_kilobytes(upstream: int) -> None:
@@ -81,17 +81,17 @@ def test_ratios_are_of_the_rates() -> None:
         {"name": "aiohttp", "connections": 16, "rps": 100.0},
         {"name": "fastapi-proxy-lib", "connections": 16, "rps": 8.0},
     ]
-    assert proxy._ratios(rows) == {
+    assert proxy.rate_ratios(rows) == {
         "to_fastapi_proxy_lib": 10.0,
         "to_aiohttp": 0.8,
         "at_64_to_16": 0.5,
     }
-    assert set(proxy.BARS) <= set(proxy._ratios(rows))
+    assert set(proxy.MINIMUM_RATIOS) <= set(proxy.rate_ratios(rows))
 
 
 def test_a_row_is_of_all_rounds() -> None:
     samples = [Sample(10, 1.0, [0.001] * 10, 0.5, 0), Sample(30, 1.0, [0.003] * 30, 0.1, 0)]
-    row = proxy._row("x", 16, samples)
+    row = proxy.row_of("x", 16, samples)
     assert (row["rps"], row["p50_ms"], row["client_core_share"]) == (30.0, 3.0, 0.3)
 
 

@@ -1,7 +1,7 @@
-"""The load of ``querylift bench proxy``: connections that ask again as soon as they were answered.
+"""Closed-loop load: each connection sends its next request as soon as it has an answer.
 
-One process drives them all. How much of a core it took is told with the figures, as a load
-generator that is out of breath measures itself.
+One process drives all connections. Its share of a core is reported, as a load generator at its
+limit measures itself.
 """
 
 from __future__ import annotations
@@ -14,93 +14,107 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Sample", "closed_loop", "first_answer", "quantile", "streamed"]
+__all__ = [
+    "CONTENT_LENGTH",
+    "Sample",
+    "closed_loop",
+    "first_answer",
+    "get_request",
+    "quantile",
+    "streamed",
+]
 
-_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _LAST_CHUNK = b"\r\n0\r\n\r\n"
 _WARM_SECONDS = 0.3
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What a span of load came to: answers, seconds, each answer's seconds, the client's own."""
+    """The result of one round of load; all times are in seconds.
+
+    ``client_seconds`` is the processor time of the load generator. ``wrong`` counts answers
+    that are not as expected, and closed connections.
+    """
 
     count: int
     seconds: float
     latencies: list[float]
     client_seconds: float
-    odd: int
+    wrong: int
 
 
 class _Connection(asyncio.Protocol):
-    """One kept-alive connection; ``wanted`` has to be in each answer, else it counts as odd."""
+    """A kept-alive connection; an answer without ``expected`` in it counts as wrong."""
 
-    def __init__(self, request: bytes, wanted: bytes) -> None:
+    def __init__(self, request: bytes, expected: bytes) -> None:
         self.latencies: list[float] = []
-        self.odd = 0
+        self.wrong = 0
         self.closed = False
         self._request = request
-        self._wanted = wanted
-        self._held = b""
-        self._need = 0
-        self._sent = 0.0
+        self._expected = expected
+        self._received = b""
+        self._length = 0
+        self._sent_at = 0.0
         self._transport: Any = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
-        self._ask()
+        self._send()
 
-    def _ask(self) -> None:
-        self._sent = time.perf_counter()
+    def _send(self) -> None:
+        self._sent_at = time.perf_counter()
         self._transport.write(self._request)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
 
     def data_received(self, data: bytes) -> None:
-        held = self._held = self._held + data if self._held else data
-        if not self._need:
-            end = held.find(b"\r\n\r\n")
+        received = self._received = self._received + data if self._received else data
+        if not self._length:
+            end = received.find(b"\r\n\r\n")
             if end < 0:
                 return
-            length = _LENGTH.search(held, 0, end)
-            # Without a length it is chunked, and ends with its last chunk.
-            self._need = end + 4 + int(length[1]) if length else -1
-        whole = len(held) >= self._need if self._need > 0 else held.endswith(_LAST_CHUNK)
-        if whole:
-            self.latencies.append(time.perf_counter() - self._sent)
-            if self._wanted not in held or not held.startswith(b"HTTP/1.1 200"):
-                self.odd += 1
-            self._held, self._need = b"", 0
-            self._ask()
+            length = CONTENT_LENGTH.search(received, 0, end)
+            # Without a length the answer is chunked. The length is -1 until the last chunk.
+            self._length = end + 4 + int(length[1]) if length else -1
+        complete = (
+            len(received) >= self._length if self._length > 0 else received.endswith(_LAST_CHUNK)
+        )
+        if complete:
+            self.latencies.append(time.perf_counter() - self._sent_at)
+            if self._expected not in received or not received.startswith(b"HTTP/1.1 200"):
+                self.wrong += 1
+            self._received, self._length = b"", 0
+            self._send()
 
     def close(self) -> None:
         self._transport.abort()
 
 
 async def closed_loop(
-    port: int, target: str, connections: int, seconds: float, *, wanted: bytes = b""
+    port: int, target: str, connections: int, seconds: float, *, expected: bytes = b""
 ) -> Sample:
-    """Keep ``connections`` busy for ``seconds``, after a warm-up, and count."""
+    """Keep ``connections`` busy for ``seconds`` after a warm-up, and measure."""
     loop = asyncio.get_running_loop()
-    request = _request(target)
-    made = [
-        (await loop.create_connection(lambda: _Connection(request, wanted), "127.0.0.1", port))[1]
+    request = get_request(target)
+    opened = [
+        (await loop.create_connection(lambda: _Connection(request, expected), "127.0.0.1", port))[1]
         for _ in range(connections)
     ]
     try:
         await asyncio.sleep(_WARM_SECONDS)
-        for each in made:
+        for each in opened:
             each.latencies.clear()
-            each.odd = 0
+            each.wrong = 0
         began, worked = time.perf_counter(), time.process_time()
         await asyncio.sleep(seconds)
         elapsed, worked = time.perf_counter() - began, time.process_time() - worked
-        latencies = [latency for each in made for latency in each.latencies]
-        odd = sum(each.odd + each.closed for each in made)
-        return Sample(len(latencies), elapsed, latencies, worked, odd)
+        latencies = [latency for each in opened for latency in each.latencies]
+        wrong = sum(each.wrong + each.closed for each in opened)
+        return Sample(len(latencies), elapsed, latencies, worked, wrong)
     finally:
-        for each in made:
+        for each in opened:
             each.close()
         await asyncio.sleep(0)
 
@@ -109,7 +123,7 @@ async def first_answer(port: int, target: str) -> bytes:
     """Return the head of one answer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
-        writer.write(_request(target, "Connection: close"))
+        writer.write(get_request(target, "Connection: close"))
         return await reader.readuntil(b"\r\n\r\n")
     finally:
         writer.close()
@@ -123,10 +137,10 @@ async def streamed(
     stall: float = 0.0,
     watch: Callable[[], int] = lambda: 0,
 ) -> tuple[float, float, int]:
-    """Read an answer of ``size`` bytes as it comes; after the first, wait for ``stall`` seconds.
+    """Read an answer of ``size`` bytes; wait for ``stall`` seconds after its first byte.
 
-    Returns the seconds to the body's first byte and to its last one, and the most that
-    ``watch`` told meanwhile. Errors: ``EOFError`` where it is shorter.
+    Returns the seconds to the first byte of the body, the seconds to its last byte, and the
+    largest value of ``watch`` meanwhile. Errors: ``EOFError`` for a shorter answer.
     """
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**18)
     most, done = watch(), asyncio.Event()
@@ -140,7 +154,7 @@ async def streamed(
     watcher = asyncio.create_task(look())
     try:
         began = time.perf_counter()
-        writer.write(_request(target, "Connection: close"))
+        writer.write(get_request(target, "Connection: close"))
         await reader.readuntil(b"\r\n\r\n")
         left = size - len(await reader.readexactly(1))
         first = time.perf_counter() - began
@@ -161,11 +175,12 @@ async def streamed(
 
 
 def quantile(values: list[float], share: float) -> float:
-    """Return the value below which a share of all lies; 0 for none."""
+    """Return the quantile ``share`` of some values, or 0 for none."""
     ordered = sorted(values) or [0.0]
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def _request(target: str, *lines: str) -> bytes:
+def get_request(target: str, *lines: str) -> bytes:
+    """Return the bytes of a GET request with further header lines."""
     head = "".join(f"{line}\r\n" for line in ("Host: localhost", "Accept: */*", *lines))
     return f"GET {target} HTTP/1.1\r\n{head}\r\n".encode()

@@ -1,7 +1,7 @@
-"""The processes that ``querylift bench load`` drives beside an upstream: the proxy with a window.
+"""The proxy of ``querylift bench load``: that of ``querylift serve`` with a path for statistics.
 
-The proxy is the one of ``querylift serve``. Around it, one path answers what only its own
-process can tell: how late its event loop is, what its engine did, and what it holds on to.
+The path returns what only the proxy's process can measure: the delay of its event loop, the
+work of its engine, and its resources.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from ...engines.judging import EngineResult, JudgingEngine
 from .machine import resident_bytes
 from .upstream import running
 
-__all__ = ["INSIDE", "running_proxy"]
+__all__ = ["STATS_PATH", "running_proxy"]
 
-INSIDE = "/-/bench"
-"""Where the proxy's process answers what it is asked; each answer starts a new count."""
+STATS_PATH = "/-/bench"
+"""The path of the statistics; each answer resets the counters."""
 
-_LOOK_EVERY = 0.005  # seconds between looks at how late the event loop is
+_DELAY_INTERVAL = 0.005  # seconds between measurements of the event loop's delay
 
 
-class _Watched:
-    """An engine with a count of its calls; passes everything else on."""
+class _CountingEngine:
+    """An engine that counts texts and busy seconds, and passes calls on."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -44,7 +44,7 @@ class _Watched:
             self.generate_verdicts = self._generate_verdicts
 
     def resident(self) -> int:
-        """Return the bytes that the engine's own process holds, 0 where it has none."""
+        """Return the resident bytes of the engine's process, or 0 where it has none."""
         pid = getattr(self._engine, "pid", None)
         return 0 if pid is None else resident_bytes(pid)
 
@@ -54,7 +54,7 @@ class _Watched:
             self._engine.load()
 
     def generate(self, texts: Sequence[str], cancelled: Callable[[int], bool]) -> Sequence[Answer]:
-        """Run the engine, and count."""
+        """Run the engine and count the texts."""
         with self._counted(len(texts)):
             return self._engine.generate(texts, cancelled)
 
@@ -74,43 +74,43 @@ class _Watched:
             self.texts += texts
 
 
-class _Window:
-    """The proxy with a path that tells of its inside."""
+class _InstrumentedProxy:
+    """The proxy with a path for statistics."""
 
-    def __init__(self, proxy: Any, engine: _Watched) -> None:
+    def __init__(self, proxy: Any, engine: _CountingEngine) -> None:
         self._proxy = proxy
         self._engine = engine
         self._delays: list[float] = []
-        self._since, self._waited = time.perf_counter(), _waited()
-        self._watcher: asyncio.Task[None] | None = None
+        self._reset_at, self._cpu_wait = time.perf_counter(), _cpu_wait()
+        self._delay_task: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if self._watcher is None:
-            self._watcher = asyncio.create_task(self._watch())
-        if scope["type"] != "http" or scope["path"] != INSIDE:
+        if self._delay_task is None:
+            self._delay_task = asyncio.create_task(self._measure_delays())
+        if scope["type"] != "http" or scope["path"] != STATS_PATH:
             await self._proxy(scope, receive, send)
             return
-        content = json.dumps(self._told()).encode()
+        content = json.dumps(self._stats()).encode()
         headers = [(b"content-length", b"%d" % len(content))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": content})
 
-    async def _watch(self) -> None:
+    async def _measure_delays(self) -> None:
         while True:
             started = time.perf_counter()
-            await asyncio.sleep(_LOOK_EVERY)
-            self._delays.append(time.perf_counter() - started - _LOOK_EVERY)
+            await asyncio.sleep(_DELAY_INTERVAL)
+            self._delays.append(time.perf_counter() - started - _DELAY_INTERVAL)
 
-    def _told(self) -> dict[str, Any]:
+    def _stats(self) -> dict[str, Any]:
         stats = self._proxy.reformulator.stats()
         delays, self._delays = sorted(self._delays), []
-        engine, now, waited = self._engine, time.perf_counter(), _waited()
-        told = {
+        engine, now, cpu_wait = self._engine, time.perf_counter(), _cpu_wait()
+        figures = {
             "ready": stats.ready,
             "failure": stats.failure,
             "breaker": stats.breaker,
             "queued": stats.foreground + stats.background + stats.running + stats.flights,
-            "seconds": now - self._since,
+            "seconds": now - self._reset_at,
             "engine_busy_s": engine.busy,
             "engine_texts": engine.texts,
             "loop_delay_p50_ms": 1000 * statistics.median(delays or [0.0]),
@@ -121,15 +121,15 @@ class _Window:
             "threads": threading.active_count(),
             "files": len(os.listdir("/proc/self/fd")),
             "rss_mib": (resident_bytes("self") + self._engine.resident()) / 2**20,
-            # The part of the time in which the loop's thread could have run and had no processor.
-            "cpu_wait_share": (waited - self._waited) / (now - self._since),
+            # The share of the time in which the event loop's thread waited for a processor.
+            "cpu_wait_share": (cpu_wait - self._cpu_wait) / (now - self._reset_at),
         }
-        engine.busy, engine.texts, self._since, self._waited = 0.0, 0, now, waited
-        return told
+        engine.busy, engine.texts, self._reset_at, self._cpu_wait = 0.0, 0, now, cpu_wait
+        return figures
 
 
-def _waited() -> float:
-    """Return the seconds that the main thread has waited for a processor."""
+def _cpu_wait() -> float:
+    """Return the seconds for which the main thread has waited for a processor."""
     return int(Path("/proc/self/schedstat").read_text("ascii").split()[1]) / 1e9
 
 
@@ -147,17 +147,17 @@ def _serve_proxy(upstream: int, options: dict[str, Any], pipe: Any) -> None:
     settings = load_settings(environment={}, options={**fixed, **options})
     proxy = build_proxy(settings)
     assert proxy.reformulator is not None
-    engine = _Watched(proxy.reformulator.engine)
-    # The worker is made of the engine: it is put in before anything has started.
+    engine = _CountingEngine(proxy.reformulator.engine)
+    # Replace the engine before the worker has started, and build the worker again.
     proxy.reformulator.engine = engine
     proxy.reformulator._set_up()
     with bound_socket("127.0.0.1", 0) as front:
         port = front.getsockname()[1]
-        serve(_Window(proxy, engine), front, started=lambda: pipe.send(port))
+        serve(_InstrumentedProxy(proxy, engine), front, started=lambda: pipe.send(port))
 
 
 @contextmanager
 def running_proxy(upstream: int, **options: Any) -> Iterator[int]:
-    """Run the proxy, with settings of ``serve``, in a process of its own; gives the port."""
+    """Run the proxy, with settings of ``serve``, in a process of its own; yields the port."""
     with running(_serve_proxy, upstream, options) as port:
         yield port
