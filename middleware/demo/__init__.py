@@ -1,5 +1,4 @@
-"""A search backend, a sample collection and a web page: what ``querylift demo`` runs.
+"""The parts of ``querylift demo``: a corpus, a search backend, and a web page.
 
-The page and its search API reach the product through its public surface only, so the
-demo shows what any client of the reverse proxy sees.
+The page uses only the public behaviour of the reverse proxy, as any client does.
 """

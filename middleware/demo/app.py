@@ -1,4 +1,4 @@
-"""The page in front of the proxy: two ASGI applications under one address."""
+"""Combine the page and the proxy: two ASGI applications under one address."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ def build_app(
     collection: str = "",
     documents: int | None = None,
 ) -> ASGIApp:
-    """Return an application with the page at ``/`` and ``/demo/…`` and the proxy everywhere else.
+    """Return an app that serves the page at ``/`` and ``/demo/…``, and the proxy elsewhere.
 
-    Every other scope, the lifespan's among them, is the proxy's: the page has nothing to
-    start or stop.
+    Scopes other than HTTP, such as the lifespan, go to the proxy.
     """
     page = build_page(examples, collection=collection, documents=documents)
 

@@ -1,4 +1,4 @@
-"""A small search server over the index: the upstream that the demo's proxy stands in front of."""
+"""A small search API over the index: the upstream of the demo's proxy."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class _Search:
 
 
 class _BadRequestError(Exception):
-    """What is wrong with a request, in words for its sender."""
+    """A request is invalid; the message is for its sender."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
         super().__init__(message)
@@ -45,11 +45,11 @@ def build_backend(index: SearchIndex) -> Starlette:
     """Return the search application.
 
     ``GET /search?q=…&size=10&from=0``, or ``POST /search`` with ``query``, ``size`` and
-    ``from`` in a JSON object, answers
+    ``from`` in a JSON object, returns
     ``{"query", "total", "took_ms", "hits": [{"id", "title", "kind", "summary", "signature",
-    "snippet", "score", "source"}]}``. A snippet is a list of ``{"text", "match"}`` in
-    reading order, plain text throughout. What a request does wrong is answered with
-    ``{"error": {"code", "message"}}``. ``GET /healthz`` tells how many documents there are.
+    "snippet", "score", "source"}]}``. A snippet is a list of ``{"text", "match"}`` in plain
+    text. An invalid request gets ``{"error": {"code", "message"}}``. ``GET /healthz`` returns
+    the number of documents.
     """
 
     async def get_search(request: Request) -> Response:

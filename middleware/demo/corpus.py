@@ -1,23 +1,21 @@
-"""The collection that the demo searches: the user's own, or the documentation at hand."""
+"""Load the demo's corpus: the user's own documents, or the installed documentation."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from .documents import Collection, Progress
-from .installed import installed_collection
-from .own import own_collection
+from .documents import Corpus, Progress
+from .installed import installed_corpus
+from .own import own_corpus
 
-__all__ = ["load_collection"]
+__all__ = ["load_corpus"]
 
 
-def load_collection(path: Path | None = None, *, progress: Progress | None = None) -> Collection:
-    """Return the user's own collection at ``path``, or the documentation of what is installed.
+def load_corpus(path: Path | None = None, *, progress: Progress | None = None) -> Corpus:
+    """Return the corpus at ``path``, or without a path the installed documentation.
 
-    See ``own_collection`` for what ``path`` may be.
-
-    :raises CollectionError: when there is nothing to search, or a file is not as it must be.
+    ``own_corpus`` describes the formats. Errors: ``CorpusError`` for an empty or damaged corpus.
     """
     if path is None:
-        return installed_collection(progress=progress)
-    return own_collection(path, progress=progress)
+        return installed_corpus(progress=progress)
+    return own_corpus(path, progress=progress)

@@ -1,7 +1,7 @@
-// What changed between two queries, and between two lists of results.
+// Compares two queries, and two lists of results.
 
 /**
- * The words of both texts as runs in reading order, by a longest common subsequence.
+ * Split both texts into runs of equal or changed words, by a longest common subsequence.
  * Returns `{ typed, sent }`, each a list of `{ text, changed }`. Letter case and
  * punctuation around a word don't count as changes.
  */
@@ -27,7 +27,7 @@ export function diffWords(typed, sent) {
 }
 
 /**
- * How each result of the new list stands to the old one: a map from id to
+ * Compare the ranks of the new list with the old one: a map from id to
  * `{ kind: "new" | "up" | "down" | "same", by }`, and the set of ids that are gone.
  */
 export function compareRanks(oldIds, newIds) {
@@ -42,7 +42,7 @@ export function compareRanks(oldIds, newIds) {
   return { moves, gone: new Set(oldIds.filter((id) => !moves.has(id))) };
 }
 
-// Not every sign: "c++" and "c" are different words.
+// Not all symbols: "c++" and "c" are different words.
 const SENTENCE_SIGNS = /^[.,;:!?"'()[\]…“”‘’«»]+|[.,;:!?"'()[\]…“”‘’«»]+$/g;
 
 function core(word) {

@@ -1,4 +1,4 @@
-"""Documentation read out of Python sources with ``ast``; nothing is ever imported."""
+"""Read docstrings from Python sources with ``ast``, without importing anything."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from .documents import Document, clean, summary_of
+from .documents import CorpusDocument, clean, summary_of
 
 __all__ = ["documents_in_source", "module_name", "read_module"]
 
@@ -24,11 +24,11 @@ def module_name(path: Path) -> str:
     return ".".join(parts)
 
 
-def read_module(root: Path, path: Path) -> list[Document]:
-    """Return the documents of the file ``root / path``, or none where it is not readable Python.
+def read_module(root: Path, path: Path) -> list[CorpusDocument]:
+    """Return the documents of the file ``root / path``.
 
-    ``path`` is relative to ``root``; it gives the dotted names and the sources. A file
-    that is gone, undecodable or broken is no error: other people's folders hold such files.
+    The dotted names and sources are derived from ``path``, which is relative to ``root``. A
+    missing, undecodable or broken file has no documents and is not an error.
     """
     try:
         content = (root / path).read_bytes()
@@ -37,29 +37,29 @@ def read_module(root: Path, path: Path) -> list[Document]:
     return documents_in_source(content, module_name(path), path.as_posix())
 
 
-def documents_in_source(content: bytes, module: str, source: str) -> list[Document]:
+def documents_in_source(content: bytes, module: str, source: str) -> list[CorpusDocument]:
     """Return a document for each public module, class, function and method with a docstring.
 
-    The coding of ``content`` is found as PEP 263 says. Names that begin with an underscore,
-    and what is defined inside functions, are not public.
+    The encoding of ``content`` is detected as in PEP 263. Names with a leading underscore, and
+    definitions inside functions, are not public.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a stale escape in somebody's file is not our news
+            warnings.simplefilter("ignore")  # such as for invalid escapes in other people's files
             tree = ast.parse(content)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
     return list(_walk(tree, module, source))
 
 
-def _walk(tree: ast.Module, module: str, source: str) -> Iterator[Document]:
+def _walk(tree: ast.Module, module: str, source: str) -> Iterator[CorpusDocument]:
     text = ast.get_docstring(tree)
     if text:
         yield _document(module, "module", text, f"{source}:1")
     yield from _members(tree.body, module, "function", source)
 
 
-def _members(body: list[ast.stmt], scope: str, kind: str, source: str) -> Iterator[Document]:
+def _members(body: list[ast.stmt], scope: str, kind: str, source: str) -> Iterator[CorpusDocument]:
     for node in _definitions(body):
         if node.name.startswith("_"):
             continue
@@ -75,7 +75,7 @@ def _members(body: list[ast.stmt], scope: str, kind: str, source: str) -> Iterat
 
 
 def _definitions(body: list[ast.stmt]) -> Iterator[_Named]:
-    """Yield the definitions of a body, also those that stand under a condition."""
+    """Yield the definitions in a body, also those in ``if`` and ``try`` blocks."""
     for node in body:
         if isinstance(node, _Named):
             yield node
@@ -98,6 +98,6 @@ def _signature(node: _Function) -> str:
     return signature
 
 
-def _document(name: str, kind: str, text: str, source: str, signature: str = "") -> Document:
+def _document(name: str, kind: str, text: str, source: str, signature: str = "") -> CorpusDocument:
     text = clean(text).strip()
-    return Document(name, name, kind, summary_of(text), text, source, signature)
+    return CorpusDocument(name, name, kind, summary_of(text), text, source, signature)

@@ -1,4 +1,4 @@
-"""Queries to try, drawn from the collection itself so that they fit any."""
+"""Derive example queries from the corpus."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from .documents import Document
+from .documents import CorpusDocument
 from .index import SearchIndex
 
 __all__ = ["Example", "derive_examples"]
@@ -21,18 +21,18 @@ _NAME = re.compile(
 _CHATTY = "hi, could you please help me find something about {}, thank you"
 _HOW = "could you please show me how to {}, thank you"
 _SENTENCE = re.compile(r"[A-Za-z]+(?: [A-Za-z]+){2,6}\.?")
-_VERBS = 12  # first words that summaries have most often: "return", "create", "check"
-_LOOKED_AT = 4_000  # documents: enough to choose from, and few enough to take no time
+_VERBS = 12  # most frequent first words of summaries: "return", "create", "check"
+_LOOKED_AT = 4_000  # documents, few enough to be fast
 _TRIED = 60
-# A word in more of the texts than this says little, in any language; where that leaves
-# nothing, because a collection is small or all about one thing, more will do.
+# The largest share of texts that a word of an example may occur in. The next share is used where
+# the corpus is so small or uniform that there is no example.
 _SHARES_TOO_COMMON = (0.08, 0.3, 1.0)
-_LEAST_COMMON = 0.002  # a word in fewer is perhaps no ordinary one
+_LEAST_COMMON = 0.002  # the least share of texts with a word: rarer ones may be no words
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A query, a word or two on what is special about it, and what to expect."""
+    """A query, a short label for its kind, and what to expect."""
 
     label: str
     query: str
@@ -43,22 +43,22 @@ class Example:
 class _Subject:
     words: tuple[str, ...]
     phrase: str
-    document: Document
+    document: CorpusDocument
     request: str = _CHATTY
 
     def asked(self, query: str) -> str:
-        """Return a query about this as somebody would ask a person."""
+        """Return a query as a spoken request."""
         return self.request.format(query)
 
 
 def derive_examples(
-    documents: Sequence[Document], index: SearchIndex, *, seed: int = 7
+    documents: Sequence[CorpusDocument], index: SearchIndex, *, seed: int = 7
 ) -> tuple[Example, ...]:
     """Return example queries: misspelled, chatty, both, a name, a phrase and plain keywords.
 
-    Words are taken from summaries of documents that the plain query finds first; a
-    misspelled word is one that stands in no document. The same collection and seed give
-    the same examples. Kinds that the collection has no material for are left out.
+    Their words are from summaries of documents that the plain query ranks first. A misspelled
+    word occurs in no document. Equal corpora and seeds give equal examples. Kinds without
+    suitable documents are left out.
     """
     draw = random.Random(seed)
     sample = list(documents)
@@ -87,9 +87,9 @@ def derive_examples(
 
 
 def _subjects(
-    sample: Sequence[Document], index: SearchIndex, draw: random.Random
+    sample: Sequence[CorpusDocument], index: SearchIndex, draw: random.Random
 ) -> Iterator[_Subject]:
-    """Yield word groups that find the document they are from, each from another document."""
+    """Yield groups of words that rank their own document first."""
     texts = [set(_WORD.findall(document.text.lower())) for document in sample]
     counts = Counter(word for words in texts for word in words)
     least = len(sample) * _LEAST_COMMON
@@ -103,9 +103,9 @@ def _subjects(
         if candidates:
             break
     draw.shuffle(candidates)
-    # Summaries that say what to do are what people would ask for, word by word.
-    told = (_whole_sentence(document, verbs, ordinary) for document in sample)
-    sentences = [subject for subject in told if subject is not None]
+    # Summaries in the imperative read like queries.
+    imperatives = (_whole_sentence(document, verbs, ordinary) for document in sample)
+    sentences = [subject for subject in imperatives if subject is not None]
     draw.shuffle(sentences)
     candidates = sentences[: _TRIED // 2] + candidates
     for subject in candidates[:_TRIED]:
@@ -114,31 +114,33 @@ def _subjects(
             yield subject
 
 
-def _subject(document: Document, ordinary: set[str], counts: Counter[str]) -> _Subject | None:
-    """Return the telling words of a summary that is mostly such words: they read like a query."""
+def _subject(document: CorpusDocument, ordinary: set[str], counts: Counter[str]) -> _Subject | None:
+    """Return the keywords of a summary, or None if it has many other words."""
     words = _WORD.findall(document.summary.lower())
-    telling = {word for word in words if len(word) > 3 and word in ordinary}
-    rarest = sorted(telling, key=lambda word: (counts[word], word))[:4]
-    phrase = next((f"{a} {b}" for a, b in pairwise(words) if {a, b} <= telling), "")
-    if len(rarest) < 3 or not phrase or len(words) > 2 * len(telling) + 1:
+    keywords = {word for word in words if len(word) > 3 and word in ordinary}
+    rarest = sorted(keywords, key=lambda word: (counts[word], word))[:4]
+    phrase = next((f"{a} {b}" for a, b in pairwise(words) if {a, b} <= keywords), "")
+    if len(rarest) < 3 or not phrase or len(words) > 2 * len(keywords) + 1:
         return None
     return _Subject(tuple(w for w in dict.fromkeys(words) if w in rarest), phrase, document)
 
 
-def _whole_sentence(document: Document, verbs: set[str], ordinary: set[str]) -> _Subject | None:
-    """Return a short summary that begins with a verb, whole."""
+def _whole_sentence(
+    document: CorpusDocument, verbs: set[str], ordinary: set[str]
+) -> _Subject | None:
+    """Return a whole short summary that begins with a verb, or None."""
     if not _SENTENCE.fullmatch(document.summary):
         return None
     words = _WORD.findall(document.summary.lower())
-    telling = {word for word in words[1:] if len(word) > 3 and word in ordinary}
-    phrase = next((f"{a} {b}" for a, b in pairwise(words) if {a, b} <= telling), "")
+    keywords = {word for word in words[1:] if len(word) > 3 and word in ordinary}
+    phrase = next((f"{a} {b}" for a, b in pairwise(words) if {a, b} <= keywords), "")
     if words[0] not in verbs or not phrase:
         return None
     return _Subject(tuple(words), phrase, document, _HOW)
 
 
 def _misspelled(words: Sequence[str], index: SearchIndex, draw: random.Random) -> str | None:
-    """Return the words with the longest one misspelled so that it finds nothing."""
+    """Return the words with the longest one misspelled, such that it finds nothing."""
     place = max(range(len(words)), key=lambda position: len(words[position]))
     for _ in range(8):
         wrong = _edited(words[place], draw)
@@ -148,7 +150,7 @@ def _misspelled(words: Sequence[str], index: SearchIndex, draw: random.Random) -
 
 
 def _edited(word: str, draw: random.Random) -> str:
-    """Return the word with two neighbours swapped, or a letter left out or doubled, inside it."""
+    """Return a word with two letters swapped, or one omitted or doubled, not at its ends."""
     at = draw.randrange(1, len(word) - 2)
     kind = draw.choice(("swap", "drop", "double"))
     if kind == "swap" and word[at] != word[at + 1]:
@@ -158,8 +160,8 @@ def _edited(word: str, draw: random.Random) -> str:
     return word[:at] + word[at + 1 :]
 
 
-def _name(documents: Sequence[Document]) -> str | None:
-    """Return the name or code that texts mention most, one that is a document's own if any is."""
+def _name(documents: Sequence[CorpusDocument]) -> str | None:
+    """Return the most frequent name or code in the texts, preferably the title of a document."""
     titles = {document.title for document in documents}
     mentions: Counter[str] = Counter(
         name for document in documents for name in set(_NAME.findall(document.text))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from .documents import Document, Progress, clean
+from .documents import CorpusDocument, Progress, clean
 from .terms import extra_names, match_expression, name_parts
 
 __all__ = ["Hit", "Results", "SearchIndex", "Segment"]
@@ -31,7 +31,7 @@ CREATE VIRTUAL TABLE documents USING fts5(
 )
 """
 _INSERT = "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-# Weights of title, names and text: a name that is asked for is worth more than a mention.
+# Weights of title, names and text: a match in the title counts more than one in the text.
 _SEARCH = f"""
 SELECT id, title, kind, summary, signature, source,
        snippet(documents, 2, '{_OPEN}', '{_CLOSE}', '…', {_SNIPPET_TOKENS}),
@@ -44,7 +44,7 @@ _COUNT = "SELECT count(*) FROM documents WHERE documents MATCH ?"
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of a snippet's text, and whether it matched the query."""
+    """A part of a snippet, and whether it matched the query."""
 
     text: str
     match: bool
@@ -66,24 +66,25 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """One page of hits, best first, and how many documents matched in all."""
+    """One page of hits, best first, and the number of all matches."""
 
     total: int
     hits: tuple[Hit, ...]
 
 
 class SearchIndex:
-    """An index over documents, built once and then only read.
+    """A read-only full-text index, built by the constructor.
 
-    Invariants: the database is written before the constructor returns and never after;
-    every reading connection refuses writes.
+    Invariants: the database is not written after construction; its connections are read-only.
 
-    Concurrency: ``search`` and ``count`` may be called from any threads; up to four of
-    them run at once, further ones wait. ``close`` comes after the last of them.
+    Concurrency: ``search`` and ``count`` are thread-safe. Up to four calls run at once, others
+    wait. Call ``close`` after the last of them.
     """
 
-    def __init__(self, documents: Sequence[Document], *, progress: Progress | None = None) -> None:
-        # A file and not memory: connections to one file read side by side.
+    def __init__(
+        self, documents: Sequence[CorpusDocument], *, progress: Progress | None = None
+    ) -> None:
+        # A file, so that several connections can read it at once.
         self._folder = tempfile.TemporaryDirectory(prefix="querylift-demo-")
         self._readers: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
         path = Path(self._folder.name, "index.sqlite3")
@@ -101,9 +102,9 @@ class SearchIndex:
         self.size = len(documents)
 
     def search(self, query: str, *, size: int = 10, start: int = 0) -> Results:
-        """Return the page of at most ``size`` hits that begins after the first ``start``.
+        """Return at most ``size`` hits, after skipping the first ``start``.
 
-        Documents with any word of the query match; no text is syntax, and none is an error.
+        Documents with any word of the query match. A query has no syntax and is never an error.
         """
         expression = match_expression(clean(query))
         if not expression:
@@ -114,7 +115,7 @@ class SearchIndex:
         return Results(total, tuple(_hit(*row) for row in rows))
 
     def count(self, query: str) -> int:
-        """Return how many documents match the query."""
+        """Return the number of documents that match a query."""
         expression = match_expression(clean(query))
         if not expression:
             return 0
@@ -151,10 +152,10 @@ class SearchIndex:
             self._readers.put(reader)
 
 
-def _write(path: Path, documents: Sequence[Document], progress: Progress | None) -> None:
+def _write(path: Path, documents: Sequence[CorpusDocument], progress: Progress | None) -> None:
     writer = sqlite3.connect(path, isolation_level=None)
     try:
-        # Nothing here outlives the process, so nothing needs to survive a crash.
+        # The file is temporary and need not survive a crash.
         writer.execute("PRAGMA journal_mode = OFF")
         writer.execute("PRAGMA synchronous = OFF")
         writer.execute(_CREATE)
@@ -169,7 +170,7 @@ def _write(path: Path, documents: Sequence[Document], progress: Progress | None)
         writer.close()
 
 
-def _row(document: Document) -> tuple[str, ...]:
+def _row(document: CorpusDocument) -> tuple[str, ...]:
     names = " ".join(name_parts(document.title)) + " " + extra_names(document.text)
     return (
         document.title,
@@ -197,7 +198,7 @@ def _hit(
 
 
 def _segments(snippet: str) -> Iterator[Segment]:
-    """Yield the stretches of a marked snippet with white space collapsed inside them."""
+    """Yield the segments of a snippet with marked matches, with white space collapsed."""
     for position, text in enumerate(_MARK.split(" ".join(snippet.split()))):
         if text:
             yield Segment(text, bool(position % 2))

@@ -1,8 +1,8 @@
-"""The documentation that is on any machine with Python: the library's and the packages'.
+"""Read the documentation of Python's standard library and of the installed packages.
 
-The standard library is always read whole. What is left of the caps is shared out over
-the installed packages so that a giant cannot crowd out the small: every package gets
-what it needs up to one common share, and the share is as large as the caps allow.
+The standard library is always read whole. The rest of the limits is shared among the installed
+packages, so that a huge package leaves room for small ones: each gets what it needs up to a
+common share, which is as large as the limits allow.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .docstrings import read_module
-from .documents import Collection, CollectionError, Document, Progress
+from .documents import Corpus, CorpusDocument, CorpusError, Progress
 
-__all__ = ["Limits", "fair_shares", "installed_collection"]
+__all__ = ["ReadingLimits", "fair_shares", "installed_corpus"]
 
 _NOT_API = frozenset(
     (
@@ -29,11 +29,10 @@ _NOT_API = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What bounds the reading of packages; the standard library is bound by ``file_bytes`` only.
+class ReadingLimits:
+    """Limits on what is read; only ``file_bytes`` applies to the standard library.
 
-    ``package_bytes`` is the source text read from all packages together; it is what
-    decides how long the reading takes.
+    ``package_bytes`` is the amount of source text from all packages, which determines the time.
     """
 
     documents: int = 20_000
@@ -49,19 +48,19 @@ class _Source:
     size: int
 
 
-def installed_collection(
+def installed_corpus(
     *,
-    limits: Limits = Limits(),
+    limits: ReadingLimits = ReadingLimits(),
     library: Path | None = None,
     packages: Sequence[Path] | None = None,
     progress: Progress | None = None,
-) -> Collection:
+) -> Corpus:
     """Return the docstrings of the standard library and of the installed packages.
 
-    ``library`` and ``packages`` are import roots, by default those of the running
-    interpreter. The same files give the same collection. Progress is in bytes of source.
+    ``library`` and ``packages`` are import roots, by default those of the running interpreter.
+    Equal files give equal corpora. Progress is in bytes of source.
 
-    :raises CollectionError: when there is not one docstring, as in a Python without sources.
+    Errors: ``CorpusError`` if there are no docstrings, as in a Python without sources.
     """
     paths = sysconfig.get_paths()
     library = library or Path(paths["stdlib"])
@@ -69,7 +68,7 @@ def installed_collection(
         packages = list(dict.fromkeys(Path(paths[key]) for key in ("purelib", "platlib")))
 
     library_files = list(_sources(library, Path(), limits))
-    chosen = _within_caps(_packages(packages, limits), limits)
+    chosen = _within_limits(_packages(packages, limits), limits)
     total = sum(file.size for files in (library_files, *chosen.values()) for file in files)
     report = _Report(progress, total)
 
@@ -84,24 +83,24 @@ def installed_collection(
         taken += found[: shares[name]]
         used += bool(shares[name])
     if not taken:
-        raise CollectionError(f"{library}: no Python sources with docstrings; give --corpus")
+        raise CorpusError(f"{library}: no Python sources with docstrings; give --corpus")
     name = "Documentation of Python's standard library"
     if used:
         name += f" and {used} installed package{'s' if used > 1 else ''}"
-    return Collection(name, tuple(_with_distinct_ids(taken)))
+    return Corpus(name, tuple(_with_distinct_ids(taken)))
 
 
 def fair_shares(wanted: Mapping[str, int], budget: int) -> dict[str, int]:
-    """Share a budget out: each gets what it wants up to one common, largest possible share.
+    """Divide a budget: each name gets what it wants, up to the largest possible common share.
 
-    The sum is ``min(budget, sum of wanted)``; units left over by rounding go to the
-    first in order that still want one.
+    The sum is ``min(budget, sum of wanted)``. Units left by rounding go to the first names that
+    want more.
     """
     shares = dict.fromkeys(wanted, 0)
     left = max(0, budget)
-    open_ones = sorted((name for name in wanted if wanted[name] > 0), key=lambda n: wanted[n])
-    for position, name in enumerate(open_ones):
-        shares[name] = min(wanted[name], left // (len(open_ones) - position))
+    unserved = sorted((name for name in wanted if wanted[name] > 0), key=lambda n: wanted[n])
+    for position, name in enumerate(unserved):
+        shares[name] = min(wanted[name], left // (len(unserved) - position))
         left -= shares[name]
     for name, want in wanted.items():
         if left and shares[name] < want:
@@ -122,9 +121,9 @@ class _Report:
             self._progress(self._done, self._total)
 
 
-def _read(files: Sequence[_Source], seen: set[str], report: _Report) -> list[Document]:
-    """Read files in order, leaving out a docstring that an earlier one had already."""
-    found: list[Document] = []
+def _read(files: Sequence[_Source], seen: set[str], report: _Report) -> list[CorpusDocument]:
+    """Read files in order, without docstrings that an earlier file has too."""
+    found: list[CorpusDocument] = []
     for file in files:
         for document in read_module(file.root, file.path):
             if document.text not in seen:
@@ -134,7 +133,7 @@ def _read(files: Sequence[_Source], seen: set[str], report: _Report) -> list[Doc
     return found
 
 
-def _packages(roots: Sequence[Path], limits: Limits) -> dict[str, list[_Source]]:
+def _packages(roots: Sequence[Path], limits: ReadingLimits) -> dict[str, list[_Source]]:
     found: dict[str, list[_Source]] = {}
     for root in roots:
         for entry in _entries(root):
@@ -150,11 +149,13 @@ def _packages(roots: Sequence[Path], limits: Limits) -> dict[str, list[_Source]]
     return dict(sorted(found.items()))
 
 
-def _within_caps(packages: dict[str, list[_Source]], limits: Limits) -> dict[str, list[_Source]]:
-    capped = {name: files[: limits.package_files] for name, files in packages.items()}
-    sizes = {name: sum(file.size for file in files) for name, files in capped.items()}
+def _within_limits(
+    packages: dict[str, list[_Source]], limits: ReadingLimits
+) -> dict[str, list[_Source]]:
+    candidates = {name: files[: limits.package_files] for name, files in packages.items()}
+    sizes = {name: sum(file.size for file in files) for name, files in candidates.items()}
     shares = fair_shares(sizes, limits.package_bytes)
-    return {name: list(_up_to(files, shares[name])) for name, files in capped.items()}
+    return {name: list(_up_to(files, shares[name])) for name, files in candidates.items()}
 
 
 def _up_to(files: Sequence[_Source], size: int) -> Iterator[_Source]:
@@ -164,8 +165,8 @@ def _up_to(files: Sequence[_Source], size: int) -> Iterator[_Source]:
             yield file
 
 
-def _sources(root: Path, folder: Path, limits: Limits) -> Iterator[_Source]:
-    """Yield the public source files under a folder, those nearest to its top first."""
+def _sources(root: Path, folder: Path, limits: ReadingLimits) -> Iterator[_Source]:
+    """Yield the public source files under a folder, level by level from the top."""
     level = [folder]
     while level:
         below: list[Path] = []
@@ -181,7 +182,7 @@ def _sources(root: Path, folder: Path, limits: Limits) -> Iterator[_Source]:
 
 
 def _source_file(
-    root: Path, path: Path, entry: os.DirEntry[str], limits: Limits
+    root: Path, path: Path, entry: os.DirEntry[str], limits: ReadingLimits
 ) -> Iterator[_Source]:
     if entry.name.endswith(".py") and entry.is_file():
         size = entry.stat().st_size
@@ -193,7 +194,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
             return sorted(entries, key=_by_name)
-    except OSError:  # no such folder, or one that is not ours to read
+    except OSError:  # the folder is missing or unreadable
         return []
 
 
@@ -212,8 +213,8 @@ def _public(name: str) -> bool:
     )
 
 
-def _with_distinct_ids(documents: Sequence[Document]) -> Iterator[Document]:
-    """Yield the documents; those of one name (defined under a condition) get their line as well."""
+def _with_distinct_ids(documents: Sequence[CorpusDocument]) -> Iterator[CorpusDocument]:
+    """Yield documents with distinct ids: a repeated name gets its line appended."""
     seen: set[str] = set()
     for document in documents:
         distinct = document

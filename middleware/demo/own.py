@@ -1,4 +1,4 @@
-"""A user's own documents: a folder of files, or lines of JSON as BEIR collections have them."""
+"""Read a user's own documents: a folder of files, or JSON lines in BEIR layout."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .docstrings import documents_in_source, module_name
-from .documents import Collection, CollectionError, Document, Progress, clean, summary_of
+from .documents import Corpus, CorpusDocument, CorpusError, Progress, clean, summary_of
 from .prose import documents_in_html, documents_in_prose
 
-__all__ = ["own_collection"]
+__all__ = ["own_corpus"]
 
 _PROSE = frozenset((".txt", ".md", ".rst"))
 _HTML = frozenset((".html", ".htm"))
@@ -20,18 +20,16 @@ _FILE_LIMIT = 20_000_000
 _DOCUMENT_LIMIT = 200_000
 
 
-def own_collection(
+def own_corpus(
     path: Path, *, document_limit: int = _DOCUMENT_LIMIT, progress: Progress | None = None
-) -> Collection:
+) -> Corpus:
     """Return the documents of a JSONL file, of a folder with ``corpus.jsonl``, or of a folder.
 
-    A line of JSONL is an object with ``_id`` and ``text``, and ``title`` where there is one.
-    From a folder, ``.txt``, ``.md``, ``.rst``, ``.html`` and ``.py`` files are read at any
-    depth, hidden ones left out. Past ``document_limit`` reading ends, with a note that says so.
-    Progress is in bytes.
+    A line of JSONL is an object with ``_id``, ``text`` and optionally ``title``. In a folder,
+    ``.txt``, ``.md``, ``.rst``, ``.html`` and ``.py`` files are read at any depth, except hidden
+    ones. Reading stops at ``document_limit`` documents, with a note. Progress is in bytes.
 
-    :raises CollectionError: when the path is not there, a line is not such an object, or
-        there is not one document.
+    Errors: ``CorpusError`` for a missing path, a malformed line, or no documents.
     """
     if path.is_dir():
         lines = path / "corpus.jsonl"
@@ -42,20 +40,20 @@ def own_collection(
         )
     elif path.is_file():
         if path.suffix.lower() not in (".jsonl", ".ndjson"):
-            raise CollectionError(f"{path}: a collection is a folder or a .jsonl file")
+            raise CorpusError(f"{path}: a corpus is a folder or a .jsonl file")
         found, notes = _from_lines(path, document_limit, progress)
     else:
-        raise CollectionError(f"{path}: no such file or folder")
+        raise CorpusError(f"{path}: no such file or folder")
     if not found:
         kinds = ", ".join(sorted(_READ))
-        raise CollectionError(f"{path}: no documents in it (a folder may hold {kinds} files)")
-    return Collection(path.resolve().name, tuple(found), tuple(notes))
+        raise CorpusError(f"{path}: no documents in it (a folder may hold {kinds} files)")
+    return Corpus(path.resolve().name, tuple(found), tuple(notes))
 
 
 def _from_lines(
     path: Path, limit: int, progress: Progress | None
-) -> tuple[list[Document], list[str]]:
-    found: list[Document] = []
+) -> tuple[list[CorpusDocument], list[str]]:
+    found: list[CorpusDocument] = []
     lines_by_id: dict[str, int] = {}
     total, done = path.stat().st_size, 0
     with path.open("rb") as file:
@@ -71,39 +69,39 @@ def _from_lines(
             document = _from_line(line, where, f"{path.name}:{number}")
             first = lines_by_id.setdefault(document.id, number)
             if first != number:
-                raise CollectionError(f"{where}: _id {document.id!r} stands on line {first} too")
+                raise CorpusError(f"{where}: _id {document.id!r} is on line {first} too")
             found.append(document)
     return found, []
 
 
-def _from_line(line: bytes, where: str, source: str) -> Document:
+def _from_line(line: bytes, where: str, source: str) -> CorpusDocument:
     try:
         entry = json.loads(line)
     except UnicodeDecodeError as error:
-        raise CollectionError(f"{where}: not UTF-8 at byte {error.start}") from None
+        raise CorpusError(f"{where}: not UTF-8 at byte {error.start}") from None
     except (ValueError, RecursionError) as error:
-        raise CollectionError(f"{where}: not JSON: {error}") from None
+        raise CorpusError(f"{where}: not JSON: {error}") from None
     if not isinstance(entry, dict):
-        raise CollectionError(f"{where}: an object is wanted, not {type(entry).__name__}")
+        raise CorpusError(f"{where}: not an object but {type(entry).__name__}")
     for key in ("_id", "text"):
         if key not in entry:
-            raise CollectionError(f'{where}: "{key}" is missing')
+            raise CorpusError(f'{where}: "{key}" is missing')
     identity, title, text = entry["_id"], entry.get("title") or "", entry["text"]
     if not isinstance(identity, str | int) or identity == "":
-        raise CollectionError(f'{where}: "_id" must be text that is not empty')
+        raise CorpusError(f'{where}: "_id" must be text that is not empty')
     if not isinstance(text, str) or not isinstance(title, str):
-        raise CollectionError(f'{where}: "text" and "title" must be text')
+        raise CorpusError(f'{where}: "text" and "title" must be text')
     title, text = clean(title).strip(), clean(text).strip()
     summary = summary_of(text)
-    return Document(clean(str(identity)), title or summary, "text", summary, text, source)
+    return CorpusDocument(clean(str(identity)), title or summary, "text", summary, text, source)
 
 
 def _from_folder(
     root: Path, limit: int, progress: Progress | None
-) -> tuple[list[Document], list[str]]:
+) -> tuple[list[CorpusDocument], list[str]]:
     files = list(_files(root))
     total, done = sum(size for _, size in files), 0
-    found: list[Document] = []
+    found: list[CorpusDocument] = []
     skipped: list[str] = []
     for path, size in files:
         if len(found) >= limit:
@@ -115,14 +113,14 @@ def _from_folder(
             try:
                 found += _from_file(root, path)
             except (OSError, UnicodeDecodeError) as error:
-                skipped.append(f"{path}: left out, {_why(error)}")
+                skipped.append(f"{path}: left out, {_reason(error)}")
         done += size
         if progress is not None:
             progress(done, total)
     return found[:limit], skipped
 
 
-def _from_file(root: Path, path: Path) -> list[Document]:
+def _from_file(root: Path, path: Path) -> list[CorpusDocument]:
     content = (root / path).read_bytes()
     source, suffix = path.as_posix(), path.suffix.lower()
     if suffix == ".py":
@@ -133,19 +131,19 @@ def _from_file(root: Path, path: Path) -> list[Document]:
     return documents_in_prose(text, source, path.stem)
 
 
-def _distinct(documents: list[Document]) -> list[Document]:
+def _distinct(documents: list[CorpusDocument]) -> list[CorpusDocument]:
     return list({document.id: document for document in reversed(documents)}.values())[::-1]
 
 
-def _why(error: OSError | UnicodeDecodeError) -> str:
+def _reason(error: OSError | UnicodeDecodeError) -> str:
     if isinstance(error, UnicodeDecodeError):
         return f"not UTF-8 at byte {error.start}"
     return error.strerror or type(error).__name__
 
 
 def _files(root: Path) -> Iterator[tuple[Path, int]]:
-    """Yield the readable kinds of file under a folder, in the order of their paths."""
-    for folder, folders, names in os.walk(root):  # follows no links, so that it ends
+    """Yield the supported files under a folder with their sizes, ordered by path."""
+    for folder, folders, names in os.walk(root):  # does not follow links, which may form loops
         folders[:] = sorted(name for name in folders if not name.startswith((".", "__pycache__")))
         for name in sorted(names):
             path = Path(folder, name)

@@ -1,5 +1,5 @@
-// The page's conduct: asks the search API, once through reformulation and, where that
-// changed the query, once as typed; keeps the address in step; follows the keyboard.
+// Controls the page: it searches with reformulation and, if the query was rewritten, also as
+// typed. It keeps the address up to date and handles the keyboard.
 
 import { readReformulation, readTimings } from "./reading.js";
 import { exampleItems, make, resultLists, spoken, verdict } from "./view.js";
@@ -15,9 +15,9 @@ const results = document.getElementById("results");
 const welcome = document.getElementById("welcome");
 
 let words = { outcomes: {}, reasons: {}, sources: {} };
-let running = null; // the AbortController of the search on its way
-let shown = null; // the query that the page shows or is about to
-let retry = null; // the timer of a search to be done again
+let running = null; // the AbortController of the current search
+let shown = null; // the query that the page shows
+let retry = null; // the timer of a repeated search
 
 async function json(path) {
   const response = await fetch(path);
@@ -25,7 +25,7 @@ async function json(path) {
   return response.json();
 }
 
-/** Ask the search API; the answer carries the headers' story beside the results. */
+/** Call the search API; return the results and what the headers tell. */
 async function ask(query, { asTyped = false, signal }) {
   const url = `/search?q=${encodeURIComponent(query)}`;
   const headers = asTyped ? { "Query-Reformulation-Control": "off" } : {};
@@ -69,10 +69,10 @@ async function search(query, { quiet = false } = {}) {
 function show(query, answer, plain, quiet) {
   const loading = answer.reformulation?.reason === "not_ready";
   if (loading) retry = setTimeout(() => search(query, { quiet: true }), RETRY_MS);
-  if (loading && quiet) return; // nothing new: whoever is reading is left in peace
+  if (loading && quiet) return; // nothing has changed
   const again = async () => {
     await search(query);
-    verdictBar.focus(); // the button that had the focus is gone
+    verdictBar.focus(); // the focused button was removed
   };
   verdictBar.replaceChildren(...verdict(query, answer, words, { onRetry: again }));
   results.replaceChildren(...resultLists(answer, plain));
@@ -106,7 +106,7 @@ function asked() {
   return new URLSearchParams(location.search).get("q") ?? "";
 }
 
-/** Show what the address asks for: a deep link, or a step back or forward. */
+/** Search for the query in the address, after a deep link or a step in the history. */
 function follow() {
   const query = asked();
   shown = query;
@@ -144,7 +144,7 @@ document.addEventListener("keydown", (event) => {
 });
 
 addEventListener("popstate", () => {
-  if (asked() !== shown) follow(); // a step to another place in the same page is no new search
+  if (asked() !== shown) follow(); // not for a step within the same page
 });
 
 async function start() {

@@ -1,4 +1,4 @@
-"""The web page's files and data, served under a policy that allows nothing from elsewhere."""
+"""Serve the web page and its data under a policy that allows no other origin."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ STATIC_FILES = {
     "diff.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }
-"""What is served under ``/demo/``, each with its media type; nothing else of the folder is."""
+"""The files that are served under ``/demo/``, with their media types."""
 
 _OUTCOMES = {
     Outcome.REWRITTEN: ("Rewritten", "The backend was asked for the rewritten query."),
@@ -53,7 +53,7 @@ _SOURCES = {
 
 
 def vocabulary() -> dict[str, Any]:
-    """Return the words of outcomes, reasons and sources with their sentences for people."""
+    """Return outcomes, reasons and sources with their descriptions."""
     return {
         "outcomes": {
             outcome.value: {"title": title, "sentence": sentence}
@@ -69,8 +69,7 @@ def build_page(
 ) -> Starlette:
     """Return the application that serves ``/`` and ``/demo/…``.
 
-    ``collection`` and ``documents`` name what is searched and how large it is, for the
-    page's head.
+    ``collection`` and ``documents`` are the name and size of the corpus, for the page's header.
     """
     about = {
         "collection": collection,

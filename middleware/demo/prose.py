@@ -1,4 +1,4 @@
-"""Text, Markdown, reStructuredText and HTML files cut into documents of readable size."""
+"""Split text, Markdown, reStructuredText and HTML files into documents of readable size."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
-from .documents import Document, clean, summary_of
+from .documents import CorpusDocument, clean, summary_of
 
 __all__ = ["documents_in_html", "documents_in_prose"]
 
-_PART_LIMIT = 2_000  # characters: about a screen of text, and what one result can stand for
+_PART_LIMIT = 2_000  # characters, about a screen of text
 _MARKDOWN_HEADING = re.compile(r"#{1,6}\s+(?P<title>.+?)\s*#*\s*$")
 _UNDERLINE = re.compile(r"(?P<mark>[=\-~^\"'`#*+.:_])(?P=mark){2,}\s*$")
 _FENCE = re.compile(r"\s*(```|~~~)")
@@ -25,27 +25,26 @@ class _Section:
     paragraphs: list[str] = field(default_factory=list)
 
 
-def documents_in_prose(text: str, source: str, fallback_title: str) -> list[Document]:
-    """Return the documents of a text with Markdown or underlined headings, or with none.
+def documents_in_prose(text: str, source: str, fallback_title: str) -> list[CorpusDocument]:
+    """Return the documents of a text with Markdown, underlined or no headings.
 
-    A file is one document unless it is long: then it is cut at its headings, and a section
-    that is still long between paragraphs. ``source`` is the file's name for people.
+    A short file is one document. A long one is split at its headings, and a long section between
+    paragraphs. ``source`` is the file name to show.
     """
     return _documents(list(_sections(clean(text))), source, fallback_title)
 
 
-def documents_in_html(markup: str, source: str, fallback_title: str) -> list[Document]:
-    """Return the documents of an HTML page's visible text, cut as ``documents_in_prose``."""
+def documents_in_html(markup: str, source: str, fallback_title: str) -> list[CorpusDocument]:
+    """Return the documents of an HTML page's visible text, split as in ``documents_in_prose``."""
     reader = _PageText()
-    # The parser of the standard library gives up on some broken declarations with an
-    # AssertionError; what it had read by then is kept.
+    # The parser raises AssertionError on some broken declarations. The text before is used.
     with suppress(AssertionError):
         reader.feed(clean(markup))
     reader.finish()
     return _documents(reader.sections, source, reader.title or fallback_title)
 
 
-def _documents(sections: list[_Section], source: str, fallback_title: str) -> list[Document]:
+def _documents(sections: list[_Section], source: str, fallback_title: str) -> list[CorpusDocument]:
     filled = [section for section in sections if section.paragraphs]
     if not filled:
         return []
@@ -55,8 +54,8 @@ def _documents(sections: list[_Section], source: str, fallback_title: str) -> li
             text for s in filled for text in ([s.title] if s.title else []) + s.paragraphs
         )
         lead = summary_of(filled[0].paragraphs[0])
-        return [Document(source, name, "text", lead, whole, f"{source}:{filled[0].line}")]
-    found: list[Document] = []
+        return [CorpusDocument(source, name, "text", lead, whole, f"{source}:{filled[0].line}")]
+    found: list[CorpusDocument] = []
     for section in filled:
         title = section.title or name
         if section.title and section.title != name:
@@ -64,7 +63,7 @@ def _documents(sections: list[_Section], source: str, fallback_title: str) -> li
         for part in _parts(section.paragraphs):
             identity = f"{source}#{len(found) + 1}"
             where = f"{source}:{section.line}"
-            found.append(Document(identity, title, "text", summary_of(part), part, where))
+            found.append(CorpusDocument(identity, title, "text", summary_of(part), part, where))
     return found
 
 
@@ -73,7 +72,7 @@ def _length(section: _Section) -> int:
 
 
 def _parts(paragraphs: list[str]) -> Iterator[str]:
-    """Group paragraphs up to the limit; a paragraph beyond it is cut between words."""
+    """Group paragraphs up to the limit; a longer paragraph is split between words."""
     group: list[str] = []
     size = 0
     for paragraph in paragraphs:
@@ -131,12 +130,12 @@ def _sections(text: str) -> Iterator[_Section]:
 
 
 def _underlines(line: str, paragraph: list[str]) -> bool:
-    """Tell whether the line underlines a one-line paragraph, which makes that a heading."""
+    """Tell whether a line underlines a one-line paragraph, which is then a heading."""
     return len(paragraph) == 1 and bool(_UNDERLINE.match(line)) and paragraph[0][:1].isalnum()
 
 
 class _PageText(HTMLParser):
-    """Collects sections of visible text; headings open them, block elements end paragraphs."""
+    """Collects the visible text in sections: headings start them, block elements end paragraphs."""
 
     _HIDDEN = frozenset(("script", "style", "template", "noscript", "svg", "head"))
     _INLINE = frozenset(
@@ -161,7 +160,7 @@ class _PageText(HTMLParser):
         if tag == "title":
             self._in_title = "svg" not in self._hidden
         elif tag == "body":
-            self._hidden.clear()  # a head that was never closed ends here
+            self._hidden.clear()  # ends an unclosed head
         elif tag in self._HIDDEN:
             self._hidden.append(tag)
         elif not self._hidden and tag not in self._INLINE:
@@ -184,7 +183,7 @@ class _PageText(HTMLParser):
             self._text.append(data)
 
     def finish(self) -> None:
-        """End the last paragraph, which nothing in the markup may have ended."""
+        """End the last paragraph, which the markup may have left open."""
         with suppress(AssertionError):
             self.close()
         self._flush()

@@ -1,8 +1,8 @@
-// Reads the two response headers that carry what was decided and how long it took.
+// Reads the response headers with the decision and the times.
 
 /**
  * Parse a structured-field item whose value is a token, with its parameters (RFC 9651).
- * Returns null where the header is missing or is no such item.
+ * Returns null if the header is missing or malformed.
  */
 export function parseItem(header) {
   if (!header) return null;
@@ -21,7 +21,7 @@ export function parseItem(header) {
   return end === rest.length ? { value: name[0], parameters } : null;
 }
 
-/** What became of a query, from the header `Query-Reformulation`; null where there is none. */
+/** The decision on a query, from the header `Query-Reformulation`; null without the header. */
 export function readReformulation(header) {
   const item = parseItem(header);
   if (!item) return null;
@@ -52,6 +52,6 @@ function decoded(text) {
   try {
     return decodeURIComponent(text);
   } catch {
-    return null; // not percent-encoded UTF-8: better nothing than something wrong
+    return null; // not percent-encoded UTF-8
   }
 }

@@ -18,8 +18,8 @@ from ..errors import QueryliftError
 from ..serving.server import address_of, bound_socket, serve, served_in_thread
 from .app import build_app
 from .backend import build_backend
-from .corpus import load_collection
-from .documents import Collection
+from .corpus import load_corpus
+from .documents import Corpus
 from .examples import Example, derive_examples
 from .index import SearchIndex
 
@@ -35,23 +35,23 @@ def run_demo(
     model: str | None = None,
     budget: float = 0.1,
 ) -> int:
-    """Run the demo until it is interrupted, and return the exit status.
+    """Run the demo until an interrupt, and return the exit status.
 
-    ``corpus`` is the user's own collection, else what is installed is searched; ``model``
-    is a T5's folder or hub id, else the bundled one; ``budget`` is in seconds. Returns 0
-    after an interrupt and 1 when the demo cannot start, having said why.
+    ``corpus`` is a path to the user's documents, by default the installed documentation;
+    ``model`` is a T5's folder or hub id, by default the bundled model; ``budget`` is in seconds.
+    Returns 0 after an interrupt, or 1 after an error message if the demo cannot start.
     """
     console = Console(highlight=False)
     try:
-        # Bound first: a port that is taken should not cost the time of indexing.
+        # Bound first, so that a taken port is reported before indexing.
         with bound_socket(host, port) as front:
-            collection, index = _indexed(corpus, console)
+            searched, index = _indexed(corpus, console)
             with index, served_in_thread(build_backend(index)) as upstream:
-                examples = derive_examples(collection.documents, index)
+                examples = derive_examples(searched.documents, index)
                 app = build_app(
                     _proxy(upstream, model=model, budget=budget),
                     examples=examples,
-                    collection=collection.name,
+                    collection=searched.name,
                     documents=index.size,
                 )
                 url = address_of(front)
@@ -74,7 +74,7 @@ def run_demo(
 
 
 def _proxy(upstream: str, *, model: str | None, budget: float) -> ASGIApp:
-    """Return the product in front of the backend: what any user of the package would write."""
+    """Return the reverse proxy in front of the backend, as any user would write it."""
     from .. import Reformulator, ReverseProxy, SearchRule, load_engine
 
     engine = load_engine("t5", model=model) if model else load_engine("t5")
@@ -87,21 +87,21 @@ def _proxy(upstream: str, *, model: str | None, budget: float) -> ASGIApp:
     )
 
 
-def _indexed(corpus: Path | None, console: Console) -> tuple[Collection, SearchIndex]:
+def _indexed(corpus: Path | None, console: Console) -> tuple[Corpus, SearchIndex]:
     with _progress(console) as steps:
-        collection = load_collection(corpus, progress=steps("Reading documents"))
-        index = SearchIndex(collection.documents, progress=steps("Building the index"))
-    for note in collection.notes[:5]:
+        found = load_corpus(corpus, progress=steps("Reading documents"))
+        index = SearchIndex(found.documents, progress=steps("Building the index"))
+    for note in found.notes[:5]:
         console.print(Text(f"note: {note}", "yellow"))
-    if len(collection.notes) > 5:
-        console.print(Text(f"note: and {len(collection.notes) - 5} more like these", "yellow"))
-    console.print(Text.assemble((f"{index.size:,}", "bold"), f" documents: {collection.name}"))
-    return collection, index
+    if len(found.notes) > 5:
+        console.print(Text(f"note: and {len(found.notes) - 5} more like these", "yellow"))
+    console.print(Text.assemble((f"{index.size:,}", "bold"), f" documents: {found.name}"))
+    return found, index
 
 
 @contextmanager
 def _progress(console: Console) -> Iterator[Callable[[str], Callable[[int, int], None]]]:
-    """Show a bar for each step that is begun; gives the function that begins one."""
+    """Show a bar per step; yields the function that starts a step and returns its progress."""
     columns = (
         TextColumn("{task.description:<20}"),
         BarColumn(),
@@ -126,12 +126,12 @@ def _announce(console: Console, url: str, upstream: str, examples: Sequence[Exam
     console.print(f"  Page and search API   [bold]{url}[/]")
     console.print(f"  Search backend        {upstream}")
     console.print()
-    console.print("Try (the header [bold]Query-Reformulation[/] tells what was done):")
+    console.print("Try (the header [bold]Query-Reformulation[/] has the decision):")
     for example in examples:
         if example.label in _ON_TERMINAL:
             console.print(Text(f"\n  # {example.label.lower()}: {example.hint}", "dim"))
             line = f"curl -i {shlex.quote(f'{url}/search?size=3&q={quote(example.query)}')}"
-            # Not wrapped: a command is for pasting.
+            # Not wrapped, so that it can be pasted.
             console.print(Text("  " + line), soft_wrap=True)
     console.print("\nThe model loads in the background. Ctrl-C stops everything.\n")
 

@@ -1,8 +1,8 @@
-"""How names are taken apart, so that people find ``JSONDecoder`` under "json decoder".
+"""Split names into words, so that "json decoder" finds ``JSONDecoder``.
 
-The full-text tokenizer splits at everything that is neither letter nor digit, which
-serves dotted and underscored names; it knows nothing of camelCase and drops the signs
-of ``C++`` and ``C#``. What it misses is added here, to documents and to queries alike.
+The full-text tokenizer splits at everything but letters and digits, such as dots and
+underscores. It does not split camelCase, and drops the symbols of ``C++`` and ``C#``. This
+module adds the missing terms to documents and queries.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _SIGNED = re.compile(r"(?<!\w)(\w+)(\+\+|#)(?![\w+#])")
 _WORD = re.compile(r"[^\W_]+")
 _SIGN_NAMES = {"++": "plusplus", "#": "sharp"}
 
-_MOST_TERMS = 64  # a query beyond this says nothing more, and each term costs a look-up
+_MOST_TERMS = 64  # per query, as each term costs a look-up
 
 
 def name_parts(name: str) -> list[str]:
@@ -26,9 +26,9 @@ def name_parts(name: str) -> list[str]:
 
 
 def extra_names(text: str) -> str:
-    """Return what else the text is to be found under: parts of its mixed-case names, signed names.
+    """Return further terms of a text: parts of mixed-case names, and names with symbols.
 
-    Each name counts once, however often it stands in the text.
+    Each term is there once.
     """
     found = dict.fromkeys(name.lower() + _SIGN_NAMES[sign] for name, sign in _SIGNED.findall(text))
     for name in dict.fromkeys(_MIXED.findall(text)):
@@ -39,9 +39,9 @@ def extra_names(text: str) -> str:
 def match_expression(query: str) -> str:
     """Return an FTS5 expression that matches documents with any of the query's words.
 
-    What stands between spaces is one term, quoted, so that nothing in it is syntax; a
-    term of several tokens is a phrase. The parts of a name are further terms, and so a
-    document with the whole name ranks above one with a part. Empty where there is no word.
+    Each part between spaces is a quoted term, so that it has no syntax; several tokens in it
+    form a phrase. The parts of a name are further terms, so that a document with the whole name
+    ranks above one with a part. Returns an empty text if there is no word.
     """
     terms: dict[str, None] = {}
     for chunk in query.split():

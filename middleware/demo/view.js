@@ -1,4 +1,4 @@
-// Builds what the page shows. Text from elsewhere only ever becomes text nodes.
+// Builds the page's elements. Foreign text becomes text nodes only, never markup.
 
 import { compareRanks, diffWords } from "./diff.js";
 
@@ -15,7 +15,7 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** The list of examples, each a link that works without this script as well. */
+/** The list of examples as links, which also work without this script. */
 export function exampleItems(examples) {
   return examples.map(({ label, query, hint }) =>
     make(
@@ -33,8 +33,8 @@ export function exampleItems(examples) {
 }
 
 /**
- * The bar that says what became of the query: outcome, reason, changed words, times.
- * `answer` is the reply to the request that went through reformulation.
+ * The bar with the decision on the query: outcome, reason, changed words, times.
+ * `answer` is the answer to the request with reformulation.
  */
 export function verdict(typed, answer, words, { onRetry }) {
   const { reformulation } = answer;
@@ -78,7 +78,7 @@ export function verdict(typed, answer, words, { onRetry }) {
   return parts;
 }
 
-/** One or two lists of results: as typed, and as rewritten where that is something else. */
+/** The results as typed and, if the query was rewritten, also as rewritten. */
 export function resultLists(answer, plain) {
   if (!plain) {
     return [column("as-typed", "Results", answer, (hit) => row(hit, null))];
@@ -96,7 +96,7 @@ export function resultLists(answer, plain) {
   return [left, right];
 }
 
-/** What to say to people who do not see the page: outcome and counts in one sentence. */
+/** Outcome and counts in one sentence, for screen readers. */
 export function spoken(answer, plain, words) {
   const { outcome, reason } = answer.reformulation ?? {};
   const title = words.outcomes[outcome]?.title ?? "Answered";
@@ -141,7 +141,7 @@ function facts({ reformulation, timings }, words) {
   add("Outcome", make("code", {}, reason ? `${outcome};reason=${reason}` : outcome));
   if (source) add("Answer from", make("code", {}, source), `: ${words.sources[source] ?? ""}`);
   const rewrite = reformulation.ms ?? timings.reformulate ?? null;
-  // Nothing is rewritten where the text alone decides: then this is the time to see that.
+  // A skipped query is decided by its text alone, without a rewrite.
   const work = outcome === "skipped" ? "Decision took" : "Rewrite took";
   if (rewrite !== null) add(work, duration(rewrite));
   if (timings.upstream !== undefined) add("Search took", duration(timings.upstream));

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from middleware.demo.documents import Document
+from middleware.demo.documents import CorpusDocument
 from middleware.demo.index import SearchIndex
 
 _TEXTS = {
@@ -27,16 +27,16 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def documents() -> tuple[Document, ...]:
+def documents() -> tuple[CorpusDocument, ...]:
     """A handful of documents with known words."""
     return tuple(
-        Document(name, name, "function", text, text, f"{name}.py:1")
+        CorpusDocument(name, name, "function", text, text, f"{name}.py:1")
         for name, text in _TEXTS.items()
     )
 
 
 @pytest.fixture(scope="session")
-def index(documents: tuple[Document, ...]) -> Iterator[SearchIndex]:
+def index(documents: tuple[CorpusDocument, ...]) -> Iterator[SearchIndex]:
     """An index over the handful."""
     with SearchIndex(documents) as built:
         yield built

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from starlette.applications import Starlette
 
 from middleware.demo.backend import build_backend
-from middleware.demo.documents import Document
+from middleware.demo.documents import CorpusDocument
 from middleware.demo.index import SearchIndex
 from middleware.serving.server import served_in_thread
 
@@ -133,7 +133,7 @@ _INDEX: list[SearchIndex] = []
 
 def _standing_index() -> SearchIndex:
     if not _INDEX:
-        _INDEX.append(SearchIndex([Document("a", "a", "text", "json", "json text", "a:1")]))
+        _INDEX.append(SearchIndex([CorpusDocument("a", "a", "text", "json", "json text", "a:1")]))
     return _INDEX[0]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from middleware.demo.documents import Document
+from middleware.demo.documents import CorpusDocument
 from middleware.demo.examples import derive_examples
 from middleware.demo.index import SearchIndex
 
@@ -16,10 +16,10 @@ _THINGS = ("template", "archive", "certificate", "spreadsheet", "calendar", "his
 
 
 @pytest.fixture(scope="module")
-def library() -> Iterator[tuple[list[Document], SearchIndex]]:
+def library() -> Iterator[tuple[list[CorpusDocument], SearchIndex]]:
     """A made-up library whose summaries are short sentences."""
     documents = [
-        Document(f"lib.{v}_{t}", f"lib.{v}.{t}", "function", text, text, f"lib/{v}.py:{n}")
+        CorpusDocument(f"lib.{v}_{t}", f"lib.{v}.{t}", "function", text, text, f"lib/{v}.py:{n}")
         for n, (v, t) in enumerate((v, t) for v in _VERBS for t in _THINGS)
         for text in [f"{v.capitalize()} incoming {t} objects carefully, see lib.parse.archive."]
     ]
@@ -27,7 +27,7 @@ def library() -> Iterator[tuple[list[Document], SearchIndex]]:
         yield documents, index
 
 
-def test_each_kind_is_what_it_says(library: tuple[list[Document], SearchIndex]) -> None:
+def test_each_kind_is_what_it_says(library: tuple[list[CorpusDocument], SearchIndex]) -> None:
     """One word of the misspelled query finds nothing, the rest does; names and phrases are such."""
     documents, index = library
     by_label = {e.label: e.query for e in derive_examples(documents, index)}
@@ -40,12 +40,12 @@ def test_each_kind_is_what_it_says(library: tuple[list[Document], SearchIndex]) 
     assert len(by_label["Chatty"].split()) > len(by_label["Keywords"].split())
 
 
-def test_words_are_the_collections_own(library: tuple[list[Document], SearchIndex]) -> None:
+def test_words_are_the_collections_own(library: tuple[list[CorpusDocument], SearchIndex]) -> None:
     """Another collection gives other queries: none is written down anywhere."""
     documents, index = library
     here = derive_examples(documents, index)
     others = [
-        Document(str(n), f"t{n}", "text", text, text, f"x:{n}")
+        CorpusDocument(str(n), f"t{n}", "text", text, text, f"x:{n}")
         for n, text in enumerate(
             f"{a} {b} weather reports monthly"
             for a in ("Compare", "Discuss", "Archive", "Publish")
@@ -58,7 +58,9 @@ def test_words_are_the_collections_own(library: tuple[list[Document], SearchInde
     assert {"Misspelled", "Chatty"} <= {e.label for e in there}
 
 
-def test_the_same_collection_gives_the_same(library: tuple[list[Document], SearchIndex]) -> None:
+def test_the_same_collection_gives_the_same(
+    library: tuple[list[CorpusDocument], SearchIndex],
+) -> None:
     """Examples depend on the collection and the seed alone."""
     documents, index = library
     assert derive_examples(documents, index) == derive_examples(documents, index)
@@ -67,6 +69,6 @@ def test_the_same_collection_gives_the_same(library: tuple[list[Document], Searc
 
 def test_a_poor_collection_gives_none() -> None:
     """With nothing to draw from there are no examples, and no error."""
-    lone = [Document("a", "a", "text", "hm", "hm", "a:1")]
+    lone = [CorpusDocument("a", "a", "text", "hm", "hm", "a:1")]
     with SearchIndex(lone) as index:
         assert derive_examples(lone, index) == ()

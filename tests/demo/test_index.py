@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from middleware.demo.documents import Document, clean, summary_of
+from middleware.demo.documents import CorpusDocument, clean, summary_of
 from middleware.demo.index import SearchIndex, Segment
 from middleware.demo.terms import extra_names, match_expression, name_parts
 
@@ -64,7 +64,7 @@ def test_no_text_is_an_error(text: str) -> None:
 def _shared() -> SearchIndex:
     if not _SHARED:
         text = "plain words, 日本語, c++ and more"
-        _SHARED.append(SearchIndex([Document("a", "a.b", "text", text, text, "a:1")]))
+        _SHARED.append(SearchIndex([CorpusDocument("a", "a.b", "text", text, text, "a:1")]))
     return _SHARED[0]
 
 
@@ -82,7 +82,7 @@ def test_snippets_mark_what_matched(index: SearchIndex) -> None:
 def test_marks_in_a_document_are_not_taken_for_matches() -> None:
     """Control characters in a text cannot forge a match mark, and markup stays plain text."""
     text = clean("evil \x02forged\x03 <script>alert(1)</script> word")
-    with SearchIndex([Document("a", "a", "text", text, text, "a:1")]) as index:
+    with SearchIndex([CorpusDocument("a", "a", "text", text, text, "a:1")]) as index:
         (hit,) = index.search("word").hits
     assert [part.text for part in hit.snippet if part.match] == ["word"]
     assert "<script>" in "".join(part.text for part in hit.snippet)
@@ -112,7 +112,7 @@ def test_many_threads_search_at_once(index: SearchIndex) -> None:
     assert answers == ["json.decoder.JSONDecoder"] * 240
 
 
-def test_closing_removes_the_file(documents: tuple[Document, ...]) -> None:
+def test_closing_removes_the_file(documents: tuple[CorpusDocument, ...]) -> None:
     """Nothing is left on disk after closing, and closing twice is no error."""
     index = SearchIndex(documents)
     folder = Path(index._folder.name)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from middleware.demo.documents import CollectionError
-from middleware.demo.installed import Limits, fair_shares, installed_collection
+from middleware.demo.documents import CorpusError
+from middleware.demo.installed import ReadingLimits, fair_shares, installed_corpus
 
 
 def _write(root: Path, files: dict[str, str]) -> Path:
@@ -60,7 +60,7 @@ def roots(tmp_path: Path) -> tuple[Path, Path]:
 def test_the_library_is_whole_and_the_rest_is_left_out(roots: tuple[Path, Path]) -> None:
     """Public modules at any depth are read; tests, private, vendored and broken ones are not."""
     library, packages = roots
-    found = installed_collection(library=library, packages=[packages])
+    found = installed_corpus(library=library, packages=[packages])
     titles = {d.title for d in found.documents}
     assert {"alpha", "alpha.alpha_29", "beta", "beta.deep", "small", "single.single_1"} <= titles
     assert not {t for t in titles if "test" in t or "vendor" in t or "private" in t or "stray" in t}
@@ -70,7 +70,7 @@ def test_the_library_is_whole_and_the_rest_is_left_out(roots: tuple[Path, Path])
 def test_equal_docstrings_count_once(roots: tuple[Path, Path]) -> None:
     """A text that two modules share is one document, the first in order."""
     library, packages = roots
-    texts = [d.text for d in installed_collection(library=library, packages=[packages]).documents]
+    texts = [d.text for d in installed_corpus(library=library, packages=[packages]).documents]
     assert len(texts) == len(set(texts))
     assert texts.count("All about small.") == 1
 
@@ -78,8 +78,8 @@ def test_equal_docstrings_count_once(roots: tuple[Path, Path]) -> None:
 def test_reading_twice_gives_the_same(roots: tuple[Path, Path]) -> None:
     """The same files give the same documents in the same order, with distinct ids."""
     library, packages = roots
-    first = installed_collection(library=library, packages=[packages])
-    assert first == installed_collection(library=library, packages=[packages])
+    first = installed_corpus(library=library, packages=[packages])
+    assert first == installed_corpus(library=library, packages=[packages])
     ids = [d.id for d in first.documents]
     assert len(ids) == len(set(ids))
 
@@ -87,9 +87,9 @@ def test_reading_twice_gives_the_same(roots: tuple[Path, Path]) -> None:
 def test_a_cap_on_documents_spares_the_library_and_the_small(roots: tuple[Path, Path]) -> None:
     """When there is too much, the giant is cut; the library and small packages stay whole."""
     library, packages = roots
-    whole = installed_collection(library=library, packages=[]).documents
-    found = installed_collection(
-        limits=Limits(documents=len(whole) + 12), library=library, packages=[packages]
+    whole = installed_corpus(library=library, packages=[]).documents
+    found = installed_corpus(
+        limits=ReadingLimits(documents=len(whole) + 12), library=library, packages=[packages]
     ).documents
     assert len(found) == len(whole) + 12
     assert found[: len(whole)] == whole
@@ -103,13 +103,13 @@ def test_a_cap_on_documents_spares_the_library_and_the_small(roots: tuple[Path, 
 def test_caps_on_files_and_bytes_hold(roots: tuple[Path, Path]) -> None:
     """No more files of a package and bytes of source are read than allowed."""
     library, packages = roots
-    few = installed_collection(
-        limits=Limits(package_files=2), library=library, packages=[packages]
+    few = installed_corpus(
+        limits=ReadingLimits(package_files=2), library=library, packages=[packages]
     ).documents
     assert {d.title.split(".")[1] for d in few if d.title.startswith("giant")} == {"m00", "m01"}
     read: list[tuple[int, int]] = []
-    installed_collection(
-        limits=Limits(package_bytes=1_000),
+    installed_corpus(
+        limits=ReadingLimits(package_bytes=1_000),
         library=library,
         packages=[packages],
         progress=lambda done, total: read.append((done, total)),
@@ -123,8 +123,8 @@ def test_a_file_beyond_the_size_limit_is_not_read(roots: tuple[Path, Path]) -> N
     """One enormous file does not hold everything up."""
     library, packages = roots
     (library / "huge.py").write_text(_module("huge") + "#" * 5_000)
-    found = installed_collection(
-        limits=Limits(file_bytes=4_000), library=library, packages=[packages]
+    found = installed_corpus(
+        limits=ReadingLimits(file_bytes=4_000), library=library, packages=[packages]
     )
     assert "huge" not in {d.title for d in found.documents}
 
@@ -133,7 +133,7 @@ def test_progress_rises_to_its_total(roots: tuple[Path, Path]) -> None:
     """Progress never goes back and ends at the total it named from the start."""
     library, packages = roots
     seen: list[tuple[int, int]] = []
-    installed_collection(
+    installed_corpus(
         library=library,
         packages=[packages],
         progress=lambda done, total: seen.append((done, total)),
@@ -147,13 +147,13 @@ def test_links_that_loop_end(tmp_path: Path) -> None:
     """A folder that links to its parent is not followed for ever."""
     library = _write(tmp_path / "lib", {"alpha/__init__.py": _module("alpha")})
     (library / "alpha" / "again").symlink_to(library, target_is_directory=True)
-    assert len(installed_collection(library=library, packages=[]).documents) == 1
+    assert len(installed_corpus(library=library, packages=[]).documents) == 1
 
 
 def test_a_python_without_sources_is_told_about(tmp_path: Path) -> None:
     """Where there is nothing to read the error says where, and what to give instead."""
-    with pytest.raises(CollectionError, match=r"no Python sources.*--corpus"):
-        installed_collection(library=tmp_path, packages=[tmp_path / "absent"])
+    with pytest.raises(CorpusError, match=r"no Python sources.*--corpus"):
+        installed_corpus(library=tmp_path, packages=[tmp_path / "absent"])
 
 
 @given(

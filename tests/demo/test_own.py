@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from middleware.demo.corpus import load_collection
-from middleware.demo.documents import CollectionError
-from middleware.demo.own import own_collection
+from middleware.demo.corpus import load_corpus
+from middleware.demo.documents import CorpusError
+from middleware.demo.own import own_corpus
 from middleware.demo.prose import documents_in_html, documents_in_prose
 
 
@@ -28,7 +28,7 @@ def test_json_lines_become_documents(tmp_path: Path) -> None:
         {"_id": 2, "text": "No title here. At all."},
     )
     path.write_text(path.read_text().replace("\n", "\n\n", 1))
-    found = own_collection(path).documents
+    found = own_corpus(path).documents
     assert [(d.id, d.title, d.summary) for d in found] == [
         ("d1", "Tea", "How to brew."),
         ("2", "No title here.", "No title here."),
@@ -40,7 +40,7 @@ def test_a_folder_with_a_corpus_file_is_that_file(tmp_path: Path) -> None:
     """A BEIR folder is read from its ``corpus.jsonl`` and not from other files beside it."""
     _lines(tmp_path / "corpus.jsonl", {"_id": "d1", "text": "One."})
     (tmp_path / "readme.md").write_text("Not a document.")
-    found = load_collection(tmp_path)
+    found = load_corpus(tmp_path)
     assert [d.id for d in found.documents] == ["d1"]
     assert found.name == tmp_path.name
 
@@ -49,12 +49,12 @@ def test_a_folder_with_a_corpus_file_is_that_file(tmp_path: Path) -> None:
     ("line", "said"),
     [
         (b'{"_id": "x", "text": ', r":2: not JSON: "),
-        (b'["x"]', r":2: an object is wanted, not list"),
+        (b'["x"]', r":2: not an object but list"),
         (b'{"text": "x"}', r':2: "_id" is missing'),
         (b'{"_id": "x"}', r':2: "text" is missing'),
         (b'{"_id": null, "text": "x"}', r':2: "_id" must be text that is not empty'),
         (b'{"_id": "x", "text": 5}', r':2: "text" and "title" must be text'),
-        (b'{"_id": "ok", "text": "x"}', r":2: _id 'ok' stands on line 1 too"),
+        (b'{"_id": "ok", "text": "x"}', r":2: _id 'ok' is on line 1 too"),
         (b'{"_id": "x", "text": "\xff"}', r":2: not UTF-8 at byte "),
         (b"[" * 100_000, r":2: not JSON: "),
     ],
@@ -63,19 +63,19 @@ def test_a_wrong_line_is_named(tmp_path: Path, line: bytes, said: str) -> None:
     """The error of a bad line gives the file, the line's number and what is wrong with it."""
     path = tmp_path / "bad.jsonl"
     path.write_bytes(b'{"_id": "ok", "text": "fine"}\n' + line + b"\n")
-    with pytest.raises(CollectionError, match=r"bad\.jsonl" + said):
-        own_collection(path)
+    with pytest.raises(CorpusError, match=r"bad\.jsonl" + said):
+        own_corpus(path)
 
 
 def test_paths_that_are_no_collection_are_named(tmp_path: Path) -> None:
     """A missing path, another kind of file and an empty folder are each told apart."""
-    with pytest.raises(CollectionError, match="absent: no such file or folder"):
-        own_collection(tmp_path / "absent")
+    with pytest.raises(CorpusError, match="absent: no such file or folder"):
+        own_corpus(tmp_path / "absent")
     (tmp_path / "table.csv").write_text("a,b")
-    with pytest.raises(CollectionError, match=r"table\.csv: a collection is a folder or a \.jsonl"):
-        own_collection(tmp_path / "table.csv")
-    with pytest.raises(CollectionError, match=r"no documents in it .*\.md"):
-        own_collection(tmp_path)
+    with pytest.raises(CorpusError, match=r"table\.csv: a corpus is a folder or a \.jsonl"):
+        own_corpus(tmp_path / "table.csv")
+    with pytest.raises(CorpusError, match=r"no documents in it .*\.md"):
+        own_corpus(tmp_path)
 
 
 def test_a_folder_of_files_is_read_at_any_depth(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_a_folder_of_files_is_read_at_any_depth(tmp_path: Path) -> None:
     (tmp_path / "empty.txt").write_text("")
     (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
     (tmp_path / "f.png").write_bytes(b"\x89PNG")
-    found = own_collection(tmp_path)
+    found = own_corpus(tmp_path)
     assert [(d.id, d.title) for d in found.documents] == [
         ("a.md", "Brewing tea"),
         ("d.pour", "d.pour"),
@@ -104,7 +104,7 @@ def test_a_folder_of_files_is_read_at_any_depth(tmp_path: Path) -> None:
 def test_a_limit_on_documents_is_told(tmp_path: Path) -> None:
     """Reading ends at the limit, and a note says that it did."""
     path = _lines(tmp_path / "x.jsonl", *({"_id": str(n), "text": "t"} for n in range(5)))
-    found = own_collection(path, document_limit=3)
+    found = own_corpus(path, document_limit=3)
     assert len(found.documents) == 3
     assert found.notes == ("x.jsonl: only the first 3 documents were read",)
 
