@@ -1,7 +1,7 @@
 """Fill the reference pages with what the code says; a hook of MkDocs.
 
-A page holds a mark such as ``<!-- generated: settings -->``. ``on_page_markdown`` puts the output of
-the function of that name in ``GENERATORS`` in its place when the site is built.
+A page holds a mark such as ``<!-- generated: settings -->``. When the site is built,
+``on_page_markdown`` replaces it by the output of the function of that name in ``GENERATORS``.
 """
 
 from __future__ import annotations
