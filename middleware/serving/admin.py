@@ -1,10 +1,11 @@
-"""The endpoints of whoever runs the proxy, on a port of their own."""
+"""The endpoints for operators, on their own port."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qs
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -32,8 +33,8 @@ class Admin:
     ``/readyz`` adds to the engine's state; ``purged`` is called, in a thread, before a purge is
     answered.
 
-    Concurrency: holds no state of a request. It has no access control: who reaches its port is
-    obeyed.
+    There is no access control: anyone who can reach the port may use it.
+    Concurrency: holds no state of a request.
     """
 
     def __init__(
@@ -70,11 +71,13 @@ class Admin:
             return error_response(
                 403, "from_a_web_page", "a page in a browser must not purge the memo"
             )
-        given = request.query_params
-        if not set(given.keys()) <= {"text", "scope"}:  # a typo must not remove all entries
+        # Starlette reads the query string as Latin-1, but curl sends UTF-8 as it was typed.
+        query = request.scope["query_string"].decode("utf-8", "replace")
+        given = parse_qs(query, keep_blank_values=True)
+        if not given.keys() <= {"text", "scope"}:  # a typo must not remove all entries
             return error_response(400, "unknown_parameter", "the parameters are text and scope")
-        texts = {normalize(text) for text in given.getlist("text")}
-        scopes = set(given.getlist("scope"))
+        texts = {normalize(text) for text in given.get("text", ())}
+        scopes = set(given.get("scope", ()))
 
         def matches(key: MemoKey) -> bool:
             return (not texts or key.text in texts) and (not scopes or key.scope in scopes)
@@ -90,9 +93,9 @@ async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 class PortRouter:
-    """One server on two sockets: what comes in on the port ``admin_port`` goes to ``admin``.
+    """Routes requests by the port that they came in on: ``admin_port`` leads to ``admin``.
 
-    The port is the socket's own, which no header and no target of a request can change.
+    The port is that of the server's socket, which no header or target of a request can change.
     """
 
     def __init__(self, app: ASGIApp, admin: Admin, admin_port: int) -> None:

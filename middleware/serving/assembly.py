@@ -1,4 +1,4 @@
-"""From settings to a reverse proxy and its decision path."""
+"""Builds the reverse proxy and its decision path from the settings."""
 
 from __future__ import annotations
 
@@ -47,17 +47,16 @@ __all__ = ["build_clients", "build_proxy", "build_reformulator", "limited"]
 def build_proxy(
     settings: Settings, *, pages: PaginationMemory | None = None, quiet: bool = False
 ) -> ReverseProxy:
-    """Return the reverse proxy that the settings describe; reads no weights yet.
+    """Return the reverse proxy for the settings; the model is not loaded yet.
 
-    ``pages`` are what first pages were sent with, where several processes have that in common.
-    Where no dialect is named, the upstream is asked once the proxy runs, and requests pass as they
-    came until it has told; ``quiet`` leaves to another process to log what it told.
-    Errors: ``QueryliftError`` with what is wrong and how to mend it.
+    ``pages`` is the pagination memory that several processes share. If no dialect is named, the
+    running proxy asks the upstream, and forwards requests unchanged until the dialect is known;
+    with ``quiet``, another process logs it. Errors: ``QueryliftError`` with what to do.
     """
     if not settings.upstream.url:
         raise ConfigurationError(
-            "no upstream to forward to; give one with --upstream http://host:port, the setting "
-            "'upstream', or QUERYLIFT_UPSTREAM"
+            "no upstream to forward to; give one with --upstream http://host:port, "
+            "QUERYLIFT_UPSTREAM, or url in the table [upstream]"
         )
     client = UpstreamClient(
         settings.upstream.url,
@@ -98,7 +97,7 @@ def build_proxy(
         clients=build_clients(settings, pages),
     )
     proxy.set_rules(rules(named), guessed=named is None)
-    # An app may speak anything, and so may what a package adds: only what tells is asked.
+    # Only the dialects that can be recognized are checked against the upstream.
     if named is None or named in GUESSABLE:
         proxy.background = DialectDetector(
             str(client.upstream),
@@ -118,7 +117,7 @@ def limited(app: ASGIApp, settings: Settings, metrics: Metrics | None) -> ASGIAp
 
 
 def _rules(settings: Settings, plain: PlainDialect, name: str | None) -> list[SearchRule]:
-    """Return the rules of a dialect, or those until one is known."""
+    """Return the rules of a dialect, or those that apply until it is known."""
     dialect: Dialect
     if name is None:
         dialect = PendingDialect()
@@ -131,7 +130,7 @@ def _rules(settings: Settings, plain: PlainDialect, name: str | None) -> list[Se
 def build_reformulator(
     settings: Settings, observers: Iterable[Observer]
 ) -> tuple[Reformulator, Metrics | None]:
-    """Return the decision path that the settings describe, and what counts its decisions."""
+    """Return the decision path for the settings, and its metrics if they are on."""
     metrics = Metrics() if settings.admin.metrics else None
     reformulator = Reformulator(
         _engine(settings),
@@ -173,7 +172,7 @@ def _engine(settings: Settings) -> Engine:
 
 
 def build_clients(settings: Settings, pages: PaginationMemory | None) -> Clients:
-    """Return what tells clients apart, and what is kept of each."""
+    """Return how clients are told apart, and what is remembered of each."""
     typing = TypingAhead(window=settings.typing_ms / 1000) if settings.typing_ms else None
     client_key = by_header(settings.client_header) if settings.client_header else None
     typing_key = by_browser(settings.client_header)

@@ -1,4 +1,4 @@
-"""Serves what the settings describe, until it is told to stop."""
+"""``querylift serve``: runs the proxy, in one process or with workers."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ __all__ = ["run_proxy"]
 
 
 def run_proxy(settings: Settings) -> int:
-    """Serve until interrupted, and return the exit status."""
+    """Serve until a signal or an interrupt, and return the exit status."""
     logging.basicConfig(
         level=settings.log.level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
     for noisy in ("httpx", "httpcore", "urllib3", "filelock", "huggingface_hub"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     logging.getLogger("uvicorn.error").addFilter(_NoTraceback())
-    if settings.log.level != "error":  # what was found is told whatever else is not
+    if settings.log.level != "error":  # the detected dialect is logged at every other level
         level = min(logging.getLevelNamesMapping()[settings.log.level.upper()], logging.INFO)
         logging.getLogger(LOGGER).setLevel(level)
     with ExitStack() as stack:
@@ -43,46 +43,49 @@ def run_proxy(settings: Settings) -> int:
         if settings.workers == 1:
             return _serve(settings, bound)
         pages = SharedPaginationMemory()
-        own = settings
-        if not (settings.engine.process or settings.engine.socket):  # one engine each
+        shared = settings
+        if not (
+            settings.engine.process or settings.engine.socket
+        ):  # each worker has its own engine
             threads = settings.engine.threads or default_threads(settings.workers)
-            own = replace(settings, engine=replace(settings.engine, threads=threads))
+            shared = replace(settings, engine=replace(settings.engine, threads=threads))
         elif not settings.engine.socket:
             folder = TemporaryDirectory(prefix="querylift-", ignore_cleanup_errors=True)
             path = f"{stack.enter_context(folder)}/engine"
-            own = replace(settings, engine=replace(settings.engine, socket=path))
+            shared = replace(settings, engine=replace(settings.engine, socket=path))
 
         def work(number: int, ready: Callable[[], None]) -> int:
-            with _sockets(own, number, bound) as sockets:
-                snapshot_file = _numbered(own.memo.snapshot, number)
-                mine = replace(own, memo=replace(own.memo, snapshot=snapshot_file))
-                return _serve(mine, sockets, not number, pages, ready, own.memo.snapshot)
+            file = shared.memo.snapshot
+            own_file = f"{file}.{number}" if file and number else file
+            own = replace(shared, memo=replace(shared.memo, snapshot=own_file))
+            with _sockets(shared, number, bound) as sockets:
+                return _serve(
+                    own, sockets, pages=pages, ready=ready, first=not number, first_snapshot=file
+                )
 
         return run_workers(settings.workers, work)
-
-
-def _numbered(file: str, number: int) -> str:
-    return f"{file}.{number}" if file and number else file
 
 
 def _serve(
     settings: Settings,
     bound: list[socket.socket],
-    tells: bool = True,
+    *,
     pages: PaginationMemory | None = None,
     ready: Callable[[], None] = lambda: None,
-    warm: str = "",
+    first: bool = True,
+    first_snapshot: str = "",
 ) -> int:
-    """Serve on sockets until interrupted; with ``tells``, say where, and what dialect was found.
+    """Serve on the sockets until a signal or an interrupt, and return the exit status.
 
-    ``warm`` is a snapshot that the memo has beside its own, which is a worker's.
+    The ``first`` worker prints the addresses and logs the detected dialect. The others load the
+    first one's snapshot and then their own. ``ready`` is called once requests are accepted.
     """
-    proxy = build_proxy(settings, pages=pages, quiet=not tells)
+    proxy = build_proxy(settings, pages=pages, quiet=not first)
     reformulator = proxy.reformulator
     assert reformulator is not None
     file = Path(settings.memo.snapshot) if settings.memo.snapshot else None
     if file is not None:
-        for each in dict.fromkeys((Path(warm) if warm else file, file)):
+        for each in dict.fromkeys((Path(first_snapshot or file), file)):
             snapshot.load(each, reformulator.memo, now=SYSTEM_CLOCK.now())
     failures: list[EngineError] = []
     stop = Stop()
@@ -90,7 +93,7 @@ def _serve(
     def watch() -> None:
         try:
             reformulator.wait_ready()
-        except EngineError as error:  # also minutes after the start, where a hub is slow
+        except EngineError as error:  # perhaps minutes after the start, if a hub is slow
             if not settings.allow_degraded_start:
                 failures.append(error)
                 stop()
@@ -109,15 +112,15 @@ def _serve(
             reformulator,
             metrics=proxy.metrics,
             dialects=proxy.dialects,
-            purged=save,  # else what was purged would be back after a crash
+            purged=save,  # otherwise a purged rewrite would be back after a crash
         )
         app = PortRouter(app, inner, admin[0].getsockname()[1])
 
     def announce() -> None:
-        if tells:
-            said = f"; admin {address_of(admin[0])}" if admin else ""
-            # Flushed, as whoever started it may wait for this line in a pipe.
-            print(f"querylift: {address_of(front)} -> {settings.upstream.url}{said}", flush=True)
+        if first:
+            admin_at = f"; admin {address_of(admin[0])}" if admin else ""
+            line = f"querylift: {address_of(front)} -> {settings.upstream.url}{admin_at}"
+            print(line, flush=True)  # a parent process may wait for this line in a pipe
         ready()
         SYSTEM_CLOCK.spawn("querylift-watch", watch)
 
@@ -141,10 +144,10 @@ def _serve(
 def _sockets(
     settings: Settings, number: int = 0, first: Sequence[socket.socket] = ()
 ) -> Iterator[list[socket.socket]]:
-    """Give the socket for searches, and the one for the admin endpoints if there is to be one.
+    """Yield the socket for searches and, unless it is turned off, the one for the admin endpoints.
 
-    Workers share the port for searches, and have one each for the others: that of the ``first``
-    sockets, which were bound to find out what is free, and as many above it as their number.
+    Workers share the search port. Each has its own admin port: that of the ``first`` sockets plus
+    its number. The ``first`` sockets were bound before the workers started, to find free ports.
     """
     shared = settings.workers > 1
     with ExitStack() as opened:
@@ -153,26 +156,26 @@ def _sockets(
         if settings.admin.port < 0:
             yield [front]
             return
-        above = first[1].getsockname()[1] + number if len(first) > 1 else settings.admin.port
-        port_of_front = front.getsockname()[1]
+        wanted = first[1].getsockname()[1] + number if len(first) > 1 else settings.admin.port
+        search_port = front.getsockname()[1]
         while True:
             admin = opened.enter_context(
-                bound_socket(settings.admin.host, above, option="--admin-port", shared=shared)
+                bound_socket(settings.admin.host, wanted, option="--admin-port", shared=shared)
             )
-            # Two addresses may have a free port in common; it is the port that tells them apart.
+            # Requests are told apart by port, even if the two hosts differ.
             ports = range(found := admin.getsockname()[1], found + settings.workers - number)
-            if port_of_front not in ports and (above or _free(settings, ports[1:])):
+            if search_port not in ports and (wanted or _free(settings, ports[1:])):
                 break
-            if above:
+            if wanted:
                 raise ConfigurationError(
-                    f"port {port_of_front} is one of the admin ports, {ports[0]} to {ports[-1]}; "
-                    "give another --port or --admin-port"
+                    f"port {search_port} is one of the admin ports, {ports[0]} to {ports[-1]}; "
+                    "choose another --port or --admin-port"
                 )
         yield [front, admin]
 
 
 def _free(settings: Settings, ports: Iterable[int]) -> bool:
-    """Tell whether the ports that further workers' admin endpoints get are free."""
+    """Return whether the admin ports of the other workers are free."""
     try:
         for port in ports:
             bound_socket(settings.admin.host, port, shared=True).close()
@@ -182,7 +185,7 @@ def _free(settings: Settings, ports: Iterable[int]) -> bool:
 
 
 class _NoTraceback(logging.Filter):
-    """Leaves out what the server says of an answer that the upstream cut off: it is told before."""
+    """Drops uvicorn's traceback of an upstream error, which the proxy has logged before."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return not (record.exc_info and isinstance(record.exc_info[1], UpstreamError))
