@@ -1,4 +1,4 @@
-"""Sockets and servers: what they say when they cannot have an address."""
+"""Sockets and servers, and their errors for addresses that cannot be bound."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from middleware.errors import ConfigurationError
 from middleware.serving.server import address_of, bound_socket, served_in_thread
 
 
-def test_a_taken_port_is_told_with_a_way_out() -> None:
-    """The error names the port and says which option to use."""
+def test_the_error_for_a_taken_port_names_an_option() -> None:
+    """The error names the port and the option that changes it."""
     with bound_socket("127.0.0.1", 0) as first:
         first.listen()
         port = first.getsockname()[1]
@@ -30,26 +30,26 @@ def test_a_taken_port_is_told_with_a_way_out() -> None:
         ("127.0.0.1", 70_000, "70000 is not a port"),
     ],
 )
-def test_an_address_that_is_not_to_be_had_is_told(host: str, port: int, said: str) -> None:
-    """Foreign addresses, unknown names and impossible ports give an error in words."""
+def test_errors_for_impossible_addresses(host: str, port: int, said: str) -> None:
+    """Other machines' addresses, unknown names and impossible ports are refused in words."""
     with pytest.raises(ConfigurationError, match=said):
         bound_socket(host, port)
 
 
-def test_a_bound_socket_takes_no_connections_yet() -> None:
-    """Until the server runs, callers are refused and not left hanging."""
+def test_a_bound_socket_refuses_connections() -> None:
+    """Until the server runs, a client is refused and does not hang."""
     with bound_socket("127.0.0.1", 0) as bound, pytest.raises(ConnectionRefusedError):
         socket.create_connection(bound.getsockname(), timeout=5)
 
 
-def test_addresses_are_ones_to_click_on() -> None:
-    """A wildcard address is told as the loopback one."""
+def test_a_wildcard_address_is_shown_as_loopback() -> None:
+    """The shown address can be opened in a browser."""
     with bound_socket("0.0.0.0", 0) as bound:
         assert address_of(bound) == f"http://127.0.0.1:{bound.getsockname()[1]}"
 
 
-def test_a_server_in_a_thread_stops_with_its_block() -> None:
-    """Inside the block requests are answered; after it the thread and the port are gone."""
+def test_a_server_in_a_thread_stops_at_the_end_of_its_block() -> None:
+    """It serves inside the block; after it, the thread and the port are gone."""
     with served_in_thread(PlainTextResponse("here")) as url:
         assert httpx.get(url, trust_env=False).text == "here"
     with pytest.raises(httpx.ConnectError):

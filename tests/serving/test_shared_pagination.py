@@ -1,4 +1,4 @@
-"""Pages that several processes have in common."""
+"""The pagination memory that several processes share."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def key(text: str, client: str = "c") -> PaginationKey:
 
 
 @pytest.mark.parametrize("kind", [PaginationMemory, SharedPaginationMemory])
-def test_what_was_noted_is_found_until_it_expires_or_is_taken_back(
+def test_an_entry_is_found_until_it_expires_or_is_removed(
     kind: type[PaginationMemory],
 ) -> None:
-    """Both kinds do the same."""
+    """The shared memory behaves like the local one."""
     pages = kind(ttl=10.0)
     pages.note(key("a"), Sent("b é \ud800", ("x", "y")), 0.0)
     assert pages.first(key("a"), 9.0) == Sent("b é \ud800", ("x", "y"))
@@ -34,8 +34,8 @@ def test_what_was_noted_is_found_until_it_expires_or_is_taken_back(
     assert len(pages) in (0, 1)
 
 
-def test_one_who_takes_a_place_does_not_pass_for_who_had_it() -> None:
-    """With one place for all, the last one has it; taking back another's is none of its doing."""
+def test_keys_in_one_slot_are_not_mixed_up() -> None:
+    """With one slot, the last key has it; removing another key does not clear it."""
     pages = SharedPaginationMemory(max_entries=1)
     pages.note(key("a"), Sent("A"), 0.0)
     pages.note(key("b"), Sent("B"), 0.0)
@@ -44,7 +44,7 @@ def test_one_who_takes_a_place_does_not_pass_for_who_had_it() -> None:
     assert pages.first(key("b"), 0.0) == Sent("B")
 
 
-def test_what_does_not_fit_is_not_kept_and_harms_nobody() -> None:
+def test_an_entry_that_does_not_fit_is_not_kept() -> None:
     pages = SharedPaginationMemory(max_entries=2)
     pages.note(key("a"), Sent("x" * 600), 0.0)
     assert pages.first(key("a"), 0.0) is None
@@ -53,8 +53,8 @@ def test_what_does_not_fit_is_not_kept_and_harms_nobody() -> None:
 
 
 @given(st.integers(0, 511), st.integers(1, 255))
-def test_a_torn_write_is_as_good_as_none(at: int, bits: int) -> None:
-    """Wherever a byte is another than what was written."""
+def test_a_torn_write_counts_as_empty(at: int, bits: int) -> None:
+    """Any changed byte is noticed."""
     pages = SharedPaginationMemory(max_entries=1)
     pages.note(key("a"), Sent("some query", ("more",)), 0.0)
     pages._memory[at] ^= bits
@@ -63,7 +63,7 @@ def test_a_torn_write_is_as_good_as_none(at: int, bits: int) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
 @pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
-def test_a_forked_process_finds_what_another_noted() -> None:
+def test_a_forked_process_finds_an_entry() -> None:
     pages = SharedPaginationMemory()
     child = os.fork()
     if child == 0:

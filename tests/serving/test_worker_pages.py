@@ -1,4 +1,4 @@
-"""``querylift serve --workers``: one port, and pages that fit together whichever worker answers."""
+"""``querylift serve --workers``: later pages get the first page's query from any worker."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ WORKERS = 2
 
 @pytest.fixture
 def anyio_backend() -> str:
-    """Sockets of asyncio."""
+    """The package runs on asyncio."""
     return "asyncio"
 
 
 def serve(port: int) -> Iterator[tuple[int, subprocess.Popen[str]]]:
-    """Run two workers in front of an upstream; gives the port."""
+    """Run two workers in front of an upstream, and yield the port and the process."""
     command = [sys.executable, "-m", "middleware", "serve", "--port=0", "--admin-port=-1"]
     command += [f"--upstream=http://127.0.0.1:{port}", f"--workers={WORKERS}", "--path=/search"]
     command += ["--budget-ms=9000", "--dialect=plain"]
@@ -43,14 +43,14 @@ def serve(port: int) -> Iterator[tuple[int, subprocess.Popen[str]]]:
 
 
 def result(response: bytes) -> str:
-    """Return what the answer says was done."""
+    """Return the outcome that a response's header tells."""
     status, lines, _ = split(response)
     assert status == 200
     return re.sub(r";dur=.*", "", dict(lines)[b"query-reformulation"].decode())
 
 
-async def test_page_two_has_page_ones_query_from_any_worker() -> None:
-    """Each request is on a connection of its own, which the system gives to either of them."""
+async def test_page_two_has_the_query_of_page_one() -> None:
+    """Each request has its own connection, which the system gives to either worker."""
     async with upstream() as raw:
         for port, _ in serve(raw.port):
             first = get(b"/search?q=please+show+me+wireless+headphones")
@@ -66,7 +66,7 @@ async def test_page_two_has_page_ones_query_from_any_worker() -> None:
             ]
             assert second == ["rewritten;src=memo"] * 12
             assert {r.target for r in raw.requests[-12:]} == {rewritten + b"&page=2"}
-            # Known to all although one of them has been asked.
+            # All workers know it, although only one of them received page one.
             await exchange(port, get(b"/search?q=where+can+i+find+wooden+chairs"))
             third = get(b"/search?q=where+can+i+find+wooden+chairs&page=2")
             assert {result(await exchange(port, third)) for _ in range(12)} == {

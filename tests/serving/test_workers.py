@@ -15,7 +15,7 @@ import pytest
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
 
-# Each worker says its number and process, serves until told to stop, and says so.
+# Each worker prints its number and process id, runs until a signal, and says that it stopped.
 _PROGRAM = """
 import os, signal, sys, time
 from middleware.errors import ConfigurationError
@@ -28,7 +28,7 @@ def work(number, ready):
     stopped = []
     signal.signal(signal.SIGTERM, lambda *_: stopped.append(1))
     ready()
-    os.write(1, f"{number} {os.getpid()}\\n".encode())  # whole, whoever writes beside it
+    os.write(1, f"{number} {os.getpid()}\\n".encode())  # one write stays one line
     if kind == "dies" and number == 1:
         os._exit(3)
     if kind == "fails later" and number == 1:
@@ -55,14 +55,14 @@ def running(count: int, kind: str = "stays") -> Iterator[subprocess.Popen[str]]:
 
 
 def lines(process: subprocess.Popen[str], count: int) -> dict[str, str]:
-    """Return so many lines, by their first words."""
+    """Return the next ``count`` lines: first word -> last word."""
     assert process.stdout is not None
     said = [process.stdout.readline().split() for _ in range(count)]
     return {words[0]: words[-1] for words in said if words}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_all_are_stopped_by_one_signal(number: signal.Signals) -> None:
+def test_one_signal_stops_all_workers(number: signal.Signals) -> None:
     with running(3) as process:
         assert set(lines(process, 3)) == {"0", "1", "2"}
         process.send_signal(number)
@@ -71,7 +71,7 @@ def test_all_are_stopped_by_one_signal(number: signal.Signals) -> None:
         assert process.wait(10) == 0
 
 
-def test_one_that_was_killed_is_replaced() -> None:
+def test_a_killed_worker_is_replaced() -> None:
     with running(2) as process:
         started = lines(process, 2)
         os.kill(int(started["1"]), signal.SIGKILL)
@@ -82,15 +82,15 @@ def test_one_that_was_killed_is_replaced() -> None:
         assert process.wait(10) == 0
 
 
-def test_where_they_die_at_once_it_gives_up() -> None:
+def test_repeated_early_deaths_stop_the_server() -> None:
     with running(2, "dies") as process:
         assert process.wait(20) == 1
         assert process.stderr is not None
         assert "it is replaced" in process.stderr.read()
 
 
-def test_where_one_says_that_it_cannot_serve_all_stop() -> None:
-    """However long that took: another would load the same model."""
+def test_a_worker_that_cannot_serve_stops_all() -> None:
+    """A replacement would fail in the same way, however late the error comes."""
     with running(2, "fails later") as process:
         assert process.wait(20) == 1
         assert process.stderr is not None
@@ -100,14 +100,14 @@ def test_where_one_says_that_it_cannot_serve_all_stop() -> None:
         assert "it is replaced" not in said
 
 
-def test_where_the_first_cannot_serve_no_other_is_started() -> None:
+def test_no_other_worker_starts_if_the_first_cannot_serve() -> None:
     with running(3, "refuses") as process:
         assert process.wait(10) == 1
         assert process.stderr is not None
         assert process.stderr.read() == "querylift: the port is taken\n"
 
 
-def test_none_outlives_a_keeper_that_was_killed() -> None:
+def test_workers_stop_if_the_supervisor_is_killed() -> None:
     with running(2) as process:
         lines(process, 2)
         process.kill()
