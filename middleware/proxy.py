@@ -13,7 +13,8 @@ from .http.matching import SearchRule
 from .http.responses import error_response
 from .runtime.reformulator import Reformulator
 from .upstream.client import UpstreamClient
-from .upstream.forwarder import Forwarder, Forwarding
+from .upstream.forwarder import Forwarder
+from .upstream.headers import Forwarding
 
 __all__ = ["BackgroundService", "ReverseProxy"]
 

@@ -37,7 +37,7 @@ from ..proxy import ReverseProxy
 from ..runtime.reformulator import Reformulator
 from ..runtime.scheduler import Limits
 from ..upstream.client import UpstreamClient
-from ..upstream.forwarder import Forwarding
+from ..upstream.headers import Forwarding
 from ..upstream.limits import ConnectionLimits, Timeouts
 from .settings import Settings
 

@@ -1,1 +1,1 @@
-"""The forwarding half of the reverse proxy: one fixed origin, bytes relayed as they come."""
+"""The forwarding half of the reverse proxy: sends requests to one upstream, byte for byte."""

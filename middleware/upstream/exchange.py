@@ -13,8 +13,8 @@ from starlette.types import Receive, Scope, Send
 from ..errors import RequestRefusedError, UpstreamBusyError, UpstreamError, UpstreamTimeoutError
 from ..http.responses import error_response
 from .headers import response_headers
+from .rate_limited_log import RateLimitedLog
 from .response import UpstreamResponse
-from .sparing import SparingLog
 
 __all__ = ["WRONG_LENGTH", "ClientGoneError", "Exchange", "Upload"]
 
@@ -26,7 +26,7 @@ _POLL_INTERVAL = 0.05
 # then, and the task is a fifth of the cost of forwarding.
 _WATCH_AFTER = 0.1
 
-_log = SparingLog(logging.getLogger("querylift.upstream"))
+_log = RateLimitedLog(logging.getLogger("querylift.upstream"))
 
 
 class ClientGoneError(Exception):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from starlette.types import Receive, Scope, Send
 
@@ -18,24 +17,10 @@ from ..http.extensions import RETRY_SAFE
 from ..http.responses import error_response
 from .client import UpstreamClient
 from .exchange import WRONG_LENGTH, Exchange, Upload
-from .headers import RequestHeaders, add_framing
+from .headers import Forwarding, RequestHeaders, add_framing
 from .target import Upstream, request_target
 
-__all__ = ["Forwarder", "Forwarding"]
-
-
-@dataclass(frozen=True, slots=True)
-class Forwarding:
-    """The headers about itself that a proxy adds to requests.
-
-    ``preserve_host`` sends the client's ``Host`` instead of the upstream's authority. ``forwarded``
-    appends this hop to ``Forwarded`` and the ``X-Forwarded-`` lists. ``via`` is a pseudonym for a
-    ``Via`` line; ``None`` means no such line.
-    """
-
-    preserve_host: bool = False
-    forwarded: bool = False
-    via: str | None = None
+__all__ = ["Forwarder"]
 
 
 class Forwarder:
@@ -74,14 +59,8 @@ class Forwarder:
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.client = client if isinstance(client, UpstreamClient) else UpstreamClient(client)
-        forwarding = forwarding or Forwarding()
         self._base = self.client.upstream.base
-        self._headers = RequestHeaders(
-            self.client.upstream.authority,
-            preserve_host=forwarding.preserve_host,
-            forwarded=forwarding.forwarded,
-            via=forwarding.via,
-        )
+        self._headers = RequestHeaders(self.client.upstream.authority, forwarding or Forwarding())
         self._failed = failed
         self._clock = clock if server_timing else None
 

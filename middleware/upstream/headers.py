@@ -1,16 +1,16 @@
-"""Which header lines cross the proxy, and how the request's body is framed.
+"""Selects the header lines that pass through the proxy, and frames the request's body.
 
-Lines are relayed as bytes, in order, duplicates included. Taken off in both directions is what
-speaks about one connection only (RFC 9110, 7.6.1): ``Connection`` and every name that it lists,
-``Keep-Alive``, ``TE``, ``Trailer``, ``Transfer-Encoding``, ``Upgrade`` and the ``Proxy-`` fields
-of RFC 9110 and RFC 7615. ``Proxy-Status`` (RFC 9209) is meant for the client and stays.
+Lines are passed on as bytes, in order, including duplicates. Lines about one connection are dropped
+in both directions (RFC 9110, 7.6.1): ``Connection`` and every name that it lists, ``Keep-Alive``,
+``TE``, ``Trailer``, ``Transfer-Encoding``, ``Upgrade`` and the ``Proxy-`` fields of RFC 9110 and
+RFC 7615. ``Proxy-Status`` (RFC 9209) is for the client and stays.
 
-Left as they are: ``Accept-Encoding`` (none is added where the client sent none, so bodies come
-in a coding that the client can read) and ``User-Agent``. ``Expect: 100-continue`` is answered by
-the server in front as soon as the body is asked for, so it isn't repeated upstream.
+``Accept-Encoding`` and ``User-Agent`` stay as they are; none is added, so the client can read the
+coding of every body. The server in front answers ``Expect: 100-continue`` as soon as the body is
+read, so it is not sent on.
 
-``Via`` is only sent when a pseudonym is configured: RFC 9110 asks for it, but common upstreams
-change their answers for it (nginx stops compressing), and a transparent proxy should not.
+``Via`` is sent only with a configured pseudonym. RFC 9110 requires it, but common upstreams answer
+differently because of it (nginx stops compressing).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from ..errors import RequestRefusedError, UpstreamProtocolError
 
-__all__ = ["HOP_BY_HOP", "Framing", "RequestHeaders", "add_framing", "response_headers"]
+__all__ = ["HOP_BY_HOP", "Forwarding", "RequestHeaders", "add_framing", "response_headers"]
 
 HeaderLines = list[tuple[bytes, bytes]]
 Framing = Literal["none", "length", "chunked"]
@@ -41,8 +41,8 @@ HOP_BY_HOP = frozenset(
     }
 )
 
-# A client that lists these in Connection would make the proxy drop what frames and addresses the
-# message, which is an attack and never a wish.
+# Connection must not list these: dropping the lines that frame and address the message would be an
+# attack.
 _NEVER_LISTED = frozenset({b"content-length", b"host", b"content-type", b"content-encoding"})
 
 _REQUEST_DROPPED = HOP_BY_HOP | {b"host", b"content-length", b"expect"}
@@ -50,26 +50,33 @@ _BODYLESS = frozenset({204, 304})
 
 
 @dataclass(frozen=True, slots=True)
-class RequestHeaders:
-    """How request headers are made for one upstream; pure, built once.
+class Forwarding:
+    """The headers about itself that a proxy adds to requests.
 
-    ``authority`` is the upstream's ``Host``. ``preserve_host`` sends the client's instead.
-    ``forwarded`` appends this hop to ``Forwarded`` (RFC 7239) and to the ``X-Forwarded-`` lists;
-    what a client claims there is kept to the left of it, so only the last element can be
-    trusted. ``via`` is a pseudonym for the ``Via`` list, or None.
+    ``preserve_host`` sends the client's ``Host`` instead of the upstream's. ``forwarded`` appends
+    this hop to ``Forwarded`` (RFC 7239) and the ``X-Forwarded-`` lists; the client's own claims
+    stay to the left of it, so only the last element can be trusted. ``via`` is a pseudonym for a
+    ``Via`` line; ``None`` means no such line.
     """
 
-    authority: bytes
     preserve_host: bool = False
     forwarded: bool = False
     via: str | None = None
 
+
+@dataclass(frozen=True, slots=True)
+class RequestHeaders:
+    """Builds the header lines of requests to one upstream, whose ``Host`` is ``authority``."""
+
+    authority: bytes
+    forwarding: Forwarding = Forwarding()
+
     def build(self, scope: Mapping[str, Any]) -> tuple[HeaderLines, Framing, int]:
-        """The upstream's header lines without framing, the framing, and the declared length.
+        """Return the header lines without framing, the framing, and the declared length.
 
         ``none`` means that the client declared no body. The caller adds the framing line last
-        (see ``add_framing``), as a server in front may deliver a body without declaring it
-        (HTTP/2). Raises ``RequestRefusedError`` for ambiguous framing.
+        (see ``add_framing``), because a server in front may deliver a body that was not declared
+        (HTTP/2). Errors: ``RequestRefusedError`` for ambiguous framing.
         """
         lines: HeaderLines = [(b"host", self.authority)]
         dropped = _REQUEST_DROPPED
@@ -82,12 +89,12 @@ class RequestHeaders:
 
         for name, value in scope["headers"]:
             if name not in dropped:
-                name = name.lower()  # the contract says lower case; an embedding app may not
+                name = name.lower()  # ASGI requires lower case; an outer app may differ
             if name not in dropped:
                 if join_cookies and name == b"cookie":
                     cookies.append(value)  # HTTP/2 splits cookies (RFC 9113, 8.2.3)
                     continue
-                # Blanks around a value are none of it (RFC 9110, 5.5); not all servers drop them.
+                # Not all servers drop the blanks around a value (RFC 9110, 5.5).
                 lines.append((name, value.strip(b" \t")))
             elif name == b"content-length":
                 if length is not None:
@@ -97,7 +104,7 @@ class RequestHeaders:
                 coding = value if coding is None else coding + b", " + value
             elif name == b"connection":
                 listed = (listed or set()) | _tokens(value)
-            elif name == b"host" and self.preserve_host:
+            elif name == b"host" and self.forwarding.preserve_host:
                 if host_seen:
                     raise RequestRefusedError("more than one Host")
                 host_seen = True
@@ -108,10 +115,10 @@ class RequestHeaders:
         if listed:
             listed -= _NEVER_LISTED
             lines[1:] = [line for line in lines[1:] if line[0] not in listed]
-        if self.forwarded:
+        if self.forwarding.forwarded:
             lines = self._with_forwarded(lines, scope)
-        if self.via is not None:
-            hop = f"{scope.get('http_version', '1.1')} {self.via}".encode("latin-1")
+        if (via := self.forwarding.via) is not None:
+            hop = f"{scope.get('http_version', '1.1')} {via}".encode("latin-1")
             lines = _append_to_lists(lines, {b"via": hop})
 
         if coding is not None:
@@ -147,7 +154,7 @@ class RequestHeaders:
 
 
 def add_framing(lines: HeaderLines, framing: Framing, length: int) -> None:
-    """Add the one header line that frames the request's body; none for no body."""
+    """Add the header line that frames the request's body; none if there is no body."""
     if framing == "length":
         lines.append((b"content-length", b"%d" % length))
     elif framing == "chunked":
@@ -157,12 +164,12 @@ def add_framing(lines: HeaderLines, framing: Framing, length: int) -> None:
 def response_headers(
     raw: Iterable[tuple[bytes, bytes]], status: int
 ) -> tuple[HeaderLines, int | None]:
-    """The header lines for the client (names in lower case) and the body's declared length.
+    """Return the header lines for the client (names in lower case), and the declared length.
 
-    The length is None for a body that ends with its last chunk or with the connection.
+    The length is ``None`` for a body that ends with its last chunk or with the connection.
     ``Content-Length`` is dropped beside a transfer coding, which overrides it, and from 204 and
-    304 answers, whose (absent) body servers would count against it. Raises
-    ``UpstreamProtocolError`` for a length that is no number or comes twice and differs.
+    304 responses, because servers would compare it with their missing body. Errors:
+    ``UpstreamProtocolError`` for a length that is no number, or two that differ.
     """
     lines: HeaderLines = []
     listed: set[bytes] | None = None
@@ -195,9 +202,9 @@ def _tokens(value: bytes) -> set[bytes]:
 
 
 def _append_to_lists(lines: HeaderLines, added: Mapping[bytes, bytes]) -> HeaderLines:
-    """Append each value to its comma list, folding the list's lines into one at the end.
+    """Append each value to its comma list, and join the list's lines into one at the end.
 
-    Readers disagree about which of several lines counts, so one line is left.
+    Servers differ in which of several lines they read.
     """
     values: dict[bytes, list[bytes]] = {name: [] for name in added}
     kept: HeaderLines = []

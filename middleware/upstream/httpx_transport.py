@@ -1,79 +1,62 @@
-"""Sends requests over an httpx transport, and translates its exceptions.
+"""Sends requests over any httpx transport: to an app in this process, over a Unix socket.
 
-Only the transport layer of httpx is used. An ``httpx.AsyncClient`` would add what a proxy must not
-have: a cookie jar shared by all users, proxy variables and netrc, default headers, redirect
-handling that fails on a malformed ``Location``, and a URL type that re-encodes queries and resolves
-``/a/../b``. A transport has none of these, and the raw request target reaches the socket through
-httpcore's ``target`` extension.
+Only the transport layer of httpx is used. ``httpx.AsyncClient`` would add what a proxy must not
+have: cookies shared by all users, proxy variables and netrc, default headers, redirects that fail
+on a malformed ``Location``, and a URL type that re-encodes queries and resolves ``/a/../b``. Over a
+socket, the request extension ``target`` sends the raw target.
 """
 
 from __future__ import annotations
 
 import contextlib
+import string
 from collections.abc import AsyncIterable, AsyncIterator
 from typing import cast
+from urllib.parse import quote
 
-import httpcore
 import httpx
 
 from ..errors import (
-    TimeoutPhase,
     UpstreamBusyError,
     UpstreamError,
     UpstreamProtocolError,
     UpstreamTimeoutError,
     UpstreamUnreachableError,
 )
-from .connection import CUT_OFF, NO_CONNECTION, NOT_HTTP, NOT_TAKEN
+from .connection import NOT_TAKEN
 from .limits import Timeouts
+from .pool import NO_CONNECTION
 from .request_head import HeaderLines
 from .response import UpstreamResponse
+from .response_parser import CUT_OFF, NOT_HTTP
 from .target import Upstream
 
 __all__ = ["HttpxTransport", "translate"]
 
-_PHASES: dict[str, TimeoutPhase] = {
-    "ConnectTimeout": "connect",
-    "WriteTimeout": "write",
-    "ReadTimeout": "read",
-}
-_UNREACHABLE: dict[str, str] = {
-    "ConnectError": NO_CONNECTION,
-    "ReadError": CUT_OFF,
-    "WriteError": NOT_TAKEN,
-    "CloseError": "the upstream connection could not be closed",
-    "NetworkError": "the connection to the upstream failed",
-    "ProxyError": "the proxy on the way to the upstream failed",
-}
-_FOREIGN = (
-    httpx.HTTPError,
-    httpx.InvalidURL,
-    httpx.CookieConflict,
-    httpx.StreamError,
-    httpcore.ConnectionNotAvailable,
-    httpcore.NetworkError,
-    httpcore.ProtocolError,
-    httpcore.ProxyError,
-    httpcore.TimeoutException,
-    httpcore.UnsupportedProtocol,
-)
+_FOREIGN = (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, httpx.StreamError)
 
 
 def translate(error: Exception) -> UpstreamError:
-    """Return the ``UpstreamError`` for an exception of an httpx transport.
-
-    httpx and httpcore use the same names for the same faults, so the names decide.
-    """
-    if isinstance(error, httpcore.PoolTimeout | httpx.PoolTimeout):
-        return UpstreamBusyError()
-    for kind in type(error).__mro__:
-        if kind.__name__ in _PHASES:
-            return UpstreamTimeoutError(_PHASES[kind.__name__])
-        if kind.__name__ in _UNREACHABLE:
-            return UpstreamUnreachableError(_UNREACHABLE[kind.__name__])
-        if kind.__name__ == "TimeoutException":
+    """Return the ``UpstreamError`` for an exception of an httpx transport."""
+    match error:
+        case httpx.PoolTimeout():
+            return UpstreamBusyError()
+        case httpx.ConnectTimeout():
+            return UpstreamTimeoutError("connect")
+        case httpx.WriteTimeout():
+            return UpstreamTimeoutError("write")
+        case httpx.ReadTimeout():
+            return UpstreamTimeoutError("read")
+        case httpx.TimeoutException():
             return UpstreamTimeoutError("total")
-    return UpstreamProtocolError(NOT_HTTP)
+        case httpx.ConnectError() | httpx.ProxyError():
+            return UpstreamUnreachableError(NO_CONNECTION)
+        case httpx.WriteError():
+            return UpstreamUnreachableError(NOT_TAKEN)
+        case httpx.NetworkError():
+            return UpstreamUnreachableError(CUT_OFF)
+        case _:
+            return UpstreamProtocolError(NOT_HTTP)
 
 
 class HttpxTransport:
@@ -100,28 +83,29 @@ class HttpxTransport:
         *,
         fresh: bool = False,
     ) -> UpstreamResponse:
+        """Send a request and return its response with the body unread. Errors: ``UpstreamError``.
+
+        Transports without a socket, such as ``httpx.ASGITransport``, read the URL and not the
+        extension; its type takes no bytes beyond ASCII.
+        """
         upstream = self._upstream
-        # Transports without a socket (httpx.MockTransport, ASGITransport) read the URL; over a
-        # socket the extension decides, byte for byte.
+        path = quote(target, safe=string.punctuation) if target.startswith(b"/") else "/"
         url = httpx.URL(
             scheme=upstream.scheme,
             host=upstream.host,
             port=upstream.port,
-            raw_path=target if target.startswith(b"/") else b"/",
+            raw_path=path.encode("ascii"),
         )
-        stream: httpx.AsyncByteStream = (
-            httpx.ByteStream(content) if isinstance(content, bytes) else _Stream(content)
+        stream = httpx.ByteStream(content) if isinstance(content, bytes) else _Stream(content)
+        request = httpx.Request(
+            method,
+            url,
+            headers=list(headers),
+            stream=stream,
+            extensions={"timeout": self._timeouts, "target": target},
         )
         try:
-            response = await self._transport.handle_async_request(
-                httpx.Request(
-                    method,
-                    url,
-                    headers=list(headers),
-                    stream=stream,
-                    extensions={"timeout": self._timeouts, "target": target},
-                )
-            )
+            response = await self._transport.handle_async_request(request)
         except _FOREIGN as error:
             raise translate(error) from error
         if not 200 <= response.status_code < 600:
@@ -130,6 +114,7 @@ class HttpxTransport:
         return _HttpxResponse(response)
 
     async def aclose(self) -> None:
+        """Close the transport."""
         await self._transport.aclose()
 
 
@@ -150,7 +135,8 @@ class _HttpxResponse(UpstreamResponse):
         return chunk or b""
 
     async def release(self) -> None:
-        with contextlib.suppress(*_FOREIGN):
+        # httpx translates no exceptions here, and nobody waits for the response any more.
+        with contextlib.suppress(Exception):
             await self._stream.aclose()
 
 

@@ -19,12 +19,14 @@ from ..errors import (
     UpstreamTimeoutError,
     UpstreamUnreachableError,
 )
-from .connection import NO_CONNECTION, Connection
+from .connection import Connection
 from .limits import ConnectionLimits, Timeouts
 from .request_head import HeaderLines, request_head
 from .response import UpstreamResponse
 
-__all__ = ["Lease", "OriginPool"]
+__all__ = ["NO_CONNECTION", "Lease", "OriginPool"]
+
+NO_CONNECTION = "no connection to the upstream could be made"
 
 
 class OriginPool:
@@ -32,12 +34,12 @@ class OriginPool:
 
     ``waiting`` is how many requests wait for a free connection.
 
-    Invariants: every taken slot of the semaphore belongs to one request between ``send`` and the
-    release of its lease; idle connections hold no slot, and there are never more of them than
+    Invariants: every taken permit of the semaphore belongs to one request between ``send`` and the
+    release of its lease; idle connections hold no permit, and there are never more of them than
     ``max_connections``.
 
     Concurrency: one event loop. Cancelling a request, at any await, closes its connection and
-    frees its slot.
+    frees its permit.
     """
 
     def __init__(
@@ -55,7 +57,7 @@ class OriginPool:
         self._timeouts = timeouts
         self._ssl_context = ssl_context
         self._loop = asyncio.get_running_loop()
-        self._slots = asyncio.Semaphore(limits.max_connections)
+        self._permits = asyncio.Semaphore(limits.max_connections)
         self.waiting = 0
         self._idle: deque[Connection] = deque()
         self._active: set[Connection] = set()
@@ -69,7 +71,7 @@ class OriginPool:
     @property
     def full(self) -> bool:
         """Whether no connection is free."""
-        return self._slots.locked()
+        return self._permits.locked()
 
     async def send(
         self,
@@ -80,19 +82,19 @@ class OriginPool:
         *,
         fresh: bool = False,
     ) -> Lease:
-        """Send a request and return its answer with the body unread.
+        """Send a request and return its response with the body unread.
 
-        The caller must release the lease. ``fresh`` forbids a kept-alive connection. Raises
-        ``UpstreamError``, among them ``StaleConnectionError``, and
-        ``RequestRefusedError`` for a head that HTTP forbids.
+        The caller must release the lease. ``fresh`` forbids a kept-alive connection.
+        Errors: ``UpstreamError``, among them ``StaleConnectionError``, and ``RequestRefusedError``
+        for a head that HTTP forbids.
         """
         verb = method.encode("ascii", "replace")
         head = request_head(verb, target, headers)
         chunked = (b"transfer-encoding", b"chunked") in headers
-        if self._slots.locked():
-            await self._wait_for_slot()
+        if self._permits.locked():
+            await self._wait_for_permit()
         else:
-            await self._slots.acquire()
+            await self._permits.acquire()
 
         connection: Connection | None = None
         try:
@@ -107,9 +109,9 @@ class OriginPool:
                 )
             self._active.add(connection)
             try:
-                await connection.ask(verb, head, content, chunked)
+                await connection.send_request(verb, head, content, chunked)
             except UpstreamUnreachableError as error:
-                if reused and not connection.received:
+                if reused and not connection.response.received:
                     raise StaleConnectionError from error
                 raise
         except BaseException:
@@ -118,9 +120,9 @@ class OriginPool:
         return Lease(self, connection)
 
     async def aclose(self) -> None:
-        """Close every connection, those in use included (their requests fail).
+        """Close every connection; requests that use one fail.
 
-        Requests that still wait for a slot are served, but leave no connection behind.
+        Requests that still wait for a permit are served, but leave no connection behind.
         """
         self._closed = True
         while self._idle:
@@ -128,13 +130,13 @@ class OriginPool:
         for connection in self._active:
             connection.abort()
 
-    async def _wait_for_slot(self) -> None:
+    async def _wait_for_permit(self) -> None:
         if self.waiting >= self._limits.max_waiting:
             raise UpstreamBusyError
         self.waiting += 1
         try:
             async with asyncio.timeout(self._timeouts.pool):
-                await self._slots.acquire()
+                await self._permits.acquire()
         except TimeoutError:
             raise UpstreamBusyError from None
         finally:
@@ -150,7 +152,7 @@ class OriginPool:
         return None
 
     def _release(self, connection: Connection | None) -> None:
-        """Give a slot back; keep its connection when it can carry another request."""
+        """Free a permit; keep its connection if it can carry another request."""
         if connection is not None:
             self._active.discard(connection)
             if connection.reusable and not self._closed:
@@ -158,21 +160,20 @@ class OriginPool:
                 self._idle.append(connection)
             else:
                 connection.abort()
-        # The least recently used connections are at the bottom and would never be looked at while
-        # the load is low.
+        # The least recently used connections are at the bottom, which low load never reaches.
         oldest = self._loop.time() - self._limits.keepalive_expiry
         while self._idle and self._idle[0].idle_since < oldest:
             self._idle.popleft().abort()
-        self._slots.release()
+        self._permits.release()
 
 
 class Lease(UpstreamResponse):
-    """An answer, and the connection that it comes on until it is released, once or more often."""
+    """A response, and its connection until it is released; releasing it again does nothing."""
 
     __slots__ = ("_connection", "_pool")
 
     def __init__(self, pool: OriginPool, connection: Connection) -> None:
-        super().__init__(connection.status, connection.headers)
+        super().__init__(connection.response.status, connection.response.headers)
         self._pool = pool
         self._connection: Connection | None = connection
 
@@ -188,7 +189,7 @@ class Lease(UpstreamResponse):
 async def open_connection(
     host: str, port: int, *, ssl_context: ssl.SSLContext | None, timeouts: Timeouts
 ) -> Connection:
-    """Connect within the time, TLS handshake included. Raises ``UpstreamError``."""
+    """Return a new connection, with the TLS handshake done. Errors: ``UpstreamError``."""
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(timeouts.connect):

@@ -1,15 +1,15 @@
-"""Which bytes the request line carries, and the one origin that it is sent to.
+"""The origin that requests are sent to, and the bytes of their request target.
 
-The origin comes from configuration and nothing else: whatever a client writes into the request
-target (``//10.0.0.9/x``, ``http://elsewhere/x``) stays a path on the configured upstream. Bytes
-are never decoded and encoded again, so duplicate keys, valueless keys, ``%zz``, a raw ``0xE9``
-and encoded slashes arrive as the client sent them.
+The origin comes from configuration only: whatever a client writes into the request target
+(``//10.0.0.9/x``, ``http://elsewhere/x``) is a path on the configured upstream. Bytes are never
+decoded and encoded again, so duplicate keys, keys without a value, ``%zz``, a raw ``0xE9`` and
+encoded slashes arrive as the client sent them.
 
-Two things are lost before an ASGI app sees them: a trailing ``?`` with an empty query string,
-unless the server tells it as ``serve`` does, and a fragment that a client wrongly sent.
+ASGI loses two things: a trailing ``?`` with an empty query string, unless the server marks it as
+``serve`` does, and a fragment, which a client must not send.
 
-A base path (``https://host/base``) is a prefix, not a boundary: a client's ``/../`` goes on as it
-is, and an upstream that resolves it may leave the base.
+A base path (``https://host/base``) is a prefix, not a boundary: a client's ``/../`` is sent on, and
+an upstream that resolves it may leave the base.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ __all__ = ["Upstream", "request_target"]
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
-# RFC 3986 path characters that may stand unescaped; "%" is absent because the fallback path is
-# already decoded, so a percent sign in it is data.
+# Path characters that need no escape (RFC 3986). "%" does: the fallback path is already decoded,
+# so a percent sign in it is data.
 _PATH_SAFE = "/!$&'()*+,;=:@~-._"
 
-# Bytes that would end or split the request line, or that no parser agrees on (RFC 9112, 3).
+# Bytes that would end or split the request line, or that parsers read differently (RFC 9112, 3).
 _UNSAFE_TARGET = re.compile(rb"[\x00-\x20\x7f]")
 _UNSAFE_BASE = re.compile(r"[\x00-\x20\x7f-\U0010ffff]")
 _ABSOLUTE_FORM = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
@@ -43,10 +43,10 @@ _HOST_NAME = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """The fixed origin that requests are forwarded to, and an optional base path.
+    """The origin that requests are forwarded to, and an optional base path.
 
-    ``host`` is ASCII and without brackets, ``port`` is always set, ``base`` is either empty or
-    starts with ``/`` and does not end with one.
+    ``host`` is ASCII without brackets. ``base`` is empty, or starts with ``/`` and does not end
+    with one.
     """
 
     scheme: str
@@ -56,9 +56,9 @@ class Upstream:
 
     @classmethod
     def parse(cls, url: str) -> Upstream:
-        """Read ``http(s)://host[:port][/base]``.
+        """Return the upstream of a URL, ``http(s)://host[:port][/base]``.
 
-        Raises ``ConfigurationError`` with what is wrong and how to mend it.
+        Errors: ``ConfigurationError``, with how to correct the URL.
         """
         shown = repr(_without_password(url))
         if not isinstance(url, str) or "://" not in url:
@@ -105,7 +105,7 @@ class Upstream:
 
     @property
     def authority(self) -> bytes:
-        """The value of the ``Host`` header: the port is left out where it is the scheme's own."""
+        """The value of the ``Host`` header, without the scheme's default port."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         if self.port != _DEFAULT_PORTS[self.scheme]:
             host = f"{host}:{self.port}"
@@ -121,12 +121,12 @@ class Upstream:
 
 
 def request_target(scope: Mapping[str, Any], base: bytes = b"") -> bytes:
-    """The raw request target for ``scope``, byte for byte as the client sent it after ``base``.
+    """Return ``base`` and the request target of an ASGI scope, byte for byte.
 
-    A mount's prefix (``root_path``) is taken off, as it names a place in this server and not in
-    the upstream. A target in absolute form is reduced to its path (RFC 9112, 3.2.2), ``*`` is kept
-    for ``OPTIONS``. Raises ``RequestRefusedError`` for everything else without a leading
-    slash and for blanks and control bytes.
+    A mount's prefix (``root_path``) is removed, because it names a place in this server. A target
+    in absolute form is reduced to its path (RFC 9112, 3.2.2). ``*`` is kept for ``OPTIONS``.
+    Errors: ``RequestRefusedError`` for blanks, control bytes, and any other target without a
+    leading slash.
     """
     raw: bytes | None = scope.get("raw_path")
     if not raw:
@@ -155,7 +155,7 @@ def request_target(scope: Mapping[str, Any], base: bytes = b"") -> bytes:
 
 
 def _prefix_length(raw: bytes, root_path: str) -> int:
-    """How many bytes of the percent-encoded ``raw`` spell ``root_path`` (0: it isn't a prefix)."""
+    """Return how many bytes of the percent-encoded ``raw`` are ``root_path``; 0 if none."""
     wanted = root_path.rstrip("/").encode("utf-8", "surrogatepass")
     if raw.startswith(wanted) and b"%" not in raw[: len(wanted)]:
         position = len(wanted)
@@ -174,14 +174,14 @@ def _prefix_length(raw: bytes, root_path: str) -> int:
             if decoded != byte:
                 return 0
             position += step
-    # "/app" is no prefix of "/apple": the mount ends at a segment's end.
+    # "/app" is no prefix of "/apple": a mount ends with a segment.
     return position if raw[position : position + 1] in (b"/", b"") else 0
 
 
 def _ascii_host(host: str | None, shown: str) -> str:
     if not host:
         raise ConfigurationError(f"upstream {shown} names no host")
-    if ":" in host:  # urlsplit has checked that brackets hold an IP address
+    if ":" in host:  # urlsplit has checked the IP address in brackets
         return host
     if not host.isascii():
         try:
@@ -199,5 +199,5 @@ def _ascii_host(host: str | None, shown: str) -> str:
 
 
 def _without_password(url: object) -> object:
-    """``url`` fit for an error message: whatever stands between ``://`` and ``@`` is masked."""
+    """Return a URL for an error message, with everything between ``://`` and ``@`` masked."""
     return re.sub(r"://[^/@]*@", "://***@", url) if isinstance(url, str) else url

@@ -10,11 +10,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from middleware.errors import ConfigurationError, UpstreamBusyError
+from middleware.errors import UpstreamBusyError
 from middleware.upstream.client import UpstreamClient
 from middleware.upstream.forwarder import Forwarder
 from middleware.upstream.limits import ConnectionLimits, Timeouts
-from middleware.upstream.sparing import SparingLog
+from middleware.upstream.rate_limited_log import RateLimitedLog
 from tests.upstream.wire import (
     Held,
     RawUpstream,
@@ -36,19 +36,14 @@ async def ask(client: UpstreamClient) -> bytes:
 
 
 @asynccontextmanager
-async def full(
-    max_waiting: int = 1000, pool: float | None = 1.0
-) -> AsyncIterator[
+async def full(*, pool: float | None = 1.0, max_waiting: int = 1000) -> AsyncIterator[
     tuple[UpstreamClient, Held, RawUpstream, list[asyncio.Task[bytes]]]
 ]:  # fmt: skip
     """Give a client whose two connections are in use."""
     held = Held()
     async with upstream(held.answer) as raw:
-        client = UpstreamClient(
-            raw.url,
-            timeouts=Timeouts(pool=pool),
-            limits=ConnectionLimits(max_connections=2, max_waiting=max_waiting),
-        )
+        limits = ConnectionLimits(max_connections=2, max_waiting=max_waiting)
+        client = UpstreamClient(raw.url, timeouts=Timeouts(pool=pool), limits=limits)
         first = [asyncio.create_task(ask(client)) for _ in range(2)]
         for _ in first:
             await held.arrived.acquire()
@@ -106,14 +101,9 @@ async def test_the_client_is_told_when_to_come_again() -> None:
             await asyncio.gather(*first)
 
 
-def test_a_negative_number_may_not_wait() -> None:
-    with pytest.raises(ConfigurationError, match="max_waiting"):
-        ConnectionLimits(max_waiting=-1)
-
-
 def test_an_outage_is_one_line_at_a_time(caplog: pytest.LogCaptureFixture) -> None:
     now = 0.0
-    log = SparingLog(logging.getLogger("outage"), every=10.0, clock=lambda: now)
+    log = RateLimitedLog(logging.getLogger("outage"), interval=10.0, clock=lambda: now)
     for step in range(1000):
         now = step / 50  # twenty seconds
         log.warning("down", "it is down")

@@ -131,7 +131,7 @@ async def test_random_cancels_under_contention(seed: int) -> None:
 
     async with upstream(answer) as raw:
         client = UpstreamClient(
-            raw.url, timeouts=Timeouts(connect=2), limits=ConnectionLimits(max_connections=10)
+            raw.url, limits=ConnectionLimits(max_connections=10), timeouts=Timeouts(connect=2)
         )
 
         async def work() -> int:

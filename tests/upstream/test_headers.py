@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 
 from middleware.errors import RequestRefusedError, UpstreamProtocolError
-from middleware.upstream.headers import HOP_BY_HOP, RequestHeaders, add_framing, response_headers
+from middleware.upstream.headers import (
+    HOP_BY_HOP,
+    Forwarding,
+    RequestHeaders,
+    add_framing,
+    response_headers,
+)
 
 Lines = list[tuple[bytes, bytes]]
 
@@ -19,7 +25,9 @@ def scope(lines: Lines, **more: Any) -> dict[str, Any]:
 
 def built(lines: Lines, scope_more: dict[str, Any] | None = None, **options: Any) -> Lines:
     """The upstream's header lines for a client's."""
-    made, _, _ = RequestHeaders(b"up:1", **options).build(scope(lines, **(scope_more or {})))
+    made, _, _ = RequestHeaders(b"up:1", Forwarding(**options)).build(
+        scope(lines, **(scope_more or {}))
+    )
     return made
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
@@ -12,7 +13,8 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from middleware.upstream.client import UpstreamClient
-from middleware.upstream.forwarder import Forwarder, Forwarding
+from middleware.upstream.forwarder import Forwarder
+from middleware.upstream.headers import Forwarding
 from tests.upstream.wire import FRONTS, RawUpstream, exchange, front, get, reply, split, upstream
 
 pytestmark = pytest.mark.anyio
@@ -26,15 +28,12 @@ def transport(request: pytest.FixtureRequest) -> str:
 
 @contextlib.asynccontextmanager
 async def proxied(
-    raw: RawUpstream,
-    transport: str = "pool",
-    http: str = "h11",
-    forwarding: Forwarding | None = None,
+    raw: RawUpstream, transport: str = "pool", http: str = "h11", **options: Any
 ) -> AsyncIterator[int]:
     """Run a forwarder for ``raw`` behind uvicorn; gives the port."""
     injected = httpx.AsyncHTTPTransport(trust_env=False) if transport == "httpx" else None
     client = UpstreamClient(raw.url, transport=injected)
-    async with front(Forwarder(client, forwarding=forwarding), http) as port:
+    async with front(Forwarder(client, **options), http) as port:
         yield port
 
 

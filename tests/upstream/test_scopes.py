@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from typing import Any
 
-import httpx
 import pytest
 
 from middleware.http.extensions import RETRY_SAFE
@@ -105,7 +105,7 @@ async def test_unsafe_requests_are_refused(scope: dict[str, Any], status: int) -
         sent = await call(Forwarder(raw.url), full, {"type": "http.request", "body": b"x"})
         assert raw.connections == 0
     assert sent[0]["status"] == status
-    assert b'"code":"request_refused"' in sent[1]["body"]
+    assert json.loads(sent[1]["body"])["code"] == "request_refused"
 
 
 @pytest.mark.parametrize("sizes", [[3, 3], [3, 1]], ids=["too long", "too short"])
@@ -185,20 +185,6 @@ async def test_a_wrapper_can_say_that_a_post_is_safe() -> None:
         async with front(wrapper) as port:
             await exchange(port, get(method=b"POST"))
     assert seen == [True]
-
-
-async def test_an_injected_transport_without_sockets() -> None:
-    """Any httpx transport can stand in, for instance an application in this process."""
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        body = scope["raw_path"] + b"?" + scope["query_string"]
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": body})
-
-    client = UpstreamClient("http://inner", transport=httpx.ASGITransport(app=app))
-    async with client.exchange("GET", b"/a%2Fb?q=1", [(b"host", b"inner")]) as response:
-        assert b"".join([chunk async for chunk in response]) == b"/a%2Fb?q=1"
-    await client.aclose()
 
 
 def test_two_event_loops() -> None:

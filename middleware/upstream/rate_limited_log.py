@@ -1,4 +1,4 @@
-"""Log lines that an outage cannot turn into a flood."""
+"""A log that repeats the same warning once per interval."""
 
 from __future__ import annotations
 
@@ -6,33 +6,34 @@ import logging
 import time
 from collections.abc import Callable
 
-__all__ = ["SparingLog"]
+__all__ = ["RateLimitedLog"]
 
 
-class SparingLog:
-    """Writes a warning of a kind at once, and its repetitions as one line each ``every`` seconds.
+class RateLimitedLog:
+    """Logs the first warning of a kind at once, and its repetitions as one line per interval.
 
-    That line tells how many were left out. Kinds must come from a closed vocabulary, as each is
-    remembered. ``clock`` gives seconds. Concurrency: one event loop.
+    That line tells how many were left out. ``interval`` is in seconds, ``clock`` returns seconds.
+    Each kind is remembered, so kinds must come from a closed vocabulary.
+    Concurrency: one event loop.
     """
 
     def __init__(
         self,
         log: logging.Logger,
         *,
-        every: float = 10.0,
+        interval: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._log = log
-        self._every = every
+        self._interval = interval
         self._clock = clock
         self._written: dict[str, tuple[float, int]] = {}
 
     def warning(self, kind: str, message: str) -> None:
-        """Write a line, or count it."""
+        """Log a warning, or count it."""
         now = self._clock()
         last, left_out = self._written.get(kind, (float("-inf"), 0))
-        if now - last < self._every:
+        if now - last < self._interval:
             self._written[kind] = (last, left_out + 1)
             return
         self._written[kind] = (now, 0)

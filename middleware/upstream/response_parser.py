@@ -1,0 +1,146 @@
+"""Parses a response of the upstream with llhttp (through httptools), which is strict on framing."""
+
+from __future__ import annotations
+
+import httptools
+
+from ..errors import UpstreamError, UpstreamProtocolError, UpstreamUnreachableError
+
+__all__ = ["CUT_OFF", "NOT_HTTP", "ResponseParser"]
+
+_MAX_HEAD = 100 * 1024
+_BODYLESS = frozenset({204, 304})
+
+NOT_HTTP = "the upstream's answer is not valid HTTP/1.1"
+CUT_OFF = "the upstream closed the connection before its answer was complete"
+
+
+class ResponseParser:
+    """One response as far as it was received: its head, and the parts of its body not read yet.
+
+    ``received`` is set with the first byte, ``head_done`` once ``status`` and ``headers`` are
+    final, ``complete`` at the end, ``keep_alive`` if another request may follow. ``excess`` is set
+    if bytes were received that belong to no response. ``error`` and its ``cause`` are those of a
+    response that is malformed or was cut off.
+
+    Invariants: ``_parser`` is set from ``expect`` to the end of the response; it is then dropped,
+    because it refers back to this object. Concurrency: one event loop.
+    """
+
+    __slots__ = (
+        "_bodyless", "_head_size", "_interim", "_parser", "_until_close", "buffered", "cause",
+        "chunks", "complete", "error", "excess", "head_done", "headers", "keep_alive", "received",
+        "status",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.chunks: list[bytes] = []
+        self.buffered = 0  # bytes in chunks
+        self.received = self.head_done = self.complete = self.keep_alive = self.excess = False
+        self.error: UpstreamError | None = None
+        self.cause: Exception | None = None
+        self._parser: httptools.HttpResponseParser | None = None
+        self._bodyless = self._interim = self._until_close = False
+        self._head_size = 0
+
+    def expect(self, *, bodyless: bool) -> None:
+        """Expect the response now; ``bodyless`` is set for HEAD, whose response has no body."""
+        self._bodyless = bodyless
+        self._parser = httptools.HttpResponseParser(self)
+
+    def feed(self, data: bytes) -> None:
+        """Parse the next bytes; a fault is kept in ``error``."""
+        self.received = True
+        if self._parser is None:
+            self.excess = True
+            return
+        if not self.head_done:
+            self._head_size += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            if self.complete:
+                self.excess = True
+            else:
+                self._fail(UpstreamProtocolError(NOT_HTTP), error)
+        if not self.head_done and self._head_size > _MAX_HEAD:
+            self._fail(UpstreamProtocolError(NOT_HTTP))
+        if self.complete:
+            self._parser = None
+
+    def end(self) -> None:
+        """Note that the upstream sends no more, which completes a body without framing."""
+        if self._until_close and self.error is None:
+            self.complete, self._parser = True, None
+        elif self._parser is not None:
+            self._fail(UpstreamUnreachableError(CUT_OFF))
+
+    def cut_off(self, cause: Exception | None) -> None:
+        """Note that the connection is lost; a response that is not complete failed."""
+        if self._parser is not None:
+            self._fail(UpstreamUnreachableError(CUT_OFF), cause)
+            self._parser = None
+
+    # Called by the parser, which would lose an exception.
+
+    def on_message_begin(self) -> None:
+        if self.complete:
+            self.excess = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self.head_done:  # otherwise it is a trailer, which is dropped
+            self.headers.append((name, value.rstrip(b" \t")))  # RFC 9110, 5.5
+
+    def on_headers_complete(self) -> None:
+        assert self._parser is not None
+        if self.head_done:
+            return
+        status = self._parser.get_status_code()
+        if 100 <= status < 200 and status != 101:
+            self.headers = []
+            self._interim = True
+            return
+        if not 200 <= status < 600:
+            self._fail(UpstreamProtocolError("the upstream answered with an unusable status"))
+            return
+        self.keep_alive = self._parser.get_http_version() == "1.1"
+        framed = False
+        for name, value in self.headers:
+            name = name.lower()
+            if name == b"connection":
+                options = value.lower()
+                self.keep_alive = b"close" not in options and (
+                    self.keep_alive or b"keep-alive" in options
+                )
+            elif name == b"content-length":
+                framed = True
+            elif name == b"transfer-encoding":
+                framed = True
+                if value.strip().lower() != b"chunked":  # another coding would be lost
+                    self._fail(UpstreamProtocolError(NOT_HTTP))
+                    return
+        self.status = status
+        self.head_done = True
+        if self._bodyless or status in _BODYLESS:
+            self.complete = True
+        else:
+            self._until_close = not framed
+
+    def on_body(self, body: bytes) -> None:
+        if self.complete:
+            self.excess = True  # a response to HEAD with a body
+        else:
+            self.chunks.append(body)
+            self.buffered += len(body)
+
+    def on_message_complete(self) -> None:
+        if self._interim:
+            self._interim = False
+        elif self.error is None:
+            self.complete = True
+
+    def _fail(self, error: UpstreamError, cause: Exception | None = None) -> None:
+        if self.error is None and not self.complete:
+            self.error, self.cause = error, cause
