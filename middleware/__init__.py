@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from .proxy import ReverseProxy
     from .runtime.reformulator import Reformulator
     from .runtime.scheduler import Limits
+    from .upstream.client import UpstreamClient
+    from .upstream.headers import Forwarding
+    from .upstream.limits import ConnectionLimits, Timeouts
 
 __all__ = [
     "Acceptance",
@@ -44,10 +47,12 @@ __all__ = [
     "Breaker",
     "Clients",
     "ConfigurationError",
+    "ConnectionLimits",
     "Dialect",
     "Engine",
     "EngineError",
     "Expansion",
+    "Forwarding",
     "Limits",
     "Memo",
     "MissingExtraError",
@@ -67,7 +72,9 @@ __all__ = [
     "SearchRequest",
     "SearchRule",
     "Source",
+    "Timeouts",
     "Timings",
+    "UpstreamClient",
     "load_engine",
     "reformulated",
 ]
@@ -105,6 +112,10 @@ _HOMES = {
     "SearchRule": "http.matching",
     "Limits": "runtime.scheduler",
     "Reformulator": "runtime.reformulator",
+    "ConnectionLimits": "upstream.limits",
+    "Forwarding": "upstream.headers",
+    "Timeouts": "upstream.limits",
+    "UpstreamClient": "upstream.client",
     "reformulated": "decorator",
 }
 

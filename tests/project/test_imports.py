@@ -31,8 +31,7 @@ _ALLOWED: dict[str, set[str]] = {
     "core": {"errors"},
     "policy": {"errors", "core"},
     "engines": _DOMAIN,
-    # The detector talks to an upstream.
-    "dialects": {*_DOMAIN, "runtime", "upstream"},
+    "dialects": _DOMAIN,
     "instrumentation": _DOMAIN,
     "runtime": {*_DOMAIN, "engines", "instrumentation"},
     "http": {*_DOMAIN, "dialects", "instrumentation", "runtime"},
