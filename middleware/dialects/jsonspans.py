@@ -9,14 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from types import EllipsisType
 from typing import NamedTuple, NoReturn
 
 from ..errors import ConfigurationError
 
 __all__ = [
-    "JsonString",
     "JsonValue",
     "MalformedError",
     "encode_json",
@@ -80,19 +78,6 @@ class JsonValue(NamedTuple):
 MISSING = JsonValue(0, 0, None)
 
 
-@dataclass(frozen=True, slots=True)
-class JsonString:
-    """A string value; ``start`` and ``stop`` bound its bytes, including quotation marks.
-
-    ``path`` holds the keys and positions that lead to it from the root.
-    """
-
-    path: Path
-    start: int
-    stop: int
-    text: str
-
-
 def parse_pointer(pointer: str) -> Path:
     """Return the reference tokens of a JSON pointer (RFC 6901).
 
@@ -132,11 +117,11 @@ def read(data: bytes, enter: Callable[[Path], bool]) -> JsonValue:
 
 def find(
     data: bytes, wanted: Callable[[Path], bool], enter: Callable[[Path], bool]
-) -> Sequence[JsonString]:
+) -> Sequence[JsonValue]:
     """Return the string values whose path is ``wanted``, in the document's order.
 
-    ``enter`` is that of ``read``. Returns nothing for a malformed document, or if a key on the
-    way to a wanted string occurs twice.
+    A path holds the keys and positions from the root; ``enter`` is that of ``read``. Returns
+    nothing for a malformed document, or if a key on the way to a wanted string occurs twice.
     """
     try:
         return list(_strings(read(data, enter), (), wanted))
@@ -152,9 +137,9 @@ def encode_json(text: str) -> bytes:
     return json.dumps(text, ensure_ascii=False).encode("utf-8", "replace")
 
 
-def _strings(value: JsonValue, path: Path, wanted: Callable[[Path], bool]) -> Iterator[JsonString]:
+def _strings(value: JsonValue, path: Path, wanted: Callable[[Path], bool]) -> Iterator[JsonValue]:
     if value.text is not None and wanted(path):
-        yield JsonString(path, value.start, value.stop, value.text)
+        yield value
     for position, item in enumerate(value.items):
         yield from _strings(item, (*path, str(position)), wanted)
     seen: dict[str, bool] = {}

@@ -10,7 +10,7 @@ from ..core.outcome import Reason
 from ..errors import ConfigurationError
 from .base import MAX_SPANS, Dialect, Part, QuerySpan, SearchRequest
 from .expansion import in_place
-from .jsonspans import JsonValue, MalformedError, find, parse_pointer, read
+from .jsonspans import MalformedError, find, parse_pointer, read
 from .search_api import is_compressed, is_form, is_json, json_span
 from .signing import signed_parts
 from .urlencoded import FORM, decode_value, value_spans, values
@@ -87,7 +87,7 @@ class PlainDialect(Dialect):
 
     def _json_spans(self, body: bytes) -> list[QuerySpan]:
         strings = find(body, self._pointers.__contains__, self._above.__contains__)
-        spans = (json_span(JsonValue(s.start, s.stop, s.text), syntax=None) for s in strings)
+        spans = (json_span(string, syntax=None) for string in strings)
         return [span for span in spans if span is not None]
 
     def _is_json_paged(self, body: bytes) -> bool:

@@ -1,7 +1,7 @@
 """The client of one upstream: retries, the total time limit, and the choice of transport.
 
-Requests are half duplex: the answer is read once the request's body is sent, or once the upstream
-stops taking it. 1xx answers are skipped and trailers are dropped.
+Requests are half duplex: the response is read once the request's body is sent, or once the upstream
+stops reading it. 1xx responses are skipped and trailers are dropped.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A transparent streaming reverse proxy as an ASGI application.
 
-Requests go on as they came (``target`` and ``headers`` list the few exceptions), and the answers of
-the upstream go back as they come, chunk by chunk. Nothing here knows about rewriting: an
+Requests go on as they came (``target`` and ``headers`` list the few exceptions), and the responses
+of the upstream go back as they come, chunk by chunk. Nothing here knows about rewriting: an
 application around this one may have changed the scope's query string, headers and body.
 """
 

@@ -14,7 +14,7 @@ class Timeouts:
     """Seconds that parts of an exchange may take; ``None`` means no limit.
 
     ``connect`` is for a new connection with its TLS handshake, ``read`` and ``write`` for the next
-    bytes, ``total`` for the whole exchange up to the last byte of the answer, ``pool`` for a free
+    bytes, ``total`` for the whole exchange up to the last byte of the response, ``pool`` for a free
     connection. Errors: ``ConfigurationError``.
     """
 

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from middleware.dialects.base import SearchRequest
 
-# A loaded machine is no fault of a property.
+# Without a deadline, because the machine may be loaded.
 QUICK = settings(max_examples=40, deadline=None)
 FORM = "application/x-www-form-urlencoded"
 WORDS = st.lists(st.text("abcdefgéß水", min_size=2, max_size=6), min_size=1, max_size=4).map(
     " ".join
 )
-"""Texts that no query language reads as more than words."""
+"""Texts without operators of any query syntax."""
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=40)
 MARKS = (
     *('"}', '"},"x":{"y":"', "&q=b", "%26", "a\nb", "{!func}x", "x) OR (y", "\\", '\\"', "+-a"),
@@ -35,7 +35,7 @@ SCALARS = (
 
 @dataclass(frozen=True)
 class Sample:
-    """A request and the texts that it asks for."""
+    """A request and the texts that a dialect must find in it."""
 
     request: SearchRequest
     texts: tuple[str, ...]
@@ -55,8 +55,8 @@ def request(
 
 
 @st.composite
-def spelled(draw: st.DrawFn, text: str) -> str:
-    """A JSON string in one of its spellings."""
+def json_string(draw: st.DrawFn, text: str) -> str:
+    """A text as a JSON string, in one of its encodings."""
     plain = json.dumps(text, ensure_ascii=draw(st.booleans()))
     if draw(st.booleans()):
         plain = plain.replace("a", "\\u0061")
@@ -93,14 +93,14 @@ def elasticsearch_body(draw: st.DrawFn) -> tuple[str, tuple[str, ...]]:
     """A search of one to three clauses."""
     clauses, texts = [], draw(st.lists(WORDS, min_size=1, max_size=3))
     for text in texts:
-        said = draw(spelled(text))
+        encoded = draw(json_string(text))
         name = draw(st.sampled_from(["match", "long", "multi_match", "query_string", "semantic"]))
         if name == "match":
-            inner = f'{{"title":{said}}}'
+            inner = f'{{"title":{encoded}}}'
         elif name == "long":
-            name, inner = "match", f'{{"title":{draw(around(("query", said)))}}}'
+            name, inner = "match", f'{{"title":{draw(around(("query", encoded)))}}}'
         else:
-            inner = draw(around(("query", said)))
+            inner = draw(around(("query", encoded)))
         clauses.append(f'{{"{name}":{inner}}}')
     should = ",".join(clauses)
     return draw(around(("query", f'{{"bool":{{"should":[{should}],"filter":[]}}}}'))), tuple(texts)
@@ -140,10 +140,10 @@ def solr(draw: st.DrawFn) -> Sample:
     if where == "form":
         form = draw(pairs(("q", text), *parser))
         return Sample(request("POST", "/solr/c/select", b"", form, FORM), (text,))
-    said = draw(spelled(text))
+    encoded = draw(json_string(text))
     if where == "object":
-        said = f'{{"edismax":{draw(around(("query", said)))}}}'
-    body = draw(around(("query", said)))
+        encoded = f'{{"edismax":{draw(around(("query", encoded)))}}}'
+    body = draw(around(("query", encoded)))
     return Sample(request("POST", "/solr/c/query", b"", body.encode()), (text,))
 
 
@@ -154,7 +154,7 @@ def meilisearch(draw: st.DrawFn) -> Sample:
     if draw(st.booleans()):
         url = request("GET", "/indexes/m/search", draw(pairs(("q", texts[0]))))
         return Sample(url, (texts[0],))
-    bodies = [draw(around(("q", draw(spelled(text))))) for text in texts]
+    bodies = [draw(around(("q", draw(json_string(text))))) for text in texts]
     if len(bodies) == 1:
         return Sample(request("POST", "/indexes/m/search", b"", bodies[0].encode()), tuple(texts))
     body = draw(around(("queries", f"[{','.join(bodies)}]")))
@@ -168,7 +168,7 @@ def typesense(draw: st.DrawFn) -> Sample:
     if draw(st.booleans()):
         found = draw(pairs(("q", texts[0])))
         return Sample(request("GET", "/collections/c/documents/search", found), (texts[0],))
-    bodies = [draw(around(("q", draw(spelled(text))))) for text in texts]
+    bodies = [draw(around(("q", draw(json_string(text))))) for text in texts]
     body = draw(around(("searches", f"[{','.join(bodies)}]")))
     many = request("POST", "/multi_search", b"page=1", body.encode(), "text/plain")
     return Sample(many, tuple(texts))
@@ -184,13 +184,13 @@ def algolia(draw: st.DrawFn) -> Sample:
     bodies = []
     for text in texts:
         if draw(st.booleans()):
-            bodies.append(draw(around(("query", draw(spelled(text))))))
+            bodies.append(draw(around(("query", draw(json_string(text))))))
         else:
             packed = f"query={quote(text, safe='')}&hitsPerPage=2"
-            said = json.dumps(packed)
+            encoded = json.dumps(packed)
             if draw(st.booleans()):
-                said = said.replace("&", "\\u0026").replace("%", "\\u0025")
-            bodies.append(draw(around(("params", said))))
+                encoded = encoded.replace("&", "\\u0026").replace("%", "\\u0025")
+            bodies.append(draw(around(("params", encoded))))
     body = draw(around(("requests", f"[{','.join(bodies)}]")))
     return Sample(request("POST", "/1/indexes/*/queries", b"", body.encode(), FORM), tuple(texts))
 
@@ -210,7 +210,7 @@ def plain(draw: st.DrawFn) -> Sample:
     """A parameter, a form field, or a JSON body."""
     text, where = draw(WORDS), draw(st.sampled_from(["url", "form", "json"]))
     if where == "json":
-        body = draw(around(("query", draw(spelled(text)))))
+        body = draw(around(("query", draw(json_string(text)))))
         return Sample(request("POST", "/s", b"a=1", body.encode()), (text,))
     found = draw(pairs(("q", text)))
     if where == "url":

@@ -1,4 +1,4 @@
-"""What a request says besides its texts, for comparing it before and after an edit."""
+"""The content of a request without its texts, to compare it before and after an edit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Pairs(list[tuple[str, Any]]):
 
 
 def outline(query_string: bytes, body: bytes, texts: frozenset[str]) -> Any:
-    """Return all that a request says, with a mark in the place of each of ``texts``."""
+    """Return the content of a request, with a mark in place of each of ``texts``."""
     return _params(query_string, texts), [_line(line, texts) for line in body.split(b"\n")]
 
 

@@ -19,7 +19,7 @@ def spans(name: str, found: SearchRequest) -> Sequence[QuerySpan]:
     return load_dialect(name).spans(found)
 
 
-def told(name: str, found: SearchRequest) -> list[tuple[str, Reason | None]]:
+def texts(name: str, found: SearchRequest) -> list[tuple[str, Reason | None]]:
     """Return texts and reasons."""
     return [(span.text, span.skip) for span in spans(name, found)]
 
@@ -36,31 +36,31 @@ class TestMeilisearch:
 
     def test_null_and_empty_stay(self) -> None:
         """The one is no text, the other has nothing in it."""
-        assert told("meilisearch", request("POST", "/indexes/m/search", b"", b'{"q":null}')) == []
-        [(text, _)] = told("meilisearch", request("POST", "/indexes/m/search", b"", b'{"q":""}'))
+        assert texts("meilisearch", request("POST", "/indexes/m/search", b"", b'{"q":null}')) == []
+        [(text, _)] = texts("meilisearch", request("POST", "/indexes/m/search", b"", b'{"q":""}'))
         assert text == ""
 
     def test_many_and_federated(self) -> None:
         """Each query has its own page, or the federation has one for all."""
         queries = b'"queries":[{"q":"a b","indexUid":"m"},{"q":"c d","page":2},{"vector":[1]}]'
         many = request("POST", "/multi-search", b"", b"{" + queries + b"}")
-        assert told("meilisearch", many) == [("a b", None), ("c d", Reason.PAGED)]
+        assert texts("meilisearch", many) == [("a b", None), ("c d", Reason.PAGED)]
         body = b'{"federation":{"offset":20},' + queries + b"}"
         federated = request("POST", "/multi-search", b"", body)
-        assert [skip for _, skip in told("meilisearch", federated)] == [Reason.PAGED] * 2
+        assert [skip for _, skip in texts("meilisearch", federated)] == [Reason.PAGED] * 2
 
     @pytest.mark.parametrize(
         "path", ["/indexes/m/facet-search", "/indexes/m/similar", "/indexes/m/documents/fetch"]
     )
     def test_what_is_no_search(self, path: str) -> None:
         """Facets, similar documents, documents."""
-        assert told("meilisearch", request("POST", path, b"q=a+b", b'{"q":"a b"}')) == []
+        assert texts("meilisearch", request("POST", path, b"q=a+b", b'{"q":"a b"}')) == []
 
     @pytest.mark.parametrize("paging", [b"offset=20", b"page=2"])
     def test_later_pages(self, paging: bytes) -> None:
         """By offset, and by number from 1."""
         found = request("GET", "/indexes/m/search", b"q=a+b&" + paging)
-        assert told("meilisearch", found) == [("a b", Reason.PAGED)]
+        assert texts("meilisearch", found) == [("a b", Reason.PAGED)]
 
     def test_added_terms(self) -> None:
         """After the text, unless all words have to match."""
@@ -76,33 +76,33 @@ class TestTypesense:
     def test_everything_stays(self) -> None:
         """``*`` is all documents."""
         found = request("GET", "/collections/c/documents/search", b"q=*&query_by=t&preset=p")
-        assert told("typesense", found) == [("*", Reason.SYNTAX)]
+        assert texts("typesense", found) == [("*", Reason.SYNTAX)]
 
     def test_many(self) -> None:
         """Each search's own, and the one in common."""
         body = b'{"searches":[{"collection":"c","q":"a b","preset":"p"},{"q":"c d","page":2},{}]}'
         found = request("POST", "/multi_search", b"q=e+f&x-typesense-api-key=k", body, "text/plain")
         assert load_dialect("typesense").wants_body(found)
-        assert told("typesense", found) == [
+        assert texts("typesense", found) == [
             ("a b", None),
             ("c d", Reason.PAGED),
             ("e f", None),
         ]
         later = request("POST", "/multi_search", b"page=3", body)
-        assert {skip for _, skip in told("typesense", later)} == {Reason.PAGED}
+        assert {skip for _, skip in texts("typesense", later)} == {Reason.PAGED}
 
     @pytest.mark.parametrize("rest", [b"conversation=true", b"nl_query=true"])
     def test_questions_to_a_language_model_stay(self, rest: bytes) -> None:
         """It answers what was asked."""
         found = request("GET", "/collections/c/documents/search", b"q=a+b&" + rest)
-        assert told("typesense", found) == []
+        assert texts("typesense", found) == []
 
     @pytest.mark.parametrize(
         "path", ["/collections/c/documents", "/collections/c/documents/export"]
     )
     def test_what_is_no_search(self, path: str) -> None:
         """Documents."""
-        assert told("typesense", request("GET", path, b"q=a+b")) == []
+        assert texts("typesense", request("GET", path, b"q=a+b")) == []
 
     def test_added_terms_would_narrow(self) -> None:
         """So the text is replaced."""
@@ -136,8 +136,8 @@ class TestAlgolia:
         """Plain, packed, and by URL."""
         for body in (b'{"query":"a b"}', b'{"params":"query=a+b&page=0"}'):
             found = request("POST", "/1/indexes/p/query", b"", body, "text/plain")
-            assert told("algolia", found) == [("a b", None)]
-        assert told("algolia", request("GET", "/1/indexes/p", b"query=a%20b")) == [("a b", None)]
+            assert texts("algolia", found) == [("a b", None)]
+        assert texts("algolia", request("GET", "/1/indexes/p", b"query=a%20b")) == [("a b", None)]
 
     @pytest.mark.parametrize(
         "path",
@@ -153,7 +153,7 @@ class TestAlgolia:
     def test_what_is_no_search(self, path: str) -> None:
         """A POST to an index writes a record."""
         found = request("POST", path, b"", b'{"query":"a b","params":"query=a%20b"}')
-        assert told("algolia", found) == []
+        assert texts("algolia", found) == []
         assert not load_dialect("algolia").wants_body(found)
 
     def test_facets_among_queries_stay(self) -> None:
@@ -161,7 +161,7 @@ class TestAlgolia:
         facet = b'{"type":"facet","facetQuery":"x","params":"query=a%20b"}'
         body = b'{"requests":[%s,{"query":"c d"}]}' % facet
         found = request("POST", "/1/indexes/*/queries", b"", body)
-        assert told("algolia", found) == [("c d", None)]
+        assert texts("algolia", found) == [("c d", None)]
 
     @pytest.mark.parametrize(
         "body",
@@ -174,7 +174,7 @@ class TestAlgolia:
     def test_later_pages(self, body: bytes) -> None:
         """Pages count from 0."""
         found = request("POST", "/1/indexes/p/query", b"", body)
-        assert told("algolia", found) == [("a b", Reason.PAGED)]
+        assert texts("algolia", found) == [("a b", Reason.PAGED)]
 
     @pytest.mark.parametrize(
         ("rest", "skip", "expands"),
@@ -201,12 +201,12 @@ class TestAlgolia:
     def test_one_query_said_twice_leaves_the_others(self) -> None:
         body = b'{"requests":[{"query":"a","params":"query=b"},{"query":"c d"}]}'
         found = request("POST", "/1/indexes/*/queries", b"", body)
-        assert told("algolia", found) == [("c d", None)]
+        assert texts("algolia", found) == [("c d", None)]
 
     def test_a_query_said_twice_is_left_alone(self) -> None:
         """By itself and packed, or packed twice."""
         for body in (b'{"query":"a","params":"query=b"}', b'{"params":"query=a&query=b"}'):
-            assert told("algolia", request("POST", "/1/indexes/p/query", b"", body)) == []
+            assert texts("algolia", request("POST", "/1/indexes/p/query", b"", body)) == []
 
     def test_secured_keys(self) -> None:
         """One that fixes the query wins over it, one in the body is signed with it."""
@@ -214,10 +214,10 @@ class TestAlgolia:
         for key, skip in ((SECURED, Reason.SIGNED), (FILTERED, None), ("abc", None)):
             lines = ((b"x-algolia-api-key", key.encode()),)
             found = request("POST", "/1/indexes/p/query", b"", body, headers=lines)
-            assert told("algolia", found) == [("a b", skip)]
+            assert texts("algolia", found) == [("a b", skip)]
         inside = b'{"query":"a b","apiKey":"%s"}' % FILTERED.encode()
         found = request("POST", "/1/indexes/p/query", b"", inside)
-        assert told("algolia", found) == [("a b", Reason.SIGNED)]
+        assert texts("algolia", found) == [("a b", Reason.SIGNED)]
 
     def test_added_terms_are_optional_words(self) -> None:
         """In whichever form the query came."""
@@ -244,20 +244,20 @@ class TestGroonga:
     def test_operators_are_syntax(self, text: bytes) -> None:
         """They are never rewritten."""
         found = request("GET", "/d/select", b"table=T&query=" + text)
-        assert [skip for _, skip in told("groonga", found)] == [Reason.SYNTAX]
+        assert [skip for _, skip in texts("groonga", found)] == [Reason.SYNTAX]
 
     def test_the_rest_stays(self) -> None:
         """Filters and match columns are no text."""
         found = request("GET", "/d/select.json", b"filter=a+b&query=men%27s+shoes&offset=0")
-        assert told("groonga", found) == [("men's shoes", None)]
-        assert told("groonga", request("GET", "/d/select", b"query=a&offset=10")) == [
+        assert texts("groonga", found) == [("men's shoes", None)]
+        assert texts("groonga", request("GET", "/d/select", b"query=a&offset=10")) == [
             ("a", Reason.PAGED)
         ]
 
     @pytest.mark.parametrize("path", ["/d/delete", "/d/load", "/d/status", "/d/selects"])
     def test_what_is_no_search(self, path: str) -> None:
         """Other commands."""
-        assert told("groonga", request("GET", path, b"query=a+b")) == []
+        assert texts("groonga", request("GET", path, b"query=a+b")) == []
 
     def test_a_rewrite_is_words(self) -> None:
         """Operators in it are escaped."""

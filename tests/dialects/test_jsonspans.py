@@ -47,7 +47,7 @@ def texts(data: bytes, *path: str) -> list[str]:
 
 @QUICK
 @given(JSON.filter(lambda value: isinstance(value, dict | list)), st.booleans())
-def test_every_value_is_where_it_is_said_to_be(document: object, escaped: bool) -> None:
+def test_every_value_is_within_its_bounds(document: object, escaped: bool) -> None:
     """The bytes of each span are the JSON of its value."""
     data = json.dumps(document, ensure_ascii=escaped, indent=1).encode()
 
@@ -69,8 +69,8 @@ def test_every_value_is_where_it_is_said_to_be(document: object, escaped: bool) 
 
 @QUICK
 @given(JSON, st.text(max_size=10))
-def test_spelled_strings_are_read_back(document: object, text: str) -> None:
-    """Whatever a string says, it is found as that, beside anything."""
+def test_encoded_strings_are_read_back(document: object, text: str) -> None:
+    """Any text is found in any document."""
     data = b'{"x":%s, "q" : %s }' % (json.dumps(document).encode(), encode_json(text))
     assert texts(data, "q") == [text]
 
@@ -141,8 +141,8 @@ def test_odd_but_right_documents_are_read() -> None:
         b'{"a":[{"q":"x","q":"x"}]}',
     ],
 )
-def test_a_key_said_twice_on_the_way_is_refused(data: bytes) -> None:
-    """Readers differ in which one counts."""
+def test_a_doubled_key_on_the_way_is_refused(data: bytes) -> None:
+    """Parsers differ in which one counts."""
     assert not find(data, lambda p: p[-1:] == ("q",), everything)
 
 
@@ -189,8 +189,8 @@ def test_large_vectors_are_passed_over_fast() -> None:
     assert time.perf_counter() - started < 1.0
 
 
-def test_lone_surrogates_are_told_and_never_written() -> None:
-    """They can be said in JSON, and have no bytes in UTF-8."""
+def test_lone_surrogates_are_found_and_never_written() -> None:
+    """JSON can escape them, but they have no bytes in UTF-8."""
     assert texts(b'{"q":"\\ud83d"}', "q") == ["\ud83d"]
     assert encode_json("a\ud83d") == b'"a?"'
 

@@ -39,8 +39,8 @@ def test_words_are_words_in_lucene(text: str) -> None:
 @given(text=ADVERSARIAL)
 def test_neutralized_texts_hold_no_operator(syntax: QuerySyntax, text: str) -> None:
     """With escaped marks taken away, nothing is left that is read as one."""
-    said = syntax.neutralize(text)
-    assert not syntax.is_used_in(re.sub(r"\\(?:&&|\|\||.)", "x", said, flags=re.DOTALL))
+    neutral = syntax.neutralize(text)
+    assert not syntax.is_used_in(re.sub(r"\\(?:&&|\|\||.)", "x", neutral, flags=re.DOTALL))
 
 
 @pytest.mark.parametrize("syntax", SYNTAXES)
@@ -48,8 +48,8 @@ def test_neutralized_texts_hold_no_operator(syntax: QuerySyntax, text: str) -> N
 @given(text=ADVERSARIAL)
 def test_a_rewrite_with_nothing_in_it_is_the_original(syntax: QuerySyntax, text: str) -> None:
     """Marks alone are no query; some parsers refuse them."""
-    spelled = syntax.neutralizing(str.encode, "red shoes")(text.replace("\ud800", "")).decode()
-    assert any(map(str.isalnum, spelled))
+    encoded = syntax.neutralizing(str.encode, "red shoes")(text.replace("\ud800", "")).decode()
+    assert any(map(str.isalnum, encoded))
     assert syntax.neutralizing(str.encode, text)(text) == text.encode()
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from middleware.dialects.detection.schedule import ProbeResult, ProbeSchedule, is_temporary
+from middleware.dialects.detection.schedule import ProbeResult, ProbeSchedule
 
 GONE = ProbeResult()
 BOOTS = ProbeResult(reachable=True)
@@ -89,9 +89,3 @@ def test_any_sequence_of_rounds(rounds: list[ProbeResult]) -> None:
         now += wait
     assert all(after is not None for before, after in pairwise(held) if before is not None)
     assert (ELASTIC in rounds[: len(held)]) == (schedule.dialect == "elasticsearch")
-
-
-def test_temporary_statuses() -> None:
-    assert [status for status in range(100, 600) if is_temporary(status)] == [
-        408, 425, 429, 502, 503, 504,
-    ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Values in query strings and forms, and what stands encoded inside of them."""
+"""Values in query strings and forms, and the data encoded inside of them."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def test_values_are_found_by_their_decoded_name(data: bytes, found: list[str]) -
 
 
 @pytest.mark.parametrize("raw", [b"%E9", b"\xe9", b"%zz", b"100%", b"%", b"a%4", b"%C3"])
-def test_what_is_no_text_has_the_reason(raw: bytes) -> None:
-    """Not UTF-8, or an escape that readers take for different things."""
+def test_a_value_that_is_no_text_has_the_reason(raw: bytes) -> None:
+    """Not UTF-8, or an escape that servers read differently."""
     [span] = spans(b"q=" + raw + b"&x=1")
     assert (span.text, span.skip) == ("", Reason.UNENCODABLE)
     assert (span.start, span.stop) == (2, 2 + len(raw))
@@ -70,15 +70,15 @@ def test_what_is_encoded_is_found(pairs: list[tuple[str, str]], plus: bool) -> N
 
 @QUICK
 @given(TEXT, st.sampled_from([b"a", b"a+b", b"a%20b", b"a%20b+c", b""]))
-def test_a_spelling_is_one_value_in_the_style_that_came(text: str, raw: bytes) -> None:
-    """No byte of it ends the value, and it says the text."""
-    spelled = url_encoder(raw)(text)
-    assert not set(spelled) & set(b"&=;# \n?/")
-    assert decode_value(spelled) == text
-    assert (b"+" in spelled) == (b"+" in raw and " " in text)
+def test_an_encoded_text_is_one_value_in_the_original_style(text: str, raw: bytes) -> None:
+    """No byte of it ends the value, and it decodes to the text."""
+    encoded = url_encoder(raw)(text)
+    assert not set(encoded) & set(b"&=;# \n?/")
+    assert decode_value(encoded) == text
+    assert (b"+" in encoded) == (b"+" in raw and " " in text)
 
 
-def test_params_refuse_what_is_said_twice_only_when_asked() -> None:
+def test_params_refuse_a_doubled_name_only_when_looked_up() -> None:
     """Servers differ in which one counts."""
     params = Params(b"fq=a&fq=b&q=x&y=%E9&n")
     assert params.get("q") == "x"
@@ -95,16 +95,18 @@ def test_params_refuse_what_is_said_twice_only_when_asked() -> None:
 def test_a_url_layer_leads_back_to_the_outer_bytes(
     before: str, text: str, after: str, plus: bool
 ) -> None:
-    """A span of the inner bytes is the span of the outer ones that spells it."""
+    """The span of a text becomes the span of its outer bytes."""
     encode = quote_plus if plus else quote
     head, raw, tail = (encode(part, safe="").encode() for part in (before, text, after))
     layer = url_layer(b"x=" + head + raw + tail, 2, 2 + len(head + raw + tail))
     start = len(before.encode())
     stop = start + len(text.encode())
     assert layer.data[start:stop].decode() == text
-    lifted = layer.to_outer(QuerySpan(Part.BODY, start, stop, text, str.encode), Part.QUERY_STRING)
-    assert (lifted.start, lifted.stop) == (2 + len(head), 2 + len(head + raw))
-    assert decode_value(lifted.encode(text)) == text
+    outer_span = layer.to_outer(
+        QuerySpan(Part.BODY, start, stop, text, str.encode), Part.QUERY_STRING
+    )
+    assert (outer_span.start, outer_span.stop) == (2 + len(head), 2 + len(head + raw))
+    assert decode_value(outer_span.encode(text)) == text
 
 
 @QUICK
@@ -122,9 +124,9 @@ def test_a_json_layer_leads_back_to_the_outer_bytes(
     start = len(before.encode())
     stop = start + len(text.encode())
     assert layer.data == (before + text + after).encode()
-    lifted = layer.to_outer(QuerySpan(Part.BODY, start, stop, text, str.encode), Part.BODY)
-    assert (lifted.start, lifted.stop) == (6 + len(parts[0]), 6 + len(parts[0] + parts[1]))
-    assert b'"' + lifted.encode(text) + b'"' == encode_json(text)
+    outer_span = layer.to_outer(QuerySpan(Part.BODY, start, stop, text, str.encode), Part.BODY)
+    assert (outer_span.start, outer_span.stop) == (6 + len(parts[0]), 6 + len(parts[0] + parts[1]))
+    assert b'"' + outer_span.encode(text) + b'"' == encode_json(text)
 
 
 def unit(character: str) -> str:
