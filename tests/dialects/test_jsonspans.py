@@ -42,7 +42,7 @@ def everything(_: Path) -> bool:
 
 def texts(data: bytes, *path: str) -> list[str]:
     """Return the strings at a path."""
-    return [found.text for found in find(data, lambda p: p == path, everything)]
+    return [found.text or "" for found in find(data, lambda p: p == path, everything)]
 
 
 @QUICK

@@ -16,7 +16,7 @@ from middleware.proxy import ReverseProxy
 from middleware.runtime.reformulator import Reformulator
 from middleware.testing import ManualClock, ScriptedEngine
 from middleware.upstream.client import UpstreamClient
-from middleware.upstream.forwarder import Forwarding
+from middleware.upstream.headers import Forwarding
 from middleware.upstream.limits import Timeouts
 from tests.upstream.wire import (
     FRONTS,
