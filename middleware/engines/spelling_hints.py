@@ -118,9 +118,6 @@ class Lexicon:
     def __contains__(self, word: str) -> bool:
         return word in self._rank
 
-    def __len__(self) -> int:
-        return len(self._rank)
-
     def __iter__(self) -> Iterator[str]:
         return iter(self._rank)
 

