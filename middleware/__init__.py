@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .decorator import reformulated
     from .dialects.base import Dialect, Expansion, Part, QuerySpan, SearchRequest
     from .dialects.plain import PlainDialect
-    from .engines.base import Engine, Refusal
+    from .engines.base import Answer, Cancelled, Engine, Refusal, Truncated
     from .engines.registry import load_engine
     from .errors import (
         ConfigurationError,
@@ -44,7 +44,9 @@ if TYPE_CHECKING:
 __all__ = [
     "Acceptance",
     "Admission",
+    "Answer",
     "Breaker",
+    "Cancelled",
     "Clients",
     "ConfigurationError",
     "ConnectionLimits",
@@ -74,6 +76,7 @@ __all__ = [
     "Source",
     "Timeouts",
     "Timings",
+    "Truncated",
     "UpstreamClient",
     "load_engine",
     "reformulated",
@@ -99,8 +102,11 @@ _HOMES = {
     "QuerySpan": "dialects.base",
     "SearchRequest": "dialects.base",
     "PlainDialect": "dialects.plain",
+    "Answer": "engines.base",
+    "Cancelled": "engines.base",
     "Engine": "engines.base",
     "Refusal": "engines.base",
+    "Truncated": "engines.base",
     "load_engine": "engines.registry",
     "ConfigurationError": "errors",
     "EngineError": "errors",
