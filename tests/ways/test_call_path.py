@@ -41,9 +41,9 @@ async def test_the_path_of_a_memo_hit() -> None:
     assert answer.headers["query-reformulation"].startswith("rewritten;src=memo")
     page = (DOCS / "explanation" / "decision-path.md").read_text("utf-8")
     listed = [
-        (module.strip("`"), function.strip("`"))
+        (file.strip("`").removesuffix(".py").replace("/", "."), function.strip("`"))
         for heading in ("### Until the decision", "### To the upstream")
-        for _, module, function, _ in table(page, heading)
+        for _, file, function, _ in table(page, heading)
     ]
     assert path.functions == listed, f"the table should be:\n{path.table()}"
     assert len(table(page, "### Until the decision")) <= _MOST
