@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from middleware import ReformulationMiddleware, Reformulator, SearchRule, load_engine
+from querylift import ReformulationMiddleware, Reformulator, SearchRule, load_engine
 
 PRODUCTS = ("wireless headphones", "wired headphones", "usb c cable", "running shoes")
 

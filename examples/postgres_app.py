@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from middleware import ReformulationMiddleware, Reformulator, SearchRule, load_engine
+from querylift import ReformulationMiddleware, Reformulator, SearchRule, load_engine
 
 PRODUCTS = ("wireless headphones", "wired headphones", "usb c cable", "running shoes")
 URL = os.environ.get("DATABASE_URL", "postgresql:///")

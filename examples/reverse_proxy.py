@@ -11,7 +11,7 @@ import sys
 
 import uvicorn
 
-from middleware import PlainDialect, Reformulator, ReverseProxy, SearchRule, load_engine
+from querylift import PlainDialect, Reformulator, ReverseProxy, SearchRule, load_engine
 
 
 def build(upstream: str) -> ReverseProxy:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from middleware import Reformulation, Reformulator, load_engine, reformulated
+from querylift import Reformulation, Reformulator, load_engine, reformulated
 
 reformulator = Reformulator(load_engine(), budget=1.0)
 
