@@ -9,6 +9,9 @@
     │   └── ModelError                     model files are missing, damaged or unsupported
     ├── RequestRefusedError                400, 501 request_refused: unsafe to forward
     ├── BodyTimeoutError                   408 client_timeout: a request's body came too slowly
+    ├── ClientGoneError                    internal: a client left during its upload
+    ├── MalformedError (ValueError)        internal: a body that a dialect must not edit
+    ├── ProbeError                         internal: a probe of the upstream had no answer
     └── UpstreamError
         ├── UpstreamUnreachableError       502 upstream_unreachable: refused, unresolved, TLS, cut
         │   └── StaleConnectionError       a kept-alive connection was closed before the answer
@@ -19,7 +22,8 @@
 The first four are raised at construction and at start-up. Rewriting raises none of them for a
 search: every fault becomes a ``Reason``, and the original query goes on. The others become the
 proxy's own answers; their messages may be shown to a client, so they hold no address, no path and
-no message of a library. ``UpstreamClient`` raises them to its callers.
+no message of a library. ``UpstreamClient`` raises them to its callers. The internal ones stand in
+the modules that raise and catch them.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import EllipsisType
 from typing import NamedTuple, NoReturn
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, QueryliftError
 
 __all__ = [
     "JsonValue",
@@ -34,7 +34,7 @@ _NUMBERS = re.compile(r"\[[ \t\n\r]*[-0-9][-+0-9.eE, \t\n\r]*\]")
 _STARTS = (b"{", b"[", b" ", b"\t", b"\n", b"\r")
 
 
-class MalformedError(ValueError):
+class MalformedError(QueryliftError, ValueError):
     """A request that must not be edited; no dialect lets this exception out."""
 
 

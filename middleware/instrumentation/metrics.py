@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from ..errors import ConfigurationError, MissingExtraError
 from .record import Record
 
-__all__ = ["METRICS", "Metrics"]
+__all__ = ["METRICS", "Metrics", "StatsSource"]
 
 METRICS = {
     "querylift_reformulations_total": "decisions, by outcome, reason, source and mode",
@@ -27,8 +27,12 @@ METRICS = {
 _BUCKETS = (0.0001, 0.001, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0)
 
 
-class _Watched(Protocol):
-    def stats(self) -> Any: ...
+class StatsSource(Protocol):
+    """Something whose state can be shown, such as a ``Reformulator``."""
+
+    def stats(self) -> Any:
+        """Return a ``Stats``."""
+        ...
 
 
 class Metrics:
@@ -45,7 +49,7 @@ class Metrics:
         except ImportError as error:
             raise MissingExtraError("metrics", "metrics") from error
         self._library: Any = prometheus
-        self._watched: _Watched | None = None
+        self._watched: StatsSource | None = None
         self._registry = prometheus.CollectorRegistry()
         name = "querylift_reformulations_total"
         self._decisions = prometheus.Counter(
@@ -79,7 +83,7 @@ class Metrics:
         """Count an answer of the proxy's own, such as ``upstream_timeout`` in phase ``read``."""
         self._errors.labels(kind, phase).inc()
 
-    def watch(self, reformulator: _Watched) -> None:
+    def watch(self, reformulator: StatsSource) -> None:
         """Have the state of a reformulator on the page as well; of one, as names are unique.
 
         Errors: ``ConfigurationError`` for a second one.
@@ -102,7 +106,7 @@ class Metrics:
 class _StateCollector:
     """Reads a reformulator's state when the page is asked for."""
 
-    def __init__(self, reformulator: _Watched) -> None:
+    def __init__(self, reformulator: StatsSource) -> None:
         self._reformulator = reformulator
 
     def collect(self) -> Iterator[Any]:

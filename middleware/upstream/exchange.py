@@ -10,7 +10,13 @@ from dataclasses import dataclass, field
 
 from starlette.types import Receive, Scope, Send
 
-from ..errors import RequestRefusedError, UpstreamBusyError, UpstreamError, UpstreamTimeoutError
+from ..errors import (
+    QueryliftError,
+    RequestRefusedError,
+    UpstreamBusyError,
+    UpstreamError,
+    UpstreamTimeoutError,
+)
 from ..http.responses import error_response
 from .headers import response_headers
 from .rate_limited_log import RateLimitedLog
@@ -29,8 +35,8 @@ _WATCH_AFTER = 0.1
 _log = RateLimitedLog(logging.getLogger("querylift.upstream"))
 
 
-class ClientGoneError(Exception):
-    """The client left while its request body was being read."""
+class ClientGoneError(QueryliftError):
+    """The client left while its request's body was being read."""
 
 
 @dataclass(eq=False, slots=True)

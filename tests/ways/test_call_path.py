@@ -1,49 +1,36 @@
-"""The table in the documentation of the functions that a search passes."""
+"""How many functions of the package a search passes on its way through the proxy."""
 
 from __future__ import annotations
 
-import httpx
 import pytest
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse
-from starlette.routing import Route
 
 from middleware import Reformulator, ReverseProxy, SearchRule
-from middleware.serving.server import served_in_thread
 from middleware.testing import ScriptedEngine
 from tests.call_path import recorded
-from tests.project.markdown import DOCS, table
+from tests.upstream.wire import upstream
 
-_MOST = 25
-"""Functions until the request is handed to the forwarder."""
+from .driving import Client, http_scope, said
 
-
-async def _search(request: Request) -> PlainTextResponse:
-    return PlainTextResponse(request.query_params["q"])
+pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.anyio
-async def test_the_path_of_a_memo_hit() -> None:
-    """A search whose text the memo has passes the functions of the table, in that order."""
-    backend = Starlette(routes=[Route("/search", _search)])
-    reformulator = Reformulator(ScriptedEngine({"red shos": "red shoes"}))
-    with served_in_thread(backend) as upstream:
-        proxy = ReverseProxy(upstream, reformulator=reformulator, rules=[SearchRule("/search")])
-        transport = httpx.ASGITransport(app=proxy)
-        async with reformulator, httpx.AsyncClient(transport=transport) as client:
-            for _ in range(2):  # the first fills the memo and opens a connection
-                answer = await client.get("http://proxy/search?q=red+shos")
-            with recorded("Connection.ask") as path:
-                await client.get("http://proxy/search?q=red+shos")
-        await proxy.aclose()
-    assert answer.text == "red shoes"
-    assert answer.headers["query-reformulation"].startswith("rewritten;src=memo")
-    page = (DOCS / "explanation" / "decision-path.md").read_text("utf-8")
-    listed = [
-        (file.strip("`").removesuffix(".py").replace("/", "."), function.strip("`"))
-        for heading in ("### Until the decision", "### To the upstream")
-        for _, file, function, _ in table(page, heading)
-    ]
-    assert path.functions == listed, f"the table should be:\n{path.table()}"
-    assert len(table(page, "### Until the decision")) <= _MOST
+async def test_a_memo_hit_passes_25_functions_to_the_upstream_client() -> None:
+    """Each of them once; ``docs/explanation`` shows the same list."""
+    async with upstream() as raw:
+        with Reformulator(ScriptedEngine(lambda text: f"lifted {text}"), budget=30) as reformulator:
+            proxy = ReverseProxy(
+                raw.url, rules=[SearchRule("/search")], reformulator=reformulator
+            )
+            for _ in range(2):  # fills the memo, the caches, and the pool of connections
+                client = Client()
+                scope = http_scope(query=b"q=red+lamp")
+                await proxy(scope, client.receive, client.send)
+            client = Client()
+            with recorded(until="UpstreamClient.exchange") as path:
+                await proxy(http_scope(query=b"q=red+lamp"), client.receive, client.send)
+            await proxy.aclose()
+    assert said(client.result) == "rewritten;src=memo"
+    assert raw.requests[-1].target == b"/search?q=lifted+red+lamp"
+    assert path.calls[0] == ("proxy", "ReverseProxy.__call__")
+    assert path.calls[-1] == ("upstream.client", "UpstreamClient.exchange")
+    assert len(path.calls) <= 25, path.table()

@@ -15,6 +15,8 @@ from functools import partial
 
 import httpx
 
+from ...errors import QueryliftError
+
 __all__ = ["ProbeAnswer", "ProbeError", "SendProbe", "probe_client", "tls_context"]
 
 ProbeAnswer = tuple[int, list[tuple[bytes, bytes]], bytes]
@@ -35,7 +37,7 @@ _HEADERS = {
 _CLOSED = "Server disconnected"
 
 
-class ProbeError(Exception):
+class ProbeError(QueryliftError):
     """A probe had no answer; ``reachable`` tells whether an upstream is there all the same."""
 
     def __init__(self, detail: str, *, reachable: bool) -> None:
