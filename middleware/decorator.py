@@ -1,4 +1,4 @@
-"""The decorator: reformulates an argument of a Python search handler."""
+"""The decorator: rewrites an argument of a Python search handler."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ R = TypeVar("R")
 
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _DECISIONS = (Reformulation, Reformulation | None)
-# The same as text, where other annotations of a handler cannot be evaluated.
+# The same annotations as text, for handlers whose other annotations cannot be evaluated.
 _NAMED = re.compile(r"(?:\w+\.)*(?:Optional\[)?(?:\w+\.)*Reformulation\]?(?:\s*\|\s*None)?")
 _NO_TEXT = Reformulation.untouched("", Reason.EMPTY)
 
@@ -35,15 +35,14 @@ def reformulated(
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Return a decorator that rewrites the argument ``param`` before the handler runs.
 
-    Handlers may be functions, methods or generators, sync or async, and get the text however
-    it is passed: positionally, by keyword, or as the parameter's default. What is no ``str``
-    goes on as it is. A parameter annotated ``Reformulation`` receives the decision
-    (``skipped``, ``empty`` where there was no text); it is not part of the decorated
-    function's signature, and callers do not pass it.
+    Handlers may be functions, methods or generators, sync or async. The text may be passed by
+    position, by keyword, or be the parameter's default; a value that is not a ``str`` is left
+    alone. A parameter annotated ``Reformulation`` receives the decision (``skipped``, ``empty`` if
+    there was no text). It is not part of the decorated function's signature.
 
-    Concurrency: a sync handler's thread is held for the budget at most.
-    Errors: ``ConfigurationError`` where the handler has no such parameter, for an
-    unknown mode, and for a budget (seconds) that is not above 0 and below 60.
+    Concurrency: blocks the thread of a sync handler for the budget at most.
+    Errors: ``ConfigurationError`` if the handler has no such parameter, for an unknown mode, and
+    for a budget (seconds) that is not above 0 and below 60.
     """
     chosen = None if mode is None else Mode.parse(mode)
     if budget is not None and not 0 < budget < 60:
@@ -76,7 +75,7 @@ def reformulated(
                     call.put(bound, await reformulator.reformulate(text, **options))
                 stream = call.handler(*bound.args, **bound.kwargs)
                 step = anext(stream)
-                while True:  # what `yield from` is to a generator that is not async
+                while True:  # `yield from`, which async generators do not have
                     try:
                         item = await step
                     except StopAsyncIteration:
@@ -109,7 +108,7 @@ def reformulated(
 
         wrapper.__signature__ = call.public
         if call.receiver is not None:
-            # Frameworks read annotations beside the signature: the receiver is in neither.
+            # Frameworks also read the annotations: the receiver must be in neither.
             annotations = getattr(handler, "__annotations__", {})
             wrapper.__annotations__ = {
                 name: hint for name, hint in annotations.items() if name != call.receiver
@@ -120,7 +119,7 @@ def reformulated(
 
 
 class _Call:
-    """How a handler is called: what its callers pass, and where text and decision go."""
+    """How a handler is called: its public signature, and where the text and the decision go."""
 
     def __init__(self, handler: Callable[..., Any], param: str) -> None:
         self.handler: Any = handler
@@ -138,12 +137,12 @@ class _Call:
         )
 
     def bind(self, args: Any, kwargs: Any) -> inspect.BoundArguments:
-        """Bind to what is public; the handler is called by its own order of parameters."""
+        """Bind to the public signature, in the order of the handler's own parameters."""
         bound = self.public.bind(*args, **kwargs)
         whole = inspect.BoundArguments(self._signature, bound.arguments)
         if self.receiver is not None:
             whole.arguments[self.receiver] = _NO_TEXT
-            if self._defaults_first:  # nothing stands before it but by position
+            if self._defaults_first:  # parameters before it can only be passed by position
                 whole.apply_defaults()
         return whole
 
@@ -159,17 +158,17 @@ class _Call:
 
 
 def _code_of(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """Return what says whether a call is a coroutine or a generator; of an object, its method."""
+    """Return the function that runs when a handler is called; of an object, its ``__call__``."""
     if inspect.isroutine(handler) or isinstance(handler, functools.partial):
         return handler
     return cast("Callable[..., Any]", handler.__call__)  # type: ignore[operator]
 
 
 def _receiver(handler: Callable[..., Any], signature: inspect.Signature) -> str | None:
-    """Return the name of the parameter that takes the decision, if the handler has one."""
+    """Return the name of the parameter that receives the decision, or ``None``."""
     try:
         hints = get_type_hints(_code_of(handler))
-    except Exception:  # names that only a type checker knows
+    except Exception:  # names that only exist for a type checker
         hints = {}
     for name, parameter in signature.parameters.items():
         hint = hints.get(name, parameter.annotation)

@@ -1,8 +1,7 @@
-"""For tests of code that uses Querylift: a clock that stands still and an engine that obeys.
+"""For tests of code that uses Querylift: a clock and an engine that a test controls.
 
-With a ``ManualClock`` time passes only in ``advance``, and that
-returns once every thread of the runtime is waiting again, so that a test of deadlines is
-exact, quick, and the same on a busy machine.
+With a ``ManualClock``, time passes only in ``advance``, which returns once every thread of the
+runtime waits again. A test of deadlines is exact and fast, and not affected by a busy machine.
 """
 
 from __future__ import annotations
@@ -17,8 +16,8 @@ from .errors import ConfigurationError
 
 __all__ = ["ManualClock", "ScriptedEngine"]
 
-_PATIENCE = 10.0  # real seconds until a thread that does not come to rest fails the test
-_ROUNDING = 1e-9  # seconds by which sums of floats may miss the same point in time
+_SETTLE_TIMEOUT = 10.0  # real seconds after which a thread that does not wait fails the test
+_ROUNDING = 1e-9  # seconds by which sums of floats may differ
 
 
 @dataclass(eq=False)
@@ -26,13 +25,13 @@ class _ManualTimer:
     when: float
     callback: Callable[[], None]
     loop: asyncio.AbstractEventLoop
-    live: bool = True
+    active: bool = True
 
     def cancel(self) -> None:
-        self.live = False
+        self.active = False
 
     def fire(self) -> None:
-        self.live = False
+        self.active = False
         if self.loop is asyncio.get_running_loop():
             self.callback()
         elif not self.loop.is_closed():
@@ -50,13 +49,13 @@ class _Waiting:
 
 @dataclass(eq=False)
 class ManualClock:
-    """A ``Clock`` whose seconds pass when the test says so.
+    """A ``Clock`` whose time passes in ``advance`` only.
 
-    Threads that were started through ``spawn`` are waited for; a test that calls
-    something blocking on a thread of its own starts it there too, to be exact.
+    ``advance`` waits for all threads started with ``spawn``; a test that blocks on a thread of its
+    own starts it with ``spawn``, too.
 
-    Concurrency: ``advance`` and ``settle`` are for one task of the test; the rest
-    is for any thread. Errors: ``AssertionError`` when a thread does not come to rest.
+    Concurrency: ``advance`` and ``settle`` are for one task of the test, the rest for any thread.
+    Errors: ``AssertionError`` if a thread does not come to rest.
     """
 
     seconds: float = 1000.0
@@ -67,11 +66,11 @@ class ManualClock:
     _released: bool = False
 
     def now(self) -> float:
-        """Return the seconds that the test has let pass."""
+        """Return the current time in seconds."""
         return self.seconds
 
     def call_at(self, when: float, callback: Callable[[], None]) -> _ManualTimer:
-        """Call back on the running event loop within ``advance``, once the time has come."""
+        """Call ``callback`` on the running event loop in ``advance``, once ``when`` is reached."""
         timer = _ManualTimer(when, callback, asyncio.get_running_loop())
         with self._monitor:
             self._timers.append(timer)
@@ -95,7 +94,7 @@ class ManualClock:
         return thread
 
     def wait(self, condition: threading.Condition, until: float | None = None) -> None:
-        """Wait on a held condition until it is notified or ``until`` is reached."""
+        """Wait on a held condition until it is notified or the time reaches ``until``."""
         thread = threading.current_thread()
         with self._monitor:
             if until is not None:
@@ -112,13 +111,13 @@ class ManualClock:
             condition.wait()
 
     def notify(self, condition: threading.Condition) -> None:
-        """Wake all who wait on a held condition."""
+        """Wake all threads that wait on a held condition."""
         with self._monitor:
             self._wake([entry for entry in self._waiting if entry.condition is condition])
         condition.notify_all()
 
     def sleep(self, seconds: float) -> None:
-        """Block the calling thread until the time has passed; what a slow engine does."""
+        """Block the calling thread until the time has passed, like a slow engine."""
         until = self.seconds + seconds
         condition = threading.Condition()
         with condition:
@@ -126,7 +125,7 @@ class ManualClock:
                 self.wait(condition, until)
 
     async def advance(self, seconds: float) -> None:
-        """Let time pass, stopping at each point where something is due."""
+        """Let time pass, and stop at each time at which something is due."""
         end = self.seconds + seconds
         await self.settle()
         while (due := self._next_due()) is not None and due <= end + _ROUNDING:
@@ -136,21 +135,21 @@ class ManualClock:
         self.seconds = max(self.seconds, end)
 
     async def settle(self) -> None:
-        """Wait until all threads wait and the event loop has done what they asked of it."""
+        """Wait until all threads wait and the event loop has run their callbacks."""
         while True:
             with self._monitor:
-                if not self._monitor.wait_for(lambda: not self._busy, _PATIENCE):
+                if not self._monitor.wait_for(lambda: not self._busy, _SETTLE_TIMEOUT):
                     raise AssertionError(f"threads that do not come to rest: {self._busy}")
-            for _ in range(20):  # a wake, its future, its task, and what they set off
+            for _ in range(20):  # a wake, its future, its task, and their consequences
                 await asyncio.sleep(0)
             with self._monitor:
                 if not self._busy:
                     return
 
     def release(self) -> None:
-        """Let whoever waits for a time have it at once, from now on; for a test's last step.
+        """Wake all threads that wait for a time, now and from now on; the last step of a test.
 
-        Waiting for a notification goes on, so that threads can still be told to end.
+        Threads that wait for a notification go on waiting, so that they can still be stopped.
         """
         with self._monitor:
             self._released = True
@@ -165,7 +164,7 @@ class ManualClock:
                 entry.condition.notify_all()
 
     def _wake(self, entries: Sequence[_Waiting]) -> None:
-        """Mark as awake and, from this very moment, as busy; the monitor is held."""
+        """Mark threads as awake and busy; needs the monitor."""
         for entry in entries:
             if not entry.awake:
                 entry.awake = True
@@ -175,17 +174,17 @@ class ManualClock:
 
     def _next_due(self) -> float | None:
         with self._monitor:
-            self._timers = [timer for timer in self._timers if timer.live]
+            self._timers = [timer for timer in self._timers if timer.active]
             due = [timer.when for timer in self._timers]
             due += [entry.until for entry in self._waiting if entry.until is not None]
         return min(due, default=None)
 
     def _fire(self) -> None:
         with self._monitor:
-            timers = [t for t in self._timers if t.live and t.when <= self.seconds]
+            timers = [t for t in self._timers if t.active and t.when <= self.seconds]
             waiting = [w for w in self._waiting if w.until is not None and w.until <= self.seconds]
         for timer in sorted(timers, key=lambda t: t.when):
-            if timer.live:  # an earlier one may have called it off
+            if timer.active:  # an earlier one may have cancelled it
                 timer.fire()
         self._call(waiting)
 
@@ -194,10 +193,10 @@ class ManualClock:
 class ScriptedEngine:
     """An ``Engine`` that answers from a script.
 
-    ``script`` gives the answer to a text (texts it does not hold come back as they are) or
-    an exception to raise. A call takes ``delay`` seconds of ``clock`` in ``steps`` steps, and
-    asks between them whether it is still wanted. ``calls`` are the texts of each call.
-    Errors: ``ConfigurationError`` for a delay without a clock, or no step.
+    ``script`` has the answer to each text, or an exception to raise; other texts are returned
+    unchanged. A call takes ``delay`` seconds of ``clock`` in ``steps`` steps, and asks
+    ``cancelled`` between them. ``calls`` has the texts of each call.
+    Errors: ``ConfigurationError`` for a delay without a clock, or less than one step.
     """
 
     script: Mapping[str, Answer | BaseException] | Callable[[str], Answer | BaseException] = field(

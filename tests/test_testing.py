@@ -58,7 +58,7 @@ async def test_a_timer_can_call_off_one_of_the_same_time(clock: ManualClock) -> 
     second = clock.call_at(clock.now() + 1, lambda: fired.append("second"))
     await clock.advance(1)
     assert fired == ["first"]
-    assert not first.live
+    assert not first.active
 
 
 async def test_a_thread_sleeps_until_its_time_and_is_waited_for(clock: ManualClock) -> None:

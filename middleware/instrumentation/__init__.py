@@ -1,1 +1,1 @@
-"""What is told of a reformulation: headers, logs and metrics, all from one record."""
+"""Headers, logs and metrics about reformulations, all made from one record."""

@@ -1,4 +1,4 @@
-"""One line of log for each decision."""
+"""Logs one line per decision."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ _log = logging.getLogger("querylift.decisions")
 
 
 class LogObserver:
-    """Writes each decision at level ``INFO``; texts only with ``queries``, as they are personal.
+    """Logs each decision at level ``INFO``; with ``queries`` also the texts, which are personal.
 
-    ``redact`` writes ``…`` in their place for words with a digit or an ``@``, and for identifiers
-    of other kinds; names of people stay, as nothing tells them from words. ``sample`` is the
-    share of the decisions that is written.
-    Errors: ``ConfigurationError`` for a share that is none.
+    ``redact`` replaces words with a digit or an ``@``, and other identifiers, by ``…``. Names of
+    people stay, as they look like other words. ``sample`` is the share of the decisions that is
+    logged. Errors: ``ConfigurationError`` for a share that is not within 0 and 1.
     """
 
     def __init__(self, *, queries: bool = False, redact: bool = False, sample: float = 1.0) -> None:
@@ -35,7 +34,7 @@ class LogObserver:
         self._draw = random.Random()
 
     def __call__(self, record: Record) -> None:
-        """Write one record."""
+        """Log one record."""
         if not _log.isEnabledFor(logging.INFO):
             return
         if self._sample < 1 and self._draw.random() >= self._sample:
@@ -54,11 +53,11 @@ class LogObserver:
 
 
 def redacted(text: str) -> str:
-    """Return a text with ``…`` for each word that may point at somebody: numbers, addresses."""
+    """Return a text with ``…`` for each word that may identify somebody: numbers, addresses."""
 
-    def kept(match: re.Match[str]) -> str:
+    def shown(match: re.Match[str]) -> str:
         word = match[0]
         personal = "@" in word or any(char.isdigit() for char in word) or is_identifier(word)
         return "…" if personal else word
 
-    return _WORD.sub(kept, text)
+    return _WORD.sub(shown, text)

@@ -13,16 +13,16 @@ __all__ = ["METRICS", "Metrics", "StatsSource"]
 METRICS = {
     "querylift_reformulations_total": "decisions, by outcome, reason, source and mode",
     "querylift_reformulation_seconds": "seconds from reading a text to the decision, by outcome",
-    "querylift_errors_total": "answers of the proxy's own, by kind and the phase of a timeout",
-    "querylift_ready": "1 when the engine is loaded",
-    "querylift_breaker_open": "1 when the circuit breaker keeps texts from the engine",
-    "querylift_queue": "texts waiting for the engine or in it, by lane",
-    "querylift_memo_entries": "rewrites remembered",
-    "querylift_memo_bytes": "bytes that they take",
-    "querylift_memo_hits_total": "texts that the memo knew",
-    "querylift_memo_misses_total": "texts that it did not know",
+    "querylift_errors_total": "errors that the proxy answered, by kind and phase of a timeout",
+    "querylift_ready": "1 while the engine is loaded",
+    "querylift_breaker_open": "1 while the circuit breaker is not closed",
+    "querylift_queue": "texts that are queued or run, by lane: foreground, background, running",
+    "querylift_memo_entries": "entries of the memo",
+    "querylift_memo_bytes": "bytes of the entries of the memo",
+    "querylift_memo_hits_total": "lookups that the memo answered",
+    "querylift_memo_misses_total": "lookups that the memo could not answer",
 }
-"""Every metric's name, and what it counts."""
+"""The name of each metric, and what it counts."""
 
 _BUCKETS = (0.0001, 0.001, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0)
 
@@ -36,10 +36,10 @@ class StatsSource(Protocol):
 
 
 class Metrics:
-    """An observer that counts decisions, and a page with the counts.
+    """An observer that counts decisions and shows the counts on a page.
 
-    Give it to the reformulator as an observer, then ``watch`` that. Each object has a
-    registry of its own. Errors: ``MissingExtraError`` without ``prometheus-client``.
+    Pass it to the reformulator as an observer, then call ``watch`` with that. Each object has its
+    own registry. Errors: ``MissingExtraError`` without ``prometheus-client``.
     Concurrency: any thread.
     """
 
@@ -61,7 +61,9 @@ class Metrics:
         )
 
         name = "querylift_errors_total"
-        self._children: dict[tuple[Any, ...], tuple[Any, Any]] = {}  # a look-up each is most of it
+        self._children: dict[
+            tuple[Any, ...], tuple[Any, Any]
+        ] = {}  # finding a child is most of the cost
         self._errors = prometheus.Counter(
             name, METRICS[name], ("kind", "phase"), registry=self._registry
         )
@@ -80,13 +82,13 @@ class Metrics:
         seconds.observe(result.timings.total)
 
     def failed(self, kind: str, phase: str) -> None:
-        """Count an answer of the proxy's own, such as ``upstream_timeout`` in phase ``read``."""
+        """Count an error that the proxy answers, such as ``upstream_timeout`` in phase ``read``."""
         self._errors.labels(kind, phase).inc()
 
     def watch(self, reformulator: StatsSource) -> None:
-        """Have the state of a reformulator on the page as well; of one, as names are unique.
+        """Show the state of a reformulator on the page, too.
 
-        Errors: ``ConfigurationError`` for a second one.
+        Errors: ``ConfigurationError`` for a second one, as the names of metrics are unique.
         """
         if self._watched is reformulator:
             return
@@ -96,7 +98,7 @@ class Metrics:
         self._registry.register(_StateCollector(reformulator))
 
     def page(self) -> tuple[str, bytes]:
-        """Return the content type and the text of the page."""
+        """Return the media type and the content of the page."""
         return (
             self._library.CONTENT_TYPE_LATEST,
             self._library.generate_latest(self._registry),
@@ -104,7 +106,7 @@ class Metrics:
 
 
 class _StateCollector:
-    """Reads a reformulator's state when the page is asked for."""
+    """Reads a reformulator's state when the page is requested."""
 
     def __init__(self, reformulator: StatsSource) -> None:
         self._reformulator = reformulator

@@ -1,4 +1,4 @@
-"""The one record that headers, logs and metrics are fed from."""
+"""The record of a decision, from which headers, logs and metrics are made."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["Observer", "Record"]
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A decision: the reformulation, and the mode and engine it was made with.
+    """A decision, and the mode and the engine with which it was made.
 
-    In ``shadow`` mode the reformulation is the one that would have been sent.
+    In ``shadow`` mode, ``reformulation`` is the one that would have been sent.
     """
 
     reformulation: Reformulation
@@ -24,4 +24,4 @@ class Record:
 
 
 Observer = Callable[[Record], None]
-"""Takes note of a record; quick, from any thread, and what it raises is logged and dropped."""
+"""Receives each record: on any thread, and quickly. Its exceptions are logged and dropped."""

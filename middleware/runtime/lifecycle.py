@@ -76,7 +76,7 @@ class Lifecycle:
             await asyncio.shield(waiting)
         except asyncio.CancelledError:
             self._dispatcher.stop(timeout=0.0)  # which also ends the thread that waits
-            await asyncio.wait([waiting])
+            await asyncio.gather(waiting, return_exceptions=True)
             raise
         except BaseException as error:
             if not self._can_do_without(error):

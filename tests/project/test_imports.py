@@ -41,9 +41,18 @@ _ALLOWED: dict[str, set[str]] = {
     "testing": {"errors", "engines"},
     "shim": set(),
     "__init__": {
-        *_DOMAIN, "asgi", "decorator", "dialects", "engines", "http", "instrumentation", "proxy",
-        "runtime", "shim", "upstream",
-    },  # fmt: skip
+        *_DOMAIN,
+        "asgi",
+        "decorator",
+        "dialects",
+        "engines",
+        "http",
+        "instrumentation",
+        "proxy",
+        "runtime",
+        "shim",
+        "upstream",
+    },
     "__main__": {"cli"},
     **{part: set() for part in _ANY},
 }

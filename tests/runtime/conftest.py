@@ -54,4 +54,4 @@ def build(clock: ManualClock, engine: ScriptedEngine, records: list[Record]) -> 
         stats = reformulator.stats()
         assert (stats.foreground, stats.background, stats.running, stats.flights) == (0, 0, 0, 0)
         assert not reformulator._dispatcher._scheduler.outbox
-    assert not any(timer.live for timer in clock._timers)
+    assert not any(timer.active for timer in clock._timers)

@@ -12,7 +12,7 @@ import pytest
 
 from middleware.core.outcome import Outcome, Reason, Source
 from middleware.core.reformulation import Reformulation
-from middleware.errors import EngineError, ModelError
+from middleware.errors import ConfigurationError, EngineError, ModelError
 from middleware.runtime.reformulator import Reformulator
 from middleware.testing import ManualClock, ScriptedEngine
 
@@ -162,6 +162,70 @@ async def test_both_raise_where_it_cannot_be_loaded(fault: Exception, said: str)
             raise AssertionError("entered")
     assert str(caught.value) == said
     assert not any(t.name == "querylift-engine" for t in threading.enumerate())
+
+
+async def test_with_waits_for_the_load_timeout_at_most(clock: ManualClock) -> None:
+    entered: list[str] = []
+
+    def enter(reformulator: Reformulator) -> None:
+        try:
+            with reformulator:
+                entered.append("ready" if reformulator.ready else "degraded")
+        except EngineError as error:
+            entered.append(str(error))
+
+    for options in ({}, {"allow_degraded_start": True}):
+        engine = LoadingEngine(clock)
+        reformulator = Reformulator(engine, load_timeout=2.0, clock=clock, **options)  # type: ignore[arg-type]
+        clock.spawn("entering", lambda entering=reformulator: enter(entering))  # type: ignore[misc]
+        await clock.advance(4)
+    assert entered == ["engine scripted did not load in 2.0 s", "degraded"]
+    with pytest.raises(ConfigurationError, match="load_timeout"):
+        Reformulator(ScriptedEngine(), load_timeout=0)
+
+
+async def test_async_with_waits_for_the_load_timeout_at_most(
+    build: Build, clock: ManualClock
+) -> None:
+    reformulator = build(engine=LoadingEngine(clock), load_timeout=2.0)
+    entering = asyncio.create_task(reformulator.__aenter__())
+    await clock.settle()
+    while not entering.done():
+        await clock.advance(0.5)
+    with pytest.raises(EngineError, match=r"did not load in 2.0 s"):
+        await entering
+    await clock.advance(3)
+
+
+async def test_a_cancelled_async_with_leaves_nothing_behind(
+    build: Build, clock: ManualClock
+) -> None:
+    """Not even the thread that waits; the one that loads ends with the load."""
+    before = {thread.name for thread in threading.enumerate()}
+    engine = LoadingEngine(clock)
+    reformulator = build(engine=engine)
+    entering = asyncio.create_task(reformulator.__aenter__())
+    await clock.settle()
+    entering.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(entering, 5)  # the clock stands still
+    await clock.advance(3)
+    assert not reformulator.ready or engine.loads == 1
+    left = {thread.name for thread in threading.enumerate()} - before
+    assert not {name for name in left if name.startswith("querylift")}
+    async with reformulator:  # may be started again
+        assert (await reformulator.reformulate(TEXT)).outcome is Outcome.REWRITTEN
+    assert engine.loads == 1
+
+
+async def test_a_degraded_start_goes_on_without_the_engine(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for failing in (ModelError("no T5"), OSError("no such file")):
+        engine = LoadingEngine(None, failing)
+        async with Reformulator(engine, allow_degraded_start=True) as reformulator:
+            assert (await reformulator.reformulate(TEXT)).reason is Reason.NOT_READY
+        assert str(failing) in caplog.text
 
 
 # --- Closing ---

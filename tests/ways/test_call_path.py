@@ -18,9 +18,7 @@ async def test_a_memo_hit_passes_25_functions_to_the_upstream_client() -> None:
     """Each of them once; ``docs/explanation`` shows the same list."""
     async with upstream() as raw:
         with Reformulator(ScriptedEngine(lambda text: f"lifted {text}"), budget=30) as reformulator:
-            proxy = ReverseProxy(
-                raw.url, rules=[SearchRule("/search")], reformulator=reformulator
-            )
+            proxy = ReverseProxy(raw.url, rules=[SearchRule("/search")], reformulator=reformulator)
             for _ in range(2):  # fills the memo, the caches, and the pool of connections
                 client = Client()
                 scope = http_scope(query=b"q=red+lamp")
