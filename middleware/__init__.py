@@ -69,7 +69,7 @@ if TYPE_CHECKING:
     from .runtime.scheduler import Limits
     from .runtime.stats import Stats
     from .upstream.client import UpstreamClient
-    from .upstream.forwarder import Forwarding
+    from .upstream.headers import Forwarding
     from .upstream.limits import ConnectionLimits, Timeouts
     from .upstream.request_head import HeaderLines
     from .upstream.response import UpstreamResponse
@@ -218,7 +218,7 @@ _EXPORTS = {
     "runtime.scheduler": ("Limits",),
     "runtime.stats": ("Stats",),
     "upstream.client": ("UpstreamClient",),
-    "upstream.forwarder": ("Forwarding",),
+    "upstream.headers": ("Forwarding",),
     "upstream.limits": ("ConnectionLimits", "Timeouts"),
     "upstream.request_head": ("HeaderLines",),
     "upstream.response": ("UpstreamResponse",),

@@ -108,7 +108,7 @@ def test_bundled_model_beams(beams: int) -> None:
         limit = min(64, 2 * ids.shape[1] + 16)
         output = model.generate(input_ids=ids, num_beams=beams, max_new_tokens=limit)[0].tolist()
         assert 1 in output
-        expected = tokenizer.decode(output[1 : output.index(1)]).strip()
+        expected = str(tokenizer.decode(output[1 : output.index(1)])).strip()
         assert ours.generate([query], never) == [expected]
 
 
