@@ -2,7 +2,7 @@
 // typed. It keeps the address up to date and handles the keyboard.
 
 import { readReformulation, readTimings } from "./reading.js";
-import { exampleItems, make, resultLists, spoken, verdict } from "./view.js";
+import { announcement, exampleItems, make, resultLists, verdict } from "./view.js";
 
 const RETRY_MS = 1500;
 const SHOWN_HEADERS = ["Query-Reformulation", "Server-Timing", "Content-Type"];
@@ -79,7 +79,7 @@ function show(query, answer, plain, quiet) {
   results.dataset.columns = plain ? "2" : "1";
   verdictBar.hidden = false;
   welcome.hidden = true;
-  statusLine.textContent = spoken(answer, plain, words);
+  statusLine.textContent = announcement(answer, plain, words);
 }
 
 function fail(error) {

@@ -97,7 +97,7 @@ export function resultLists(answer, plain) {
 }
 
 /** Outcome and counts in one sentence, for screen readers. */
-export function spoken(answer, plain, words) {
+export function announcement(answer, plain, words) {
   const { outcome, reason } = answer.reformulation ?? {};
   const title = words.outcomes[outcome]?.title ?? "Answered";
   const why = words.reasons[reason];

@@ -24,7 +24,7 @@ from .outputs import Outputs
 from .pipeline import Pipeline
 from .record import read_record
 from .retrieval import Bm25
-from .search_api import DIALECTS, SearchApi, location, unjudged
+from .search_client import DIALECTS, SearchClient, location, unjudged
 from .systems import ENGINE_SYSTEMS, ORIGINAL, SYSTEMS, Decide, baselines
 from .terminal import changes_table, print_report
 from .variants import VARIANTS
@@ -168,11 +168,11 @@ def _pair(option: str, text: str, separator: str) -> tuple[str, str]:
     return key.strip(), value.strip()
 
 
-def _upstream(args: argparse.Namespace) -> SearchApi | None:
+def _upstream(args: argparse.Namespace) -> SearchClient | None:
     if not args.upstream:
         return None
     headers = [_pair("header", each, ":") for each in args.header]
-    return SearchApi(
+    return SearchClient(
         args.upstream, dialect=args.dialect, body=args.body, ids=args.ids, headers=headers
     )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from middleware.lab.evaluation.command import add_arguments, run
-from middleware.lab.evaluation.search_api import SearchApi
+from middleware.lab.evaluation.search_client import SearchClient
 from middleware.lab.evaluation.variants import VARIANTS
 
 from .conftest import write_collection
@@ -90,7 +90,7 @@ def test_an_upstreams_key_is_in_no_result(
     shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The URL's query is left out of the files, which are made to be shown."""
-    monkeypatch.setattr(SearchApi, "search", lambda self, query: [("d1", 1.0)])
+    monkeypatch.setattr(SearchClient, "search", lambda self, query: [("d1", 1.0)])
     result, page = tmp_path / "a.json", tmp_path / "a.html"
     options = ("--systems", "original", "--variants", "clean", "--json", result, "--html", page)
     url = "http://h:1/s?q={query}&apikey=K9"
@@ -134,7 +134,7 @@ def test_an_upstream_with_other_ids_is_told(
     message: str,
 ) -> None:
     """Figures of 0 throughout have one likely reason, and it is not the search."""
-    monkeypatch.setattr(SearchApi, "search", lambda self, query: hits)
+    monkeypatch.setattr(SearchClient, "search", lambda self, query: hits)
     options = ("--systems", "original", "--variants", "clean", "--upstream", "http://h")
     assert _run("--collection", shop, *options) == 0
     told = capsys.readouterr().err

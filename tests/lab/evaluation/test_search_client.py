@@ -13,7 +13,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from middleware.errors import ConfigurationError
-from middleware.lab.evaluation.search_api import DIALECTS, SearchApi, SearchApiError, location
+from middleware.lab.evaluation.search_client import (
+    DIALECTS,
+    SearchClient,
+    SearchClientError,
+    location,
+)
 
 
 class _Api(BaseHTTPRequestHandler):
@@ -49,6 +54,7 @@ class _Api(BaseHTTPRequestHandler):
         }
         if path == "/silent":
             type(self).waiting.wait(10)
+            return  # the client has gone
         known = shapes.get(path)
         content = b"<p>" if path == "/text" else json.dumps(known).encode()
         self.send_response(200 if known else 500)
@@ -75,7 +81,7 @@ def test_each_dialect_is_asked_and_read(
 ) -> None:
     """The text arrives whole, ids come back once each in order, and no hits is no error."""
     origin, asked = api
-    upstream = SearchApi(f"{origin}/{dialect}", dialect=dialect)
+    upstream = SearchClient(f"{origin}/{dialect}", dialect=dialect)
     text = "50% off & more? é"
     assert [name for name, _ in upstream.search(text)] == ["d2", "d1"]
     assert text in json.dumps(asked[-1][1], ensure_ascii=False)
@@ -85,11 +91,11 @@ def test_each_dialect_is_asked_and_read(
 def test_a_request_of_ones_own(api: tuple[str, list[tuple[str, Any]]]) -> None:
     """A URL or a body with the query's place in it, and a path to the ids."""
     origin, asked = api
-    by_url = SearchApi(f"{origin}/deep?text={{query}}&n=3", ids="data.found.*.key")
+    by_url = SearchClient(f"{origin}/deep?text={{query}}&n=3", ids="data.found.*.key")
     assert by_url.search("a b") == [("7", 1.0)]
     assert asked[-1][1] == {"text": ["a b"], "n": ["3"]}
     body = '{"search": {"match": "{query}", "top": 5}}'
-    by_body = SearchApi(f"{origin}/deep", body=body, ids="data.found.*.key")
+    by_body = SearchClient(f"{origin}/deep", body=body, ids="data.found.*.key")
     assert by_body.search('say "hi"') == [("7", 1.0)]
     assert asked[-1][1] == {"search": {"match": 'say "hi"', "top": 5}}
 
@@ -99,12 +105,12 @@ def test_a_failing_upstream_stops_the_measurement(
 ) -> None:
     """A query that got no answer must not count as one without hits."""
     origin, _ = api
-    with pytest.raises(SearchApiError, match=r"/unknown answered with status 500$"):
-        SearchApi(f"{origin}/unknown?q={{query}}&apikey=K9").search("x")
-    with pytest.raises(SearchApiError, match=r"/text did not answer with JSON$"):
-        SearchApi(f"{origin}/text?q={{query}}&apikey=K9").search("x")
-    with pytest.raises(SearchApiError, match=r"no document ids at hits\.\*\.id"):
-        SearchApi(f"{origin}/deep").search("x")
+    with pytest.raises(SearchClientError, match=r"/unknown answered with status 500$"):
+        SearchClient(f"{origin}/unknown?q={{query}}&apikey=K9").search("x")
+    with pytest.raises(SearchClientError, match=r"/text did not answer with JSON$"):
+        SearchClient(f"{origin}/text?q={{query}}&apikey=K9").search("x")
+    with pytest.raises(SearchClientError, match=r"no document ids at hits\.\*\.id"):
+        SearchClient(f"{origin}/deep").search("x")
 
 
 def test_an_upstream_that_is_not_there_is_unreachable() -> None:
@@ -112,8 +118,8 @@ def test_an_upstream_that_is_not_there_is_unreachable() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound and not listening: it refuses
         port = taken.getsockname()[1]
-        upstream = SearchApi(f"http://127.0.0.1:{port}/s?q={{query}}&apikey=K9")
-        with pytest.raises(SearchApiError, match="unreachable") as told:
+        upstream = SearchClient(f"http://127.0.0.1:{port}/s?q={{query}}&apikey=K9")
+        with pytest.raises(SearchClientError, match="unreachable") as told:
             upstream.search("x")
     assert f"http://127.0.0.1:{port}/s is" in str(told.value)
     assert "K9" not in str(told.value)
@@ -122,9 +128,9 @@ def test_an_upstream_that_is_not_there_is_unreachable() -> None:
 def test_a_silent_upstream_times_out(api: tuple[str, list[tuple[str, Any]]]) -> None:
     """The error names the limit, and no more of the URL than its location."""
     origin, _ = api
-    slow = SearchApi(f"{origin}/silent?q={{query}}&apikey=K9", timeout=0.05)
+    slow = SearchClient(f"{origin}/silent?q={{query}}&apikey=K9", timeout=0.05)
     try:
-        with pytest.raises(SearchApiError, match=r"/silent did not answer within 0\.05 s$"):
+        with pytest.raises(SearchClientError, match=r"/silent did not answer within 0\.05 s$"):
             slow.search("x")
     finally:
         _Api.waiting.set()
@@ -137,7 +143,7 @@ def test_proxies_of_the_environment_are_ignored(
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
     origin, _ = api
-    assert SearchApi(f"{origin}/plain").search("x")
+    assert SearchClient(f"{origin}/plain").search("x")
 
 
 def test_a_location_has_no_secrets() -> None:
@@ -151,7 +157,7 @@ def test_a_location_has_no_secrets() -> None:
 def test_credentials_in_the_url_are_refused_and_not_repeated(url: str) -> None:
     """They would end up in results; a header does not."""
     with pytest.raises(ConfigurationError) as told:
-        SearchApi(url)
+        SearchClient(url)
     assert "bob" not in str(told.value)
     assert "pw" not in str(told.value)
     if url == "http://bob:pw@host/":
@@ -172,4 +178,4 @@ def test_credentials_in_the_url_are_refused_and_not_repeated(url: str) -> None:
 def test_wrong_options_are_refused(options: dict[str, Any], message: str) -> None:
     """Before the first request."""
     with pytest.raises(ConfigurationError, match=message):
-        SearchApi(**options)
+        SearchClient(**options)

@@ -16,12 +16,12 @@ import httpx
 from ...errors import ConfigurationError, QueryliftError
 from .retrieval import FETCHED, Hits
 
-__all__ = ["DIALECTS", "SearchApi", "SearchApiError", "location", "unjudged"]
+__all__ = ["DIALECTS", "SearchClient", "SearchClientError", "location", "unjudged"]
 
 _PLACEHOLDER = "{query}"
 
 
-class SearchApiError(QueryliftError):
+class SearchClientError(QueryliftError):
     """The measured search API does not answer, or its answer cannot be read."""
 
 
@@ -61,7 +61,7 @@ DIALECTS = tuple(sorted(_APIS))
 """The APIs with a default request and default id paths."""
 
 
-class SearchApi:
+class SearchClient:
     """Searches over HTTP, with one request per query.
 
     A ``url`` with ``{query}`` in it is requested with GET; any other gets the dialect's own
@@ -71,7 +71,7 @@ class SearchApi:
     each read. The environment's proxy variables are ignored.
 
     Errors: the constructor raises ``ConfigurationError`` for a malformed URL, body or header.
-    ``search`` raises ``SearchApiError``: a failed query must not count as one without hits.
+    ``search`` raises ``SearchClientError``: a failed query must not count as one without hits.
     """
 
     def __init__(
@@ -137,15 +137,15 @@ class SearchApi:
                 "GET" if content is None else "POST", url, content=content, headers=headers
             )
         except httpx.TimeoutException:
-            raise SearchApiError(f"{place} did not answer within {self._timeout:g} s") from None
+            raise SearchClientError(f"{place} did not answer within {self._timeout:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise SearchApiError(f"{place} is unreachable: {_reason(error)}") from None
+            raise SearchClientError(f"{place} is unreachable: {_reason(error)}") from None
         if not response.is_success:
-            raise SearchApiError(f"{place} answered with status {response.status_code}")
+            raise SearchClientError(f"{place} answered with status {response.status_code}")
         try:
             return json.loads(response.content)
         except (ValueError, RecursionError):
-            raise SearchApiError(f"{place} did not answer with JSON") from None
+            raise SearchClientError(f"{place} did not answer with JSON") from None
 
     def _ids(self, answer: Any) -> list[str]:
         for path in self._id_paths:
@@ -154,7 +154,7 @@ class SearchApi:
                 return list(dict.fromkeys(found))
         if not any(_has_list(answer, path) for path in self._id_paths):
             shown = ", ".join(".".join(path) for path in self._id_paths)
-            raise SearchApiError(f"upstream: the answer has no document ids at {shown}")
+            raise SearchClientError(f"upstream: the answer has no document ids at {shown}")
         return []
 
 
