@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .decorator import reformulated
     from .dialects.base import Dialect, Expansion, Part, QuerySpan, SearchRequest
     from .dialects.plain import PlainDialect
-    from .engines.base import Answer, Engine, Loadable, Refusal
+    from .engines.base import Answer, Cancelled, Engine, Loadable, Refusal, Truncated
     from .engines.registry import load_engine
     from .errors import (
         BodyTimeoutError,
@@ -84,6 +84,7 @@ __all__ = [
     "BodyTimeoutMiddleware",
     "Breaker",
     "BreakerState",
+    "Cancelled",
     "ClientKey",
     "Clients",
     "Clock",
@@ -140,6 +141,7 @@ __all__ = [
     "Timeouts",
     "Timer",
     "Timings",
+    "Truncated",
     "Trust",
     "TypingAhead",
     "Upstream",
@@ -175,7 +177,7 @@ _EXPORTS = {
     "decorator": ("reformulated",),
     "dialects.base": ("Dialect", "Expansion", "Part", "QuerySpan", "SearchRequest"),
     "dialects.plain": ("PlainDialect",),
-    "engines.base": ("Answer", "Engine", "Loadable", "Refusal"),
+    "engines.base": ("Answer", "Cancelled", "Engine", "Loadable", "Refusal", "Truncated"),
     "engines.registry": ("load_engine",),
     "errors": (
         "BodyTimeoutError",
