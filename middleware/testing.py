@@ -61,9 +61,22 @@ class ManualClock:
     seconds: float = 1000.0
     _timers: list[_ManualTimer] = field(default_factory=list)
     _waiting: list[_Waiting] = field(default_factory=list)
+    _threads: list[threading.Thread] = field(default_factory=list)
     _busy: set[threading.Thread] = field(default_factory=set)
     _monitor: threading.Condition = field(default_factory=threading.Condition)
     _released: bool = False
+
+    @property
+    def timers(self) -> int:
+        """How many callbacks are still to be called."""
+        with self._monitor:
+            return sum(timer.active for timer in self._timers)
+
+    @property
+    def threads(self) -> list[threading.Thread]:
+        """The threads started with ``spawn`` that still run."""
+        with self._monitor:
+            return [thread for thread in self._threads if thread.is_alive()]
 
     def now(self) -> float:
         """Return the current time in seconds."""
@@ -89,6 +102,7 @@ class ManualClock:
 
         thread = threading.Thread(name=name, target=run, daemon=True)
         with self._monitor:
+            self._threads.append(thread)
             self._busy.add(thread)
         thread.start()
         return thread

@@ -99,7 +99,7 @@ class Dispatcher:
         if failure is not None:
             raise EngineError(f"engine {name} cannot be started: {failure}") from failure
 
-    def stop(self, timeout: float = 5.0) -> None:
+    def stop(self, timeout: float) -> None:
         """Release all lookups and stop the worker; wait at most ``timeout`` seconds for it."""
         self._worker.stop(timeout)
 

@@ -47,9 +47,12 @@ class Lifecycle:
         self.start()
         self._dispatcher.wait_loaded(timeout)
 
-    def close(self) -> None:
-        """Stop the worker; the memo is kept, and a later call starts the worker again."""
-        self._dispatcher.stop()
+    def close(self, timeout: float = 5.0) -> None:
+        """Stop the worker; the memo is kept, and a later call starts the worker again.
+
+        Waits at most ``timeout`` seconds for an engine call, which may go on alone.
+        """
+        self._dispatcher.stop(timeout)
 
     def __enter__(self) -> Self:
         try:
@@ -75,7 +78,7 @@ class Lifecycle:
         try:
             await asyncio.shield(waiting)
         except asyncio.CancelledError:
-            self._dispatcher.stop(timeout=0.0)  # which also ends the thread that waits
+            self.close(timeout=0.0)  # which also ends the thread that waits
             await asyncio.gather(waiting, return_exceptions=True)
             raise
         except BaseException as error:

@@ -84,7 +84,7 @@ class Worker:
             sys.setswitchinterval(min(sys.getswitchinterval(), _SWITCH_INTERVAL))
             self._thread = self._clock.spawn("querylift-engine", self._run)
 
-    def stop(self, timeout: float = 5.0) -> None:
+    def stop(self, timeout: float) -> None:
         """Drop all flights and end the thread after its current step; takes the lock.
 
         Waits at most ``timeout`` seconds for the thread; a longer engine call goes on alone.

@@ -34,6 +34,7 @@ from ..instrumentation.logs import LogObserver
 from ..instrumentation.metrics import Metrics
 from ..instrumentation.record import Observer
 from ..proxy import ReverseProxy
+from ..runtime.clock import SYSTEM_CLOCK, Clock
 from ..runtime.reformulator import Reformulator
 from ..runtime.scheduler import Limits
 from ..upstream.client import UpstreamClient
@@ -171,7 +172,9 @@ def _engine(settings: Settings) -> Engine:
         return UnavailableEngine(settings.engine.name, error)
 
 
-def build_clients(settings: Settings, pages: PaginationMemory | None) -> Clients:
+def build_clients(
+    settings: Settings, pages: PaginationMemory | None, clock: Clock = SYSTEM_CLOCK
+) -> Clients:
     """Return how clients are told apart, and what is remembered of each."""
     typing = TypingAhead(window=settings.typing_ms / 1000) if settings.typing_ms else None
     client_key = by_header(settings.client_header) if settings.client_header else None
@@ -185,4 +188,5 @@ def build_clients(settings: Settings, pages: PaginationMemory | None) -> Clients
         typing_key=typing_key,
         rate_limit_key=by_address(settings.client_header),
         tenant_of=by_tenant(settings.tenant_header) if settings.tenant_header else None,
+        clock=clock,
     )

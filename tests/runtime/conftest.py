@@ -48,10 +48,7 @@ def build(clock: ManualClock, engine: ScriptedEngine, records: list[Record]) -> 
     yield make
     clock.release()
     for reformulator in made:
-        thread = reformulator._dispatcher._worker._thread
         reformulator.close()
-        assert thread is None or not thread.is_alive()
         stats = reformulator.stats()
         assert (stats.foreground, stats.background, stats.running, stats.flights) == (0, 0, 0, 0)
-        assert not reformulator._dispatcher._scheduler.outbox
-    assert not any(timer.active for timer in clock._timers)
+    assert (clock.timers, clock.threads) == (0, [])

@@ -18,7 +18,7 @@ from middleware.core.outcome import Outcome, Reason, Source
 from middleware.core.reformulation import Reformulation
 from middleware.engines.base import Refusal, Truncated
 from middleware.runtime.reformulator import Reformulator
-from middleware.runtime.scheduler import Limits
+from middleware.runtime.scheduler import Limits, Scheduler
 from middleware.testing import ManualClock, ScriptedEngine
 
 from .conftest import Build
@@ -345,7 +345,7 @@ async def test_a_fault_at_the_desk_leaves_no_flight_that_never_runs(
         raise RuntimeError("broken lanes")
 
     with monkeypatch.context() as patch:
-        patch.setattr(reformulator._dispatcher._scheduler, "submit", broken)
+        patch.setattr(Scheduler, "submit", broken)
         found = await reformulator.reformulate("warm winter jacket")
         assert found.reason is Reason.ENGINE_ERROR
     assert reformulator.stats().flights == 0

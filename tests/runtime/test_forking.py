@@ -12,9 +12,18 @@ import pytest
 
 FORKING = """
     import os, sys, threading, warnings
-    from middleware.core.breaker import Breaker
+    from middleware.core.memo import Memo
+    from middleware.runtime.clock import SystemClock
     from middleware.runtime.reformulator import Reformulator
     from middleware.testing import ScriptedEngine
+
+    class Seeing(SystemClock):
+        # Remembers the lock of the runtime.
+        conditions, seen = set(), False
+        def wait(self, condition, until=None):
+            if not self.seen:
+                self.conditions.add(condition)
+            super().wait(condition, until)
 
     class Engine(ScriptedEngine):
         loads = 0
@@ -30,14 +39,17 @@ FORKING = """
         return f"lifted {text}"
 
     engine = Engine(script)
-    reformulator = Reformulator(engine, budget=20)
+    clock, memo, memo_lock = Seeing(), Memo(), threading.Lock()
+    memo.guard(memo_lock)
+    reformulator = Reformulator(engine, budget=20, memo=memo, clock=clock)
     reformulator.wait_ready()
+    clock.seen = True
     assert reformulator.reformulate_sync("warm jacket").source == "engine"
     held_caller = threading.Thread(target=reformulator.reformulate_sync, args=["held query"])
     held_caller.start()
     held.wait(30)
-    desk, memo = reformulator._dispatcher._lock, reformulator.memo._lock
-    desk.acquire(); memo.acquire()    # as another thread may hold them at this moment
+    (runtime,) = clock.conditions
+    runtime.acquire(); memo_lock.acquire()  # as another thread may hold them at this moment
     warnings.simplefilter("ignore")   # newer Pythons warn of forking with threads
     child = os.fork()
     if child == 0:
@@ -53,7 +65,7 @@ FORKING = """
         sys.stdout.write("child ")
         sys.stdout.flush()
         os._exit(0)
-    memo.release(); desk.release()
+    memo_lock.release(); runtime.release()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     hold.set()
     held_caller.join(20)
@@ -104,6 +116,7 @@ PROBING = """
 CHANGING = """
     import os, threading, warnings
     from middleware.http.clients import Clients
+    from middleware.core.pagination import PaginationMemory
     from middleware.core.rate_limit import RateLimiter
     from middleware.core.memo import Memo, MemoKey
     from middleware.core.outcome import Mode
@@ -129,12 +142,15 @@ CHANGING = """
     for number in range(3):
         memo.put(key(f"lamp {number}"), Verdict("lamp"), 0.0)
     reformulator = Reformulator(ScriptedEngine(lambda text: f"lifted {text}"), budget=20, memo=memo)
-    clients = Clients(typing=TypingAhead(), rate_limiter=RateLimiter(1.0))
+    pages, typing, limiter = PaginationMemory(), TypingAhead(), RateLimiter(1.0)
+    locks = [threading.Lock() for _ in range(3)]
+    for each, lock in zip((pages, typing, limiter), locks):
+        each.guard(lock)
+    clients = Clients(pages=pages, typing=typing, rate_limiter=limiter)
     memo.stops = True
     changer = threading.Thread(target=memo.put, args=[key("desk"), Verdict("desk"), 1.0])
     changer.start()
     held.wait(30)
-    locks = [clients.pages._lock, clients.typing._lock, clients.rate_limiter._lock]
     for lock in locks:
         lock.acquire()
     warnings.simplefilter("ignore")

@@ -14,6 +14,7 @@ from middleware.core.outcome import Outcome, Reason, Source
 from middleware.core.reformulation import Reformulation
 from middleware.errors import ConfigurationError, EngineError, ModelError
 from middleware.runtime.reformulator import Reformulator
+from middleware.runtime.scheduler import Scheduler
 from middleware.testing import ManualClock, ScriptedEngine
 
 from .conftest import Build
@@ -293,7 +294,7 @@ async def test_the_engine_is_never_called_twice_at_once(build: Build, clock: Man
     reformulator = build(engine=engine, budget=50)
     left = asyncio.create_task(reformulator.reformulate(TEXT))
     await clock.settle()
-    reformulator._dispatcher.stop(timeout=0.0)
+    reformulator.close(timeout=0.0)
     assert (await left).outcome is Outcome.FALLBACK
     again = asyncio.create_task(reformulator.reformulate(TEXT))
     other = asyncio.create_task(reformulator.reformulate("thin jacket"))
@@ -314,7 +315,7 @@ async def test_an_engine_that_was_cut_off_by_closing_leaves_no_flight(
     reformulator = build(budget=50)
     left = asyncio.create_task(reformulator.reformulate(TEXT))
     await clock.settle()
-    reformulator._dispatcher.stop(timeout=0.0)
+    reformulator.close(timeout=0.0)
     await left
     engine.delay = 0
     again = await answered(clock, 2, reformulator.reformulate("thin jacket"))
@@ -333,7 +334,7 @@ async def test_a_fault_of_the_runtime_does_not_end_its_thread(
         raise RuntimeError("a fault of our own")
 
     with monkeypatch.context() as patch:
-        patch.setattr(reformulator._dispatcher._scheduler, "next_batch", broken)
+        patch.setattr(Scheduler, "next_batch", broken)
         found = await reformulator.reformulate("thin jacket")
         assert (found.query, found.outcome) == ("thin jacket", Outcome.FALLBACK)
     assert (await reformulator.reformulate("thin jacket")).outcome is Outcome.REWRITTEN

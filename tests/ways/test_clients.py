@@ -222,9 +222,8 @@ async def test_typing_is_off_by_default_in_an_app(build: Build) -> None:
 
 def serving(build: Build, clock: ManualClock, **options: Any) -> Search:
     """Return a search behind what ``querylift serve`` remembers of clients."""
-    clients = build_clients(Settings(**options), None)
-    clients._clock = clock
-    return Search(build, clients=clients)
+    engine = ScriptedEngine(lambda text: f"lifted {text}")
+    return Search(build, engine=engine, clients=build_clients(Settings(**options), None, clock))
 
 
 async def test_serve_leaves_typing_alone_unless_told_otherwise(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from middleware.runtime.reformulator import Reformulator
+from middleware import Truncated
 from middleware.testing import ManualClock, ScriptedEngine
 from tests.upstream.wire import (
     exchange,
@@ -58,7 +58,7 @@ async def test_fifty_equal_at_once_are_one_engine_call(
         others = [
             asyncio.create_task(exchange(port, get(b"/search?q=red+lamp"))) for _ in range(49)
         ]
-        await until(lambda: len(waiting(reformulator)) == 50)
+        await until(lambda: clock.timers == 50)
         first.transport.abort()
         await clock.advance(0.05)
         responses = await asyncio.gather(*others)
@@ -67,18 +67,12 @@ async def test_fifty_equal_at_once_are_one_engine_call(
     assert {request.target for request in raw.requests} == {b"/search?q=lifted+red+lamp"}
 
 
-def waiting(reformulator: Reformulator) -> dict[Any, Any]:
-    """Return the callers on the one flight there is."""
-    (flight,) = reformulator._dispatcher._scheduler.running
-    return flight.waiters
-
-
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
         (RuntimeError("out of memory"), "engine_error"),
         (MemoryError(), "engine_error"),
-        (None, "rejected_truncated"),
+        (Truncated(), "rejected_truncated"),
         ("", "rejected_empty"),
         ("red red red red lamp", "rejected_loop"),
         ("lamp", "rejected_drift"),
