@@ -1,4 +1,4 @@
-"""Loading examples, waiting for the model, and databases of the system's packages."""
+"""Loads examples, waits for the model, and runs databases of the system's packages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from types import ModuleType
 
 import httpx
@@ -20,7 +20,7 @@ CHATTY = "please show me wireless headphones"
 
 
 def load(name: str) -> ModuleType:
-    """Return an example, freshly run."""
+    """Return an example as a new module."""
     spec = importlib.util.spec_from_file_location(Path(name).stem, EXAMPLES / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
@@ -35,26 +35,28 @@ def client(base: str) -> httpx.Client:
 
 
 def wait_until_ready(asking: httpx.Client) -> None:
-    """Each answer of the readiness page takes a moment in which the model loads."""
+    """Wait until ``/readyz`` answers that the model is loaded."""
     until = monotonic() + 60
     while asking.get("/-/querylift/readyz").status_code != 200:
         assert monotonic() < until, "the model was never loaded"
+        sleep(0.05)
 
 
 def rewritten(asking: httpx.Client, target: str) -> httpx.Response:
-    """Ask until the rewrite is known: on a busy machine the first ones may be late."""
-    for _ in range(600):
+    """Search until the model is loaded and the rewrite is in time; return the response."""
+    until = monotonic() + 60
+    while monotonic() < until:
         answer = asking.get(target)
         assert answer.status_code == 200, answer.text
         if answer.headers["query-reformulation"].startswith("rewritten"):
             return answer
-        asking.get("/-/querylift/readyz")
+        sleep(0.05)
     pytest.fail(f"never rewritten: {answer.headers['query-reformulation']}")
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """Run a database of its own, reached through a socket in a folder; gives its URL."""
+    """Run a new database, which listens on a socket in a folder; give its URL."""
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     found = str(programs[-1]) if programs else shutil.which("initdb")
     if found is None:
