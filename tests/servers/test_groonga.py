@@ -16,7 +16,7 @@ import pytest
 from middleware.demo.docstrings import read_module
 from middleware.serving.assembly import build_proxy
 from middleware.serving.server import bound_socket, served_in_thread
-from middleware.serving.settings import Settings, UpstreamSettings
+from middleware.serving.settings import EngineSettings, Settings, UpstreamSettings
 
 from .conftest import client, rewritten, wait_until_ready
 
@@ -81,7 +81,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def proxy(server: str) -> Iterator[httpx.Client]:
     """Run a proxy in front of it without a dialect, which has to be detected."""
     settings = Settings(
-        upstream=UpstreamSettings(url=server), budget_ms=1000.0, prefix="/-/querylift"
+        upstream=UpstreamSettings(url=server),
+        engine=EngineSettings(process=False),
+        budget_ms=1000.0,
+        prefix="/-/querylift",
     )
     with served_in_thread(build_proxy(settings)) as base, client(base) as asking:
         wait_until_ready(asking)

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from middleware.dialects.registry import dialect_names
 from middleware.serving.assembly import build_proxy
 from middleware.serving.server import served_in_thread
-from middleware.serving.settings import Settings, UpstreamSettings
+from middleware.serving.settings import EngineSettings, Settings, UpstreamSettings
 
 from .conftest import CHATTY, EXAMPLES, client, wait_until_ready
 
@@ -49,6 +49,7 @@ def test_serve_speaks_it(installed: str) -> None:
     with served_in_thread(backend) as upstream:
         settings = Settings(
             upstream=UpstreamSettings(url=upstream),
+            engine=EngineSettings(process=False),
             dialect=installed,
             budget_ms=5000.0,
             prefix="/-/querylift",
