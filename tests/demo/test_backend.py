@@ -159,6 +159,7 @@ def test_any_text_is_answered(query: str, raw: bytes) -> None:
         assert ("hits" in content) == (answer.status_code == 200)
 
 
+@pytest.mark.net
 async def test_it_serves_on_a_real_socket(backend: Starlette) -> None:
     """Behind a real server the API answers, also to bytes that are not UTF-8."""
     with served_in_thread(backend) as url:

@@ -164,6 +164,7 @@ def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.usefixtures("refused")
+@pytest.mark.net
 def test_a_hub_that_cannot_be_reached(caplog: pytest.LogCaptureFixture) -> None:
     """The error names model and cause at the first refusal: nothing is tried again."""
     with pytest.raises(ModelError, match=r"'own/name'.*hub.*check the name and the network"):
@@ -171,6 +172,7 @@ def test_a_hub_that_cannot_be_reached(caplog: pytest.LogCaptureFixture) -> None:
     assert "Retrying" not in caplog.text
 
 
+@pytest.mark.net
 def test_what_the_hub_gave_before_needs_no_network(refused: Path, folder: Path) -> None:
     """A cached model is found with its commit as revision, and fetched from the cache."""
     commit = "0123456789abcdef0123456789abcdef01234567"

@@ -81,6 +81,7 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         load_engine("fast")
 
 
+@pytest.mark.process
 def test_making_an_engine_imports_neither_torch_nor_transformers() -> None:
     """The files are checked in milliseconds; what is heavy waits for the worker thread."""
     code = (

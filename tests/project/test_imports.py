@@ -103,6 +103,7 @@ def _python(code: str) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.process
 def test_importing_the_package_loads_nothing_heavy() -> None:
     """Every public name but the engine's weights is there without torch or transformers."""
     code = (
@@ -113,6 +114,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert _python(code) == "[]"
 
 
+@pytest.mark.process
 def test_importing_the_package_is_quick() -> None:
     """It takes under 150 ms; the best of five, as other work on the machine only adds."""
     code = "import time; t = time.perf_counter(); import middleware; print(time.perf_counter() - t)"

@@ -51,6 +51,7 @@ def test_python_takes_only_public_names(block: Block) -> None:
 
 
 @pytest.mark.parametrize("block", _RUN, ids=str)
+@pytest.mark.model
 def test_python_runs(block: Block, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Each block that is marked runs, with an engine from a script; so do its test functions."""
 

@@ -121,6 +121,7 @@ def test_the_policy_is_handed_over_by_the_worker_that_uses_the_engine() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.process
 def test_a_forked_child_may_use_its_copy() -> None:
     engine = ScriptedEngine(lambda text: f"lifted {text}")
     with Reformulator(engine, budget=20) as reformulator:

@@ -192,6 +192,7 @@ KILLED = """
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a system without SIGKILL")
+@pytest.mark.process
 def test_one_that_is_killed_over_writing_leaves_the_old_one_and_soon_nothing_else(
     tmp_path: Path,
 ) -> None:

@@ -226,6 +226,7 @@ def serving(build: Build, clock: ManualClock, **options: Any) -> Search:
     return Search(build, engine=engine, clients=build_clients(Settings(**options), None, clock))
 
 
+@pytest.mark.model
 async def test_serve_leaves_typing_alone_unless_told_otherwise(
     build: Build, clock: ManualClock
 ) -> None:
