@@ -63,6 +63,8 @@ class _Walk:
 
     def text(self, value: Any) -> str:
         """Return a value in writing; functions and classes by name, for ``definitions``."""
+        if type(value) is str:  # nearly all are
+            return repr(value)
         if isinstance(value, Enum):
             return f"{self._name(type(value))}.{value.name}"
         if value is None or value is ... or isinstance(value, str | bytes | int | float | complex):

@@ -109,7 +109,8 @@ def test_deriving_them_is_quick() -> None:
         code()
         return time.process_time() - started
 
-    assert min(seconds() for _ in range(5)) < 0.020
+    limit = 0.020 if sys.gettrace() is None else 0.100  # measuring coverage slows it down
+    assert min(seconds() for _ in range(5)) < limit
 
 
 def revision_in(folder: Path, seed: str = "0") -> str:
