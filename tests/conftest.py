@@ -75,6 +75,9 @@ def only_fast(config: pytest.Config) -> bool:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Try fewer examples of each property in the fast tests."""
+    moved = [path for path in MARKERS if not (ROOT / path).exists()]
+    if moved:
+        raise pytest.UsageError(f"tests/conftest.py: {', '.join(moved)} of MARKERS is not there")
     if only_fast(config):
         settings.load_profile("fast")
 
