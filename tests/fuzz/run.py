@@ -83,15 +83,15 @@ class Figures:
 async def fuzz(seed: int, count: int, *, start: int = 0, workers: int = 12) -> Figures:
     """Send the requests of the numbers from ``start`` on, and return what came of it."""
     figures = Figures(seed)
-    engine = ScriptedEngine(lambda text: f"lifted {text}")
+    engines = [ScriptedEngine(lambda text: f"lifted {text}") for _ in range(2)]
     numbers = iter(range(start, start + count))
     waits: dict[str, Any] = {
         "timeout_keep_alive": 3600
     }  # on a busy machine a client may be slow to come back
     async with Upstream() as upstream:
         with (
-            Reformulator(engine, budget=5.0) as plain,
-            Reformulator(engine, budget=5.0, mode="expand") as wide,
+            Reformulator(engines[0], budget=5.0) as plain,
+            Reformulator(engines[1], budget=5.0, mode="expand") as wide,
         ):
             apps = [
                 ReverseProxy(
