@@ -75,7 +75,7 @@ def test_numbers_that_are_none_are_a_failure_of_the_engine() -> None:
         for tensor in poisoned:
             if tensor.is_floating_point():
                 tensor.fill_(float("nan"))
-    with pytest.raises(EngineError, match="no number"):
+    with pytest.raises(EngineError, match="NaN"):
         engine.generate(texts, lambda index: False)
 
 

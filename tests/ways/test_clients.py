@@ -237,6 +237,11 @@ async def test_serve_leaves_typing_alone_unless_told_otherwise(
     assert await search.get(b"q=red+lamp", BROWSER) == "skipped;reason=typing"
     clock.seconds += 0.31
     assert await search.get(b"q=red+lamp+tall", BROWSER) == "rewritten;src=engine"
+
+
+async def test_serve_does_not_look_for_typing_with_zero_typing_ms(
+    build: Build, clock: ManualClock
+) -> None:
     search = serving(build, clock, typing_ms=0.0)
     await search.get(b"q=red+sof", BROWSER)
     assert await search.get(b"q=red+sofa", BROWSER) == "rewritten;src=engine"

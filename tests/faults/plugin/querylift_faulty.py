@@ -30,7 +30,7 @@ class FaultyEngine:
             self._pause.wait(0.2)
             raise ModelError("weights are damaged; copy them again")
 
-    def generate(self, texts: Sequence[str], cancelled: Callable[[int], bool]) -> list[str | None]:
+    def generate(self, texts: Sequence[str], cancelled: Callable[[int], bool]) -> list[str]:
         """Put ``lifted`` before each text, in 10 ms, or do what the file says."""
         behaviour = self._behaviour()
         if behaviour == "raise":
