@@ -1,1 +1,1 @@
-"""The pure part of the decision path: no I/O, threads, clock reads or torch."""
+"""The values and state of the decision path: no I/O, no threads, no clock, no torch."""

@@ -1,4 +1,4 @@
-"""A circuit breaker over the engine: rest it when most of its calls fail or are slow."""
+"""A circuit breaker around the engine: stops calls while most of them fail or are slow."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Breaker", "BreakerState"]
 
 
 class BreakerState(StrEnum):
-    """``closed`` lets calls through, ``open`` none, ``half_open`` one probe at a time."""
+    """``closed`` allows calls, ``open`` none, ``half_open`` one probe at a time."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -20,14 +20,14 @@ class BreakerState(StrEnum):
 
 
 class Breaker:
-    """Opens when a share of the last calls failed, and probes again after a rest.
+    """Opens when many of the last calls failed, and lets one call through after a pause.
 
-    ``window`` is how many calls are looked at, ``share`` the part of them that must have
-    failed, ``rest`` the seconds of rest before a probe; each failed probe doubles the
-    rest up to ``max_rest``. Its user also counts as failed what ``slow_calls`` says is slow.
+    It opens when at least ``share`` of the last ``window`` calls failed. ``cooldown`` is the pause
+    in seconds before a probe; each failed probe doubles it, up to ``max_cooldown``. The owner also
+    counts calls as failed that ``slow_calls`` finds slow.
 
-    Invariants: while half open at most one call is under way. Concurrency: owned by one
-    lock of its user; time is given to each call.
+    Invariants: at most one call runs while half open. Concurrency: the owner's lock protects it;
+    time is passed to each call. Errors: ``ConfigurationError`` from the constructor.
     """
 
     def __init__(
@@ -35,34 +35,34 @@ class Breaker:
         *,
         window: int = 10,
         share: float = 0.5,
-        rest: float = 5.0,
-        max_rest: float = 60.0,
+        cooldown: float = 5.0,
+        max_cooldown: float = 60.0,
         slow_calls: SlowCallDetector | None = None,
     ) -> None:
-        if window < 1 or not 0 < share <= 1 or not 0 < rest <= max_rest:
+        if window < 1 or not 0 < share <= 1 or not 0 < cooldown <= max_cooldown:
             raise ConfigurationError(
                 f"breaker: window ({window}) must be at least 1, share ({share}) within 0 and 1, "
-                f"rest ({rest}) above 0 and at most max_rest ({max_rest})"
+                f"cooldown ({cooldown}) above 0 and at most max_cooldown ({max_cooldown})"
             )
         self.slow_calls = SlowCallDetector() if slow_calls is None else slow_calls
         self._window = window
         self._share = share
-        self._first_rest = self._rest = rest
-        self._max_rest = max_rest
+        self._first_cooldown = self._cooldown = cooldown
+        self._max_cooldown = max_cooldown
         self._failed: deque[bool] = deque(maxlen=window)
         self._opened_at: float | None = None
         self._probing = False
 
     def state(self, now: float) -> BreakerState:
-        """Return the state at ``now``."""
+        """Return the state at ``now``, in seconds."""
         if self._opened_at is None:
             return BreakerState.CLOSED
-        if now - self._opened_at >= self._rest:
+        if now - self._opened_at >= self._cooldown:
             return BreakerState.HALF_OPEN
         return BreakerState.OPEN
 
     def allows(self, now: float) -> bool:
-        """Tell whether a call may start at ``now``; a half-open breaker lends its one probe."""
+        """Return whether a call may start at ``now``; a half-open breaker allows one, its probe."""
         state = self.state(now)
         if state is BreakerState.HALF_OPEN and not self._probing:
             self._probing = True
@@ -71,21 +71,21 @@ class Breaker:
 
     @property
     def probing(self) -> bool:
-        """Whether the one probe of a half-open breaker is lent out."""
+        """Whether the probe of a half-open breaker is running."""
         return self._probing
 
     def record(self, *, failed: bool, now: float) -> None:
-        """Take note of how a call ended; while not closed, only a lent probe's end counts."""
+        """Record how a call ended; unless the breaker is closed, only the probe counts."""
         if self._opened_at is not None:
             if not self._probing:
                 return  # a call from before the breaker opened
             self._probing = False
             if failed:
-                self._rest = min(self._max_rest, 2 * self._rest)
+                self._cooldown = min(self._max_cooldown, 2 * self._cooldown)
                 self._opened_at = now
             else:
                 self._opened_at = None
-                self._rest = self._first_rest
+                self._cooldown = self._first_cooldown
                 self._failed.clear()
             return
         self._failed.append(failed)
@@ -93,12 +93,12 @@ class Breaker:
             self._opened_at = now
 
     def trip(self, now: float) -> None:
-        """Open at once: a call under way has not come back, which no later end may undo."""
+        """Open at once, because a running call hangs."""
         if self._opened_at is None:
             self._opened_at = now
         elif self._probing:
             self.record(failed=True, now=now)
 
     def release(self) -> None:
-        """Give back a lent probe whose call never ran."""
+        """Take back the probe, as its call never ran."""
         self._probing = False

@@ -1,4 +1,4 @@
-"""What an engine call is going to take, learned from the calls before."""
+"""Predicted duration of engine calls, learned from earlier ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _KEEP_AT_RECOVERY = 0.1
 
 
 def text_cost(text: str) -> int:
-    """Return a text's size in rough tokens, known before any tokenizer has run."""
+    """Return an estimate of a text's tokens that needs no tokenizer."""
     return 1 + len(text) // 4
 
 
@@ -18,11 +18,11 @@ def text_cost(text: str) -> int:
 class CostModel:
     """Predicts seconds a call as ``fixed + slope * tokens`` by least squares with forgetting.
 
-    ``keep`` is the weight that older calls keep when a new one is seen: .8 follows a
-    change of the machine's speed within a handful of calls. A call in less than half the
-    expected time can't be chance the way a slow one can, so that it counts as a new start.
+    ``keep`` is the weight that older calls keep at each new one: .8 follows a change of the
+    machine's speed within a few calls. A call in less than half the expected time resets the model
+    almost wholly, because chance makes calls slower but not that much faster.
 
-    Concurrency: owned by one lock of its user.
+    Concurrency: the owner's lock protects it.
     """
 
     keep: float = 0.8
@@ -33,7 +33,7 @@ class CostModel:
     sum_xy: float = 0.0
 
     def observe(self, tokens: int, seconds: float) -> None:
-        """Take note of a call over ``tokens`` tokens that took ``seconds``."""
+        """Record a call over ``tokens`` tokens that took ``seconds``."""
         keep = _KEEP_AT_RECOVERY if 2 * seconds < self.predict(tokens) else self.keep
         self.weight = keep * self.weight + 1.0
         self.sum_x = keep * self.sum_x + tokens
@@ -42,7 +42,7 @@ class CostModel:
         self.sum_xy = keep * self.sum_xy + tokens * seconds
 
     def predict(self, tokens: int) -> float:
-        """Return the seconds expected for a call over ``tokens`` tokens; 0 before any was seen."""
+        """Return the expected seconds of a call over ``tokens`` tokens; 0 before the first call."""
         if self.weight == 0.0:
             return 0.0
         mean_x, mean_y = self.sum_x / self.weight, self.sum_y / self.weight
@@ -50,6 +50,6 @@ class CostModel:
         slope = 0.0
         if spread > 1e-9 * max(1.0, mean_x * mean_x):
             slope = max(0.0, (self.sum_xy / self.weight - mean_x * mean_y) / spread)
-        # Cost never falls below what a call without tokens takes, and that is never negative.
+        # A call without tokens must not be predicted to take less than no time.
         slope = min(slope, mean_y / mean_x) if mean_x > 0 else slope
         return max(0.0, mean_y + slope * (tokens - mean_x))

@@ -1,4 +1,4 @@
-"""Absolute points in monotonic time, so that nested budgets resolve by minimum."""
+"""Deadlines: absolute points in time, so that the earliest of nested budgets counts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["Deadline"]
 
 @dataclass(frozen=True, slots=True, order=True)
 class Deadline:
-    """A point in seconds on the injected monotonic clock by which a rewrite must be in hand."""
+    """The time in seconds on the monotonic clock by which a rewrite must be ready."""
 
     at: float
 
@@ -23,5 +23,5 @@ class Deadline:
         return max(0.0, self.at - now)
 
     def passed(self, now: float) -> bool:
-        """Tell whether no time is left at ``now``."""
+        """Return whether no time is left at ``now``."""
         return now >= self.at

@@ -1,4 +1,4 @@
-"""The memo: verdicts kept by key, bounded by entries, bytes and time."""
+"""The memo: a cache of verdicts, limited in entries, bytes and time."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from .reformulation import Verdict
 
 __all__ = ["Memo", "MemoKey", "MemoStats"]
 
-# What a key, an entry and cachetools' own bookkeeping weigh beside the texts themselves,
-# measured on CPython 3.11 with tracemalloc over 100,000 entries and rounded up.
+# Bytes of a key, an entry and cachetools' bookkeeping without the texts, measured on CPython 3.11
+# with tracemalloc over 100,000 entries and rounded up.
 ENTRY_OVERHEAD = 900
 
 
 class MemoKey(NamedTuple):
-    """What makes two reformulations the same.
+    """What a verdict depends on.
 
-    ``engine`` is the engine's name, revision and decoding parameters, ``policy`` the
-    admission and acceptance revisions with the mode, ``scope`` who may share the answer.
+    ``text`` is the normalized text, ``engine`` the engine's name and revision, ``policy`` the
+    policy's revision, ``scope`` the tenant or index that shares verdicts.
     """
 
     text: str
@@ -37,17 +37,17 @@ class MemoKey(NamedTuple):
     scope: str
 
 
-# Keys and entries are kept as bare tuples of texts and numbers: these the garbage collector passes
-# over, where objects of 50,000 entries would hold up the process for a tenth of a second.
+# Plain tuples of texts and numbers, because the garbage collector skips these: scanning 50,000
+# entries made of objects would stop the process for a tenth of a second.
 _Key = tuple[str, str, str, str, str]
 _Entry = tuple[str | None, str | None, int, float]
-"""What is kept: rewrite and reason of the verdict, its size in bytes, and when it expires."""
+"""Rewrite and reason of the verdict, its size in bytes, and when it expires."""
 _REASONS: dict[str | None, Reason | None] = {None: None} | {r.value: r for r in Reason}
 
 
 @dataclass(frozen=True, slots=True)
 class MemoStats:
-    """A snapshot of the memo: entries and bytes held, hits and misses since the start."""
+    """The memo's entries and bytes at one moment, and its hits and misses since the start."""
 
     entries: int
     bytes: int
@@ -56,15 +56,15 @@ class MemoStats:
 
 
 class Memo(Guarded):
-    """Verdicts by key, least recently used first out, each with its own time to live.
+    """A cache of verdicts that drops the least recently used, each with its own time to live.
 
-    ``ttl`` is for accepted rewrites and unchanged texts, ``rejection_ttl`` for refused
-    ones (seconds); time comes from the ``now`` given to each call, so that nothing here
-    reads a clock. Timeouts, overload and engine errors never come here.
+    ``ttl`` is for accepted rewrites and unchanged texts, ``rejection_ttl`` for rejected rewrites,
+    both in seconds. Each call is passed the time as ``now``. Timeouts, overload and engine errors
+    are never stored.
 
-    Invariants: ``entries <= max_entries`` and ``bytes <= max_bytes``; an expired entry is
-    never returned. Concurrency: every call takes one lock for microseconds; any thread.
-    A fault inside the cache is a miss, never an error.
+    Invariants: ``entries <= max_entries`` and ``bytes <= max_bytes``; an expired entry is never
+    returned. Concurrency: safe from any thread once guarded; each call holds the lock for
+    microseconds. Errors: ``ConfigurationError`` from the constructor.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Memo(Guarded):
         self._now = 0.0
         self._hits = self._misses = 0
         self._changing = False
-        # Charging each entry at least its share of the bytes bounds their number too.
+        # Counting each entry as at least its share of the bytes limits their number too.
         self._floor = max(1, max_bytes // max_entries)
         self._max_size = min(max_bytes, self._floor * max_entries)
         self._cache = self._empty()
@@ -103,7 +103,7 @@ class Memo(Guarded):
 
     @contextmanager
     def _change(self) -> Iterator[None]:
-        """Hold the lock, and mark the cache as one in which steps of a change are missing."""
+        """Hold the lock, and mark the cache as incomplete for a fork in the meantime."""
         with self._lock:
             self._changing = True
             try:
@@ -121,20 +121,20 @@ class Memo(Guarded):
         """Return the verdict stored for ``key`` at ``now``, or ``None``."""
         with self._lock:
             self._now = max(self._now, now)
-            # Words of the vocabulary are texts, so that the key finds its bare tuple.
+            # Enum members equal their texts, so that the key finds its plain tuple.
             try:
-                kept = self._cache[key]  # its get would look twice
+                entry = self._cache[key]  # ``get`` would look it up twice
             except KeyError:
                 self._misses += 1
                 return None
             self._hits += 1
-        rewrite, reason, _, _ = kept
+        rewrite, reason, _, _ = entry
         return Verdict(rewrite, _REASONS[reason])
 
     def put(self, key: MemoKey, verdict: Verdict, now: float, *, left: float | None = None) -> None:
-        """Keep a verdict; one too large for the whole memo is not kept.
+        """Store a verdict, unless it is larger than the whole memo.
 
-        ``left`` bounds the seconds it is kept further, for one that was kept before.
+        ``left`` limits its time to live in seconds, for verdicts from a snapshot.
         """
         life = self.ttl if verdict.reason is None else self.rejection_ttl
         if left is not None:
@@ -153,7 +153,7 @@ class Memo(Guarded):
                 self._cache.pop(bare, None)
 
     def purge(self, matches: Callable[[MemoKey], bool] = lambda key: True) -> int:
-        """Forget the entries whose key ``matches``, and return how many there were."""
+        """Remove the entries whose key ``matches``, and return how many there were."""
         with self._change():
             doomed = [key for key in list(self._cache) if matches(_key_of(key))]
             for key in doomed:
@@ -161,9 +161,9 @@ class Memo(Guarded):
             return len(doomed)
 
     def entries(self, now: float) -> list[tuple[MemoKey, Verdict, float]]:
-        """Return keys, verdicts and the seconds they have left, in the order they were kept.
+        """Return keys, verdicts and the seconds they have left, in the order they were stored.
 
-        Their order of use becomes that one too: for when the memo ends.
+        This marks all as used in that order, so call it only at the memo's end.
         """
         with self._change():
             self._now = max(self._now, now)
@@ -175,15 +175,16 @@ class Memo(Guarded):
             return found
 
     def expire(self, now: float) -> None:
-        """Let go of what has expired by ``now``."""
+        """Remove what has expired by ``now``."""
         with self._change():
             self._now = max(self._now, now)
             self._cache.expire(self._now)
 
     def guard(self, lock: AbstractContextManager[Any], *, after_fork: bool = False) -> None:
-        """Hold ``lock`` during each call, as ``Guarded`` says; a child's memo may start empty.
+        """Hold ``lock`` during each call, as ``Guarded`` says.
 
-        That is where the fork came in the middle of a change: no thread of the child completes it.
+        If the fork came in the middle of a change, no thread of the child completes it, so the
+        child's memo starts empty.
         """
         super().guard(lock, after_fork=after_fork)
         if after_fork and self._changing:
@@ -191,7 +192,7 @@ class Memo(Guarded):
             self._cache = self._empty()
 
     def stats(self) -> MemoStats:
-        """Return counts as they are now."""
+        """Return the present counts."""
         with self._lock:
             return MemoStats(len(self._cache), int(self._cache.currsize), self._hits, self._misses)
 

@@ -1,7 +1,6 @@
-"""The one vocabulary of outcomes, reasons and sources.
+"""The vocabulary of outcomes, reasons, sources and modes.
 
-Headers, metrics, logs, the documentation and the tests all take their words from
-here; a new word is added here and nowhere else.
+Headers, metrics, logs, the documentation and the tests use these words.
 """
 
 from __future__ import annotations
@@ -14,13 +13,13 @@ __all__ = ["Mode", "Outcome", "Reason", "Source"]
 
 
 class _Word(StrEnum):
-    """A member of the vocabulary, as quick a key as the text that it is."""
+    """A word of the vocabulary; hashes as fast as a text."""
 
-    __hash__ = str.__hash__  # Enum's own is a Python call, on every look-up in the memo
+    __hash__ = str.__hash__  # Enum's own is a Python call, at every look-up in the memo
 
 
 class Outcome(_Word):
-    """What became of a query."""
+    """What happened to a query."""
 
     REWRITTEN = "rewritten"
     UNCHANGED = "unchanged"
@@ -50,7 +49,7 @@ class Mode(_Word):
 
     @classmethod
     def parse(cls, word: str) -> Mode:
-        """Return the mode a word names. Errors: ``ConfigurationError`` with the words."""
+        """Return the mode of a name. Errors: ``ConfigurationError``, which lists the names."""
         try:
             return cls(word)
         except ValueError:
@@ -64,7 +63,7 @@ class Reason(_Word):
     outcome: Outcome
 
     def __new__(cls, word: str, outcome: Outcome, explanation: str) -> Reason:
-        """Make a member whose value is its word."""
+        """Return a member whose value is its word."""
         member = str.__new__(cls, word)
         member._value_ = word
         member.outcome = outcome

@@ -1,4 +1,4 @@
-"""Which query was sent for the first page of a search, so that later pages fit to it."""
+"""The query that a search's first page was sent with, for its later pages."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ __all__ = ["PaginationKey", "PaginationMemory", "Sent"]
 
 
 class PaginationKey(NamedTuple):
-    """What makes two requests pages of one search.
+    """What two requests have in common if they are pages of one search.
 
-    ``scope`` is the tenant, ``client`` whatever tells clients apart, ``path`` the canonical
-    path, ``text`` the text as the client says it. ``expands`` is whether added terms can be said
-    beside it: of one text in two places of a request, each may be sent another query.
+    ``scope`` is the tenant, ``client`` a key per client, ``path`` the canonical path, ``text`` the
+    text that the client sent. ``expands`` is whether terms can be added beside the text, as one
+    text in two places of a request may be rewritten differently.
     """
 
     scope: str
@@ -35,14 +35,14 @@ class Sent(NamedTuple):
 
 
 class PaginationMemory(Guarded):
-    """The rewrites that first pages were sent with, for ``ttl`` seconds since the last page.
+    """The rewrites that first pages were sent with, for ``ttl`` seconds after the last page.
 
-    A first page that was sent as it came has no entry, and takes away the one that an
-    earlier first page left: what counts is the page that the client saw last. Time is given.
+    A first page that was sent unchanged has no entry, and removes that of an earlier first page,
+    because later pages belong to the one that the client saw last. Each call is passed the time.
 
-    Invariants: at most ``max_entries`` entries, the one unused for longest leaves first; an
-    expired one is never returned. Concurrency: each call takes one lock for a microsecond;
-    any thread. Errors: ``ConfigurationError`` from the constructor.
+    Invariants: at most ``max_entries`` entries, the least recently used is dropped first; an
+    expired one is never returned. Concurrency: safe from any thread once guarded; each call holds
+    the lock for a microsecond. Errors: ``ConfigurationError`` from the constructor.
     """
 
     def __init__(self, *, max_entries: int = 10_000, ttl: float = 900.0) -> None:
@@ -54,10 +54,10 @@ class PaginationMemory(Guarded):
         self.ttl = ttl
         # Every use moves an entry to the end, so that the order is that of expiry as well.
         self._entries: OrderedDict[PaginationKey, tuple[float, Sent]] = OrderedDict()
-        self._due = 0.0  # nothing expires before
+        self._due = 0.0  # no entry expires earlier
 
     def note(self, key: PaginationKey, sent: Sent | None, now: float) -> None:
-        """Take note of what a first page was sent with; ``None`` for its own text."""
+        """Store what a first page was sent with; ``None`` if it was sent unchanged."""
         with self._lock:
             if now >= self._due:
                 self._expire(now)
@@ -68,7 +68,7 @@ class PaginationMemory(Guarded):
                     self._entries.popitem(last=False)
 
     def first(self, key: PaginationKey, now: float) -> Sent | None:
-        """Return what the first page was sent with, or ``None`` where that is its own text."""
+        """Return what the first page was sent with, or ``None`` if it was sent unchanged."""
         with self._lock:
             if now >= self._due:
                 self._expire(now)
@@ -83,7 +83,7 @@ class PaginationMemory(Guarded):
         return len(self._entries)
 
     def _expire(self, now: float) -> None:
-        self._due = now + self.ttl  # what comes from now on lives as long
+        self._due = now + self.ttl  # new entries expire no earlier
         while self._entries:
             key, (until, _) = next(iter(self._entries.items()))
             if until > now:

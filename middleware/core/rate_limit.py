@@ -1,4 +1,4 @@
-"""How many new texts one client may put before the engine."""
+"""A limit on the new texts that one client gives the engine."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["RateLimiter"]
 class RateLimiter(Guarded):
     """A token bucket for each client: ``rate`` texts a second, ``burst`` at once.
 
-    It bounds what one client takes of the engine's time, and with that how many new keys it can
-    push into the memo. Of more than ``max_entries`` clients the one that asked least recently is
-    forgotten, which fills its bucket. Time is given. Concurrency: each call takes one lock for a
-    microsecond; any thread. Errors: ``ConfigurationError`` from the constructor.
+    It limits a client's share of the engine's time, and the number of new keys that it puts into
+    the memo. Beyond ``max_entries`` clients the least recent one is forgotten, which refills its
+    bucket. Each call is passed the time. Concurrency: safe from any thread once guarded; each call
+    holds the lock for a microsecond. Errors: ``ConfigurationError`` from the constructor.
     """
 
     def __init__(self, rate: float, *, burst: float = 20.0, max_entries: int = 10_000) -> None:
@@ -32,7 +32,7 @@ class RateLimiter(Guarded):
         self._buckets: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
 
     def take(self, client: Hashable, now: float) -> bool:
-        """Take one text from a client's bucket, or tell that it is empty."""
+        """Take one text from a client's bucket, and return ``False`` if it is empty."""
         with self._lock:
             left, since = self._buckets.pop(client, (self.burst, now))
             left = min(self.burst, left + self.rate * max(0.0, now - since))

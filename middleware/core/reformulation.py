@@ -1,4 +1,4 @@
-"""The result of the decision path, and how a rewrite becomes the query that is sent."""
+"""The result of the decision path, and the query that is sent for a rewrite."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ __all__ = [
 class Timings(NamedTuple):
     """Where the time of a reformulation went, in seconds.
 
-    ``total`` runs from reading the text to the decision; ``queue`` and ``engine`` are
-    the wait for the engine and its run, 0 where it did not run for this caller.
+    ``total`` is from reading the text to the decision. ``queue`` and ``engine`` are the wait for
+    the engine and its run; both are 0 if it did not run for this caller.
     """
 
     total: float = 0.0
@@ -33,10 +33,10 @@ _NO_TIME = Timings()
 
 
 class Verdict(NamedTuple):
-    """What the engine and acceptance said of a text, the same for every caller who asks.
+    """What engine and acceptance made of a text; equal for all callers.
 
-    Exactly one of the two is set where the model spoke: ``rewrite`` when it was
-    accepted, ``reason`` when not. Both are ``None`` when the model left the text as it was.
+    ``rewrite`` is an accepted rewrite, ``reason`` why there is none. Both are ``None`` if the model
+    left the text as it was; never are both set.
     """
 
     rewrite: str | None = None
@@ -45,10 +45,11 @@ class Verdict(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reformulation:
-    """A query and what was decided about it; ``query`` is always fit to send upstream.
+    """The query to send, and what was decided about the text.
 
-    ``reason`` is set for every outcome but ``rewritten`` and ``unchanged``; ``source``
-    is set where a model's answer was used. ``added`` holds the new terms in ``expand`` mode.
+    ``query`` can always be sent upstream. ``reason`` is set for every outcome but ``rewritten`` and
+    ``unchanged``, ``source`` if a model's answer was used. ``added`` holds the terms that
+    ``expand`` mode added.
     """
 
     original: str
@@ -61,19 +62,19 @@ class Reformulation:
 
     @property
     def changed(self) -> bool:
-        """Tell whether ``query`` differs from ``original``."""
+        """Whether ``query`` differs from ``original``."""
         return self.outcome is Outcome.REWRITTEN
 
     @classmethod
     def untouched(
         cls, original: str, reason: Reason, *, timings: Timings = _NO_TIME
     ) -> Reformulation:
-        """Return the reformulation that sends the original because of ``reason``."""
+        """Return a reformulation that sends the original, with ``reason``."""
         return cls(original, original, reason.outcome, reason, None, timings)
 
 
 def expansion_terms(original: str, rewrite: str) -> tuple[str, ...]:
-    """Return the words of the rewrite that the original does not have, in order, once each."""
+    """Return the words of the rewrite that the original lacks, in order, each once."""
     seen = {word.casefold() for word in words(original)}
     added: list[str] = []
     for word in words(rewrite):
@@ -90,7 +91,7 @@ def conclude(
     source: Source,
     timings: Timings = _NO_TIME,
 ) -> Reformulation:
-    """Return what a verdict means for one caller's text and mode."""
+    """Return the reformulation that a verdict gives for one caller's text and mode."""
     if verdict.reason is not None:
         outcome = verdict.reason.outcome
         return Reformulation(original, original, outcome, verdict.reason, source, timings)

@@ -1,4 +1,4 @@
-"""What engine calls usually take, to tell one that is slow or that hangs."""
+"""Detection of engine calls that are slow or hang, by what calls usually take."""
 
 from __future__ import annotations
 
@@ -10,26 +10,27 @@ from .cost_model import CostModel
 __all__ = ["SlowCallDetector"]
 
 _KEEP = 0.98
-"""Weight that older calls keep: what is usual changes over dozens of calls, not within a few."""
-_CREEP = 1.02
-"""Each slow call lets the next take so much longer."""
-_HANGS = 3.0
-"""A call that takes so many times what is slow already is taken for one that hangs."""
-_SOONEST = 1.0
-"""Seconds before which no call is said to hang."""
-_UNKNOWN = 10.0
-"""Seconds after which a call hangs where none has come back yet."""
+"""Weight that older calls keep, so that the usual time changes over dozens of calls."""
+_GROWTH = 1.02
+"""Factor by which each slow call raises the limit."""
+_HANG_FACTOR = 3.0
+"""Multiple of the limit for slow calls after which a call hangs."""
+_MIN_HANG = 1.0
+"""Seconds before which no call hangs."""
+_FIRST_HANG = 10.0
+"""Seconds after which a call hangs, before the first one has returned."""
 
 
 class SlowCallDetector:
     """Tells slow engine calls from usual ones.
 
-    A call is slow when it takes more than ``factor`` times what is usual for its size, and
-    more than ``above`` seconds: an engine that has always been slow is not, as it still fills
-    the memo, nor is one that is in time all the same.
+    A call is slow if it takes more than ``factor`` times what is usual for its size, and more than
+    ``above`` seconds. So an engine that has always been slow is not reported, as it still fills the
+    memo, nor is a slower call that is in time.
 
-    Each slow call makes it a little more patient, so that what stays slower is taken for usual
-    in the end, after dozens of calls. Concurrency: owned by one lock of its user.
+    Each slow call raises the limit a little, so that an engine that stays slower counts as usual
+    after dozens of calls. Concurrency: the owner's lock protects it. Errors:
+    ``ConfigurationError`` from the constructor.
     """
 
     def __init__(self, *, factor: float = 12.0, above: float = 0.1) -> None:
@@ -43,21 +44,21 @@ class SlowCallDetector:
         self._usual = CostModel(keep=_KEEP)
 
     def slow_after(self, tokens: int) -> float:
-        """Return the seconds after which a call is slow; infinite before any was seen."""
+        """Return the seconds after which a call is slow; infinite before the first call."""
         usual = self._usual.predict(tokens)
         return max(self._above, self._factor * self._allowance * usual) if usual else math.inf
 
     def hangs_after(self, tokens: int) -> float:
-        """Return the seconds after which a call that has not come back is taken to hang."""
+        """Return the seconds after which a call that has not returned hangs."""
         slow = self.slow_after(tokens)
-        return max(_SOONEST, _HANGS * slow) if math.isfinite(slow) else _UNKNOWN
+        return max(_MIN_HANG, _HANG_FACTOR * slow) if math.isfinite(slow) else _FIRST_HANG
 
     def observe(self, tokens: int, seconds: float) -> bool:
-        """Take note of a call, and tell whether it was slow."""
+        """Record a call, and return whether it was slow."""
         slow = seconds > self.slow_after(tokens)
         if slow:
-            self._allowance *= _CREEP
+            self._allowance *= _GROWTH
         else:
-            self._allowance = max(1.0, self._allowance / _CREEP)
+            self._allowance = max(1.0, self._allowance / _GROWTH)
             self._usual.observe(tokens, seconds)
         return slow

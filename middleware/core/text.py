@@ -13,14 +13,13 @@ PUNCTUATION = "\"'`“”‘’«»„()[]{}<>,;:!?…。，、"
 def normalize(text: str) -> str:
     """Return the text in NFC with white space collapsed; case, accents and quotes stay.
 
-    Two texts with equal normal forms are the same request to the model, so this is
-    what the memo is keyed by and what the model is given.
+    The memo's keys and the model's input are normalized, as equal forms are one request.
     """
     return " ".join((text if text.isascii() else unicodedata.normalize("NFC", text)).split())
 
 
 def tokens(text: str) -> list[str]:
-    """Return the white-space separated tokens of a text without the punctuation around them."""
+    """Return the white-space separated tokens of a text without punctuation around them."""
     found = []
     for raw in text.split():
         token = raw.strip(PUNCTUATION)
@@ -32,10 +31,10 @@ def tokens(text: str) -> list[str]:
 
 
 def words(text: str) -> list[str]:
-    """Return the tokens of a text that hold a letter or a digit."""
+    """Return the tokens of a text that have a letter or a digit."""
     return [token for token in tokens(text) if holds_word(token)]
 
 
 def holds_word(piece: str) -> bool:
-    """Tell whether a piece of a text holds a letter or a digit."""
+    """Return whether a piece of a text has a letter or a digit."""
     return any(map(str.isalnum, piece))

@@ -1,4 +1,4 @@
-"""Which texts are still being typed: pages that search at every key ask for each beginning."""
+"""Detection of texts that are still being typed, for pages that search at every key."""
 
 from __future__ import annotations
 
@@ -12,20 +12,19 @@ __all__ = ["TypingAhead"]
 
 
 class TypingAhead(Guarded):
-    """Tells a text that is under way from a finished one, by the one before it.
+    """Tells unfinished texts from finished ones by the client's previous text.
 
-    A text is under way when the same client asked, within ``window`` seconds, for another text
-    that it begins with (a key was pressed) or that begins with it (one was taken back). The
-    same text again is finished: somebody pressed Enter, or looks at it still. So is
-    a text with nothing before it, and one that came after a pause. What cannot be seen is the
-    future: the first text of a row counts as finished, the last one of it as under way.
+    A text is unfinished if the same client sent, within ``window`` seconds, another text that it
+    begins with (a key was pressed) or that begins with it (one was deleted). The same text again is
+    finished: somebody pressed Enter. So is a text without a previous one, or after a pause. As the
+    next text is not known, the first text of a series counts as finished, the last one as
+    unfinished.
 
-    ``client`` is whatever tells clients, and the places that one client searches, apart: two
-    people that it takes for one type for each other. Time is given. Invariants: at most
-    ``max_entries`` clients, and none that was quiet for longer than the window; a text of more than
-    ``max_chars`` characters is nobody's typing, and is not kept. Concurrency: each call takes one
-    lock for a microsecond; any thread.
-    Errors: ``ConfigurationError`` from the constructor.
+    ``client`` is a key per client and place of search; two people with one key are mixed up. Each
+    call is passed the time. Texts of more than ``max_chars`` characters are finished and not
+    stored. Invariants: at most ``max_entries`` clients, none of them silent for longer than the
+    window. Concurrency: safe from any thread once guarded; each call holds the lock for a
+    microsecond. Errors: ``ConfigurationError`` from the constructor.
     """
 
     def __init__(
@@ -42,13 +41,13 @@ class TypingAhead(Guarded):
         self.max_chars = max_chars
         self._last: OrderedDict[Hashable, tuple[float, str]] = OrderedDict()
 
-    def under_way(self, client: Hashable, text: str, now: float) -> bool:
-        """Take note of a client's text, and tell whether it is still being typed."""
+    def is_typing(self, client: Hashable, text: str, now: float) -> bool:
+        """Record a client's text, and return whether it is still being typed."""
         with self._lock:
             before = self._last.pop(client, None)
             if len(text) <= self.max_chars:
                 self._last[client] = (now, text)
-            while self._last:  # the first was quiet for longest
+            while self._last:  # the first one is the least recent
                 since, _ = self._last[next(iter(self._last))]
                 if now - since <= self.window and len(self._last) <= self.max_entries:
                     break
@@ -56,7 +55,7 @@ class TypingAhead(Guarded):
         if before is None or now - before[0] > self.window or len(text) > self.max_chars:
             return False
         last = before[1]
-        # An emptied field and the first letter in it are no row yet.
+        # Nothing is known yet of the first letter in an empty field.
         return bool(last) and last != text and (text.startswith(last) or last.startswith(text))
 
     def __len__(self) -> int:

@@ -87,7 +87,7 @@ class Clients:
         if person is None:
             return None
         text = spans[0].text
-        still_typed = self.typing.under_way((tenant, person, path), text, self._clock.now())
+        still_typed = self.typing.is_typing((tenant, person, path), text, self._clock.now())
         return text if still_typed else None
 
     def later_page(

@@ -1,4 +1,4 @@
-"""Acceptance: does a rewrite keep what the text asked for?"""
+"""Acceptance: may a rewrite be sent in place of the text?"""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ..core.revision import revision_of
 from ..core.text import tokens, words
 from ..errors import ConfigurationError
 from .admission import holds_syntax
-from .frames import may_go, without_courtesy
+from .edits import apply_safe_edits, capitalized_names, same_words
 from .language import is_foreign
-from .leftovers import finished
-from .merge import merged, names, same_words
 from .quotation import count_marks, quotations
+from .request_remains import without_remains
+from .request_words import droppable_words, without_courtesy
 from .spelling import close_spelling
 from .terms import (
     FUNCTION_WORDS,
@@ -34,10 +34,10 @@ from .terms import (
 __all__ = ["Acceptance"]
 
 _PIECES = re.compile(r"⁇|<unk>|<pad>|</s>|<extra_id_\d+>|\ufffd|[\x00-\x1f\x7f]")
-_LEAST_SAID = 3  # different words of a rewrite that loops, for its edits to mean anything
+_MIN_LOOP_WORDS = 3  # a rewrite that loops over fewer different words has no edits worth using
 _PLAIN = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*", re.UNICODE)
-# Refusals of a rewrite as a whole, of which single edits may still be good.
-_PARTLY_GOOD = frozenset(
+# Reasons to refuse a whole rewrite of which single edits may still be used.
+_PARTLY_USABLE = frozenset(
     {
         Reason.REJECTED_DRIFT,
         Reason.REJECTED_LENGTH,
@@ -48,15 +48,16 @@ _PARTLY_GOOD = frozenset(
 
 
 class Acceptance:
-    """Decides whether a finished rewrite may be sent in place of the text.
+    """Decides whether a rewrite may be sent in place of the text.
 
-    ``max_growth`` bounds the rewrite's characters by the text's (plus 24, so that short
-    texts can grow); ``max_lost`` is the share of the query's own words that may go (the
-    words of the request around it and grammar may always go, respelled words are not lost);
-    ``max_new`` is the share of the rewrite's words that may be new; ``protected`` are
-    further words that must stay, and ``known`` words that are spelled right, so that
-    another in such a word's place is a loss and no correction. Raises
-    ``ConfigurationError`` for shares outside 0 to 1.
+    ``max_growth`` limits the rewrite's length to that many times the text's, plus 24 characters.
+    ``max_lost`` is the share of the query's own words that a rewrite may lose; words of the
+    request around the query and of grammar do not count, nor do corrected words. ``max_new`` is
+    the share of the rewrite's words that may be new. ``protected`` are words that must stay, beside
+    numbers, negations and identifiers. ``known`` are words that are spelled correctly, so that
+    replacing one is a loss and no correction. ``languages`` are ISO 639-1 codes.
+
+    Errors: ``ConfigurationError`` for shares outside 0 to 1 or a growth below 1.
 
     Concurrency: immutable after construction; safe to share between threads.
     """
@@ -91,48 +92,48 @@ class Acceptance:
     def judge(
         self, original: str, rewrite: str, mode: Mode = Mode.REPLACE
     ) -> tuple[str | None, Reason | None]:
-        """Return what may be sent in place of ``original``, or else the reason to refuse.
+        """Return the query to send in place of ``original``, or the reason to refuse the rewrite.
 
-        That is the rewrite, or where it goes too far the original with those of its edits
-        that are safe one by one: words of a request gone, words respelled (in ``expand`` mode
-        only the latter). Both are ``None`` where the rewrite says what the original says, up
-        to case and the punctuation around words. Pure; never raises.
+        The query is the rewrite. If that goes too far, it is the original with those edits of the
+        rewrite that are safe one by one: request words left out and spelling corrected (in
+        ``expand`` mode only the latter). Both values are ``None`` if the rewrite differs from the
+        original only in case or in the punctuation around words. Pure; never raises.
         """
         if rewrite == original:
             return None, None
         reason = self.check(original, rewrite, mode)
-        if reason is not None and reason not in _PARTLY_GOOD:
+        if reason is not None and reason not in _PARTLY_USABLE:
             return None, reason
-        if reason is Reason.REJECTED_LOOP and len(set(words(rewrite))) < _LEAST_SAID:
+        if reason is Reason.REJECTED_LOOP and len(set(words(rewrite))) < _MIN_LOOP_WORDS:
             return None, reason
         if same_words(original, rewrite):
             return None, None
         if reason is None:
-            return self._finished(original, rewrite, mode), None
-        mended = merged(
+            return self._without_remains(original, rewrite, mode), None
+        merged = apply_safe_edits(
             original,
             rewrite,
-            self._mended,
+            self._is_small_correction,
             protected=self.protected,
             known=self.known,
             deletes=mode is not Mode.EXPAND,
         )
-        if same_words(original, mended) or self.check(original, mended, mode) is not None:
+        if same_words(original, merged) or self.check(original, merged, mode) is not None:
             return None, reason
-        return self._finished(original, mended, mode), None
+        return self._without_remains(original, merged, mode), None
 
-    def _finished(self, original: str, rewrite: str, mode: Mode) -> str:
-        """Return a rewrite that may be sent, without what it left of a request."""
+    def _without_remains(self, original: str, rewrite: str, mode: Mode) -> str:
+        """Return an accepted rewrite without what remains in it of a request."""
         if mode is Mode.EXPAND:
             return rewrite
-        shorter = finished(original, rewrite)
+        shorter = without_remains(original, rewrite)
         return rewrite if self.check(original, shorter, mode) is not None else shorter
 
     def check(self, original: str, rewrite: str, mode: Mode = Mode.REPLACE) -> Reason | None:
         """Return the reason to refuse the whole ``rewrite``, or ``None`` to accept it.
 
-        In ``expand`` mode the original's own words stay whatever the rewrite left out, so
-        that only what the rewrite adds is judged.
+        In ``expand`` mode the original's words are sent anyway, so that only the words that the
+        rewrite adds are judged.
         """
         if not any(char.isalnum() for char in rewrite):
             return Reason.REJECTED_EMPTY
@@ -144,14 +145,14 @@ class Acceptance:
             return Reason.REJECTED_LENGTH
         if self._other_language(original, rewrite):
             return Reason.REJECTED_LANGUAGE
-        keeps_original = mode is Mode.EXPAND
-        if not keeps_original and (
+        adds_only = mode is Mode.EXPAND
+        if not adds_only and (
             self._lost_term(original, rewrite) or _quoted_other(original, rewrite)
         ):
             return Reason.REJECTED_LOST_TERM
         if holds_syntax(rewrite) or count_marks(rewrite) > count_marks(original):
             return Reason.REJECTED_DRIFT
-        if self._drifts(original, rewrite, 1.0 if keeps_original else self.max_lost):
+        if self._drifts(original, rewrite, 1.0 if adds_only else self.max_lost):
             return Reason.REJECTED_DRIFT
         return None
 
@@ -159,48 +160,49 @@ class Acceptance:
         return is_foreign(rewrite, self.languages) and not is_foreign(original, self.languages)
 
     def _lost_term(self, original: str, rewrite: str) -> bool:
-        kept = [token.casefold() for token in tokens(rewrite)]
+        remaining = [token.casefold() for token in tokens(rewrite)]
         asked = without_courtesy(original)
         wanted = set(protected_terms(asked))
         if self.protected:
             wanted.update(self.protected.intersection(map(str.casefold, tokens(original))))
         # A term said twice may be said once: requests repeat themselves.
-        if not wanted.issubset(kept):
+        if not wanted.issubset(remaining):
             return True
         before = [token.casefold() for token in tokens(asked)]
         after = [token.casefold() for token in tokens(without_courtesy(rewrite))]
-        return not _measures(before) <= _measures(kept) or _negated_other(before, after)
+        return not _measures(before) <= _measures(remaining) or _negated_other(before, after)
 
     def _drifts(self, original: str, rewrite: str, max_lost: float) -> bool:
-        """Tell whether content went or came beyond what the shares allow."""
-        judged = may_go(original)
-        before = [word for word, _ in judged]
+        """Return whether more words were lost or added than ``max_lost`` and ``max_new`` allow."""
+        classified = droppable_words(original)
+        before = [word for word, _ in classified]
         after = [word.casefold() for word in words(rewrite)]
-        own = [word for word, droppable in judged if not droppable]
+        own = [word for word, droppable in classified if not droppable]
         lost = [word for word in own if word not in set(after)]
         fresh = [word for word in after if word not in set(before)]
         if any(_is_exact(word) for word in fresh):
-            return True  # a number, negation or identifier that nobody asked for
-        # Nobody misspells a word twice in the same way.
-        named = _names(original).union(w for w in lost if before.count(w) > 1) if lost else ()
+            return True  # a number, negation or identifier that the text does not have
+        # A word that occurs twice is no typo.
+        twice = (word for word in lost if before.count(word) > 1)
+        fixed = _fixed_spellings(original).union(twice) if lost else ()
         for word in list(lost):
-            if word in named:
-                continue  # nobody knows how "Okazaki" is spelled but who typed it
-            match = next((new for new in fresh if self._respelled(word, new)), None)
+            if word in fixed:
+                continue
+            match = next((new for new in fresh if self._is_correction(word, new)), None)
             if match is not None:
                 lost.remove(word)
                 fresh.remove(match)
-        for new in list(fresh):  # a misspelled word of grammar mended ("hwo" -> "how")
-            if any(self._respelled(old, new) for old in before if old not in after):
+        for new in list(fresh):  # a corrected word of grammar ("hwo" -> "how")
+            if any(self._is_correction(old, new) for old in before if old not in after):
                 fresh.remove(new)
-        lost, fresh = _mend_spaces(before, after, lost, fresh)
+        lost, fresh = _without_spacing_changes(before, after, lost, fresh)
         return len(lost) > max_lost * len(own) or len(fresh) > self.max_new * len(after)
 
-    def _mended(self, word: str, new: str) -> bool:
-        # A rewrite that went too far is not to be trusted with more than one slip.
-        return OSA.distance(word, new, score_cutoff=1) <= 1 and self._respelled(word, new)
+    def _is_small_correction(self, word: str, new: str) -> bool:
+        # A rewrite that went too far is trusted with one edit a word, no more.
+        return OSA.distance(word, new, score_cutoff=1) <= 1 and self._is_correction(word, new)
 
-    def _respelled(self, word: str, new: str) -> bool:
+    def _is_correction(self, word: str, new: str) -> bool:
         if word in self.known or is_unit(word):
             return new in {f"{word}s", f"{word}es"} or word in {f"{new}s", f"{new}es"}
         if len(word) <= 3 and sorted(word) != sorted(new) and new not in FUNCTION_WORDS:
@@ -209,28 +211,29 @@ class Acceptance:
 
 
 def _quoted_other(original: str, rewrite: str) -> bool:
-    """Tell whether a quotation of the original is not in the rewrite as it was."""
-    asked = quotations(original)
-    if not asked:
+    """Return whether the rewrite has other quotations than the original."""
+    quoted = quotations(original)
+    if not quoted:
         return False
-    return asked != quotations(rewrite) or count_marks(original) != count_marks(rewrite)
+    return quoted != quotations(rewrite) or count_marks(original) != count_marks(rewrite)
 
 
-def _names(text: str) -> frozenset[str]:
-    """Return the words, case-folded, whose spelling only who typed them knows."""
+def _fixed_spellings(text: str) -> frozenset[str]:
+    """Return the words, case-folded, that are names or codes, whose spelling must not change."""
     found = words(text)
     exact = {word.casefold() for word in found if not _PLAIN.fullmatch(word)}
     if text.islower():
         return frozenset(exact)
     if not text.isupper():
         exact.update(word.casefold() for word in found if any(map(str.isupper, word[1:])))
-    return frozenset(exact.union(word.casefold() for word in compress(found, names(text))))
+    named = compress(found, capitalized_names(text))
+    return frozenset(exact.union(map(str.casefold, named)))
 
 
-def _mend_spaces(
+def _without_spacing_changes(
     before: list[str], after: list[str], lost: list[str], fresh: list[str]
 ) -> tuple[list[str], list[str]]:
-    """Take out what only lost or gained a space ("foot ball", "football")."""
+    """Return ``lost`` and ``fresh`` without words that were only joined or split ("foot ball")."""
     joined, parted = _joins(before), _joins(after)
     found = {part for word in fresh for part in joined.get(word, ())}
     found.update(word for word in lost if word in parted)
@@ -240,7 +243,7 @@ def _mend_spaces(
 
 
 def _joins(found: list[str]) -> dict[str, list[str]]:
-    """Return each two and three neighbours, written as one word."""
+    """Return the joined form of each two and three neighbours -> those words."""
     return {
         "".join(found[i : i + size]): found[i : i + size]
         for size in (2, 3)
@@ -249,12 +252,12 @@ def _joins(found: list[str]) -> dict[str, list[str]]:
 
 
 def _measures(found: list[str]) -> set[tuple[str, str]]:
-    """Return the numbers with the unit that follows each of them."""
+    """Return pairs of a number and the unit behind it."""
     return {(a, b) for a, b in pairwise(found) if is_number(a) and is_unit(b)}
 
 
 def _negated_other(before: list[str], after: list[str]) -> bool:
-    """Tell whether a negation moved to another word ("case without logo", "logo without case")."""
+    """Return whether a negation moved to another word ("case without logo")."""
     asked, got = _negated(before), _negated(after)
     for negation, word in got:
         meant = [w for n, w in asked if n == negation]
@@ -264,7 +267,7 @@ def _negated_other(before: list[str], after: list[str]) -> bool:
 
 
 def _negated(found: list[str]) -> list[tuple[str, str]]:
-    """Return each negation that is a word of its own with the next word of content."""
+    """Return pairs of a negation that is a separate word and the next content word behind it."""
     pairs = []
     for index, token in enumerate(found):
         if is_negation(token) and "-" not in token:
@@ -278,9 +281,9 @@ def _is_exact(word: str) -> bool:
 
 
 def _loops(original: str, rewrite: str) -> bool:
-    """Tell whether a rewrite repeats a word or a run of words more than the original does.
+    """Return whether a rewrite repeats a word or a run of words more often than the original.
 
-    A run may come as often as its rarest word: what stood between its words may have gone.
+    A run may occur as often as its rarest word, because words between may have been left out.
     """
     after = [word.casefold() for word in words(rewrite)]
     if len(set(after)) == len(after):

@@ -1,4 +1,4 @@
-"""Admission: is this text something that a reformulation model should touch at all?"""
+"""Admission: should this text be given to the model at all?"""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ _SYNTAX = re.compile(
     re.VERBOSE,
 )
 _URL = re.compile(r"(?<!\S)(?:https?|ftp|file)://\S+", re.IGNORECASE)
-# Most queries are lower-case words: none of the patterns above matches one of these, nor does it
-# hold what is no text. (Held to by a test; it is a third of what admission costs.)
+# Most queries are lower-case words. None of the patterns above matches these, and they have only
+# encodable characters (a test checks both); so they skip a third of admission's work.
 _PLAIN = re.compile("(?!from |import |select )[a-z0-9][a-z0-9 ]*")
 _is_identifier = lru_cache(maxsize=8192)(is_identifier)  # words come again and again
 # How unknown pieces and undecodable bytes are shown; bullets, arrows, signs and pictures, which a
@@ -53,7 +53,7 @@ _NO_TEXT = re.compile("[\u2047\ufffd\u2022\u2190-\u21ff\u2300-\u2bff\U0001f000-\
 
 
 def holds_syntax(text: str) -> bool:
-    """Tell whether a text holds operators of a query language, or reads as code.
+    """Return whether a text holds operators of a query language, or reads as code.
 
     A text all in capitals shouts rather than commands: its operators count unless it has
     other function words too, and ``AND`` alone ("BLACK AND DECKER") never does.
@@ -71,7 +71,7 @@ def holds_syntax(text: str) -> bool:
 
 
 def _unencodable(text: str) -> bool:
-    """Tell whether a text holds what is no text: surrogates, controls, private use, pictures."""
+    """Return whether a text has surrogates, controls, private-use characters or pictures."""
     if text.isascii():
         return not text.isprintable()
     if _NO_TEXT.search(text):
@@ -80,10 +80,10 @@ def _unencodable(text: str) -> bool:
 
 
 def _names_things(text: str) -> bool:
-    """Tell whether identifiers make up at least half of what a text is about.
+    """Return whether at least half of a text's content words are identifiers.
 
-    Names that may as well be words (``iPhone``, ``G7``, ``ac/dc``) count only where the
-    text holds nothing else.
+    Names that may also be words (``iPhone``, ``G7``, ``ac/dc``) count only if the text has
+    nothing else.
     """
     found = tokens(text)
     content = [
@@ -98,7 +98,7 @@ def _names_things(text: str) -> bool:
 
 
 def _fewer(text: str, least: int) -> bool:
-    """Tell whether a text holds fewer letters and digits than ``least``."""
+    """Return whether a text has fewer letters and digits than ``least``."""
     found = 0
     for char in text:
         found += char.isalnum()
@@ -108,11 +108,11 @@ def _fewer(text: str, least: int) -> bool:
 
 
 class Admission:
-    """Decides whether a text is to be rewritten, and if not, why not.
+    """Decides whether a text is given to the model.
 
-    Lengths are in characters and in white-space separated words. ``languages`` are
-    ISO 639-1 codes that the model knows. Raises ``ConfigurationError`` where the
-    limits contradict each other.
+    Lengths are in characters and in white-space separated words. ``languages`` are the ISO 639-1
+    codes of the languages that the model knows. Errors: ``ConfigurationError`` for limits that
+    contradict each other.
 
     Concurrency: immutable after construction; safe to share between threads.
     """
@@ -143,7 +143,7 @@ class Admission:
         return revision_of(self)
 
     def check(self, text: str) -> Reason | None:
-        """Return the reason to leave a normalized text alone, or ``None`` to admit it."""
+        """Return the reason not to rewrite a normalized text, or ``None`` to admit it."""
         if not text:
             return Reason.EMPTY
         if len(text) < self.min_chars:

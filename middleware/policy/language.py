@@ -1,9 +1,8 @@
-"""A guess at a short text's language from its script and function words.
+"""Whether a short text is in a language that the model does not know.
 
-Queries are too short for statistical language identification to be trusted, and the
-question here is narrower: is this text plainly in a language the model does not know?
-The answer is yes only on evidence, so that an English query is never turned away for
-a borrowed word. The function words are the most frequent ones of each language.
+Queries are too short for statistical language identification. So script and function words are
+looked at, and a text is foreign only on evidence: an English query is never refused for a borrowed
+word. The function words are the most frequent ones of each language.
 """
 
 from __future__ import annotations
@@ -96,7 +95,7 @@ def _script(letter: str) -> str:
 
 
 def foreign_script(text: str, scripts: frozenset[str] = frozenset({"LATIN"})) -> bool:
-    """Tell whether most letters of a text are of a script outside ``scripts``.
+    """Return whether most letters of a text belong to a script outside ``scripts``.
 
     A script is the first word of a letter's Unicode name (``LATIN``, ``CYRILLIC``, ``CJK``).
     """
@@ -109,11 +108,11 @@ def foreign_script(text: str, scripts: frozenset[str] = frozenset({"LATIN"})) ->
 
 
 def is_foreign(text: str, languages: frozenset[str] = frozenset({"en"})) -> bool:
-    """Tell whether a text is plainly in none of ``languages`` (ISO 639-1 codes).
+    """Return whether a text is clearly in none of ``languages`` (ISO 639-1 codes).
 
-    A script that none of them is written in is foreign. Languages in Latin script are told
-    apart where English is among ``languages``: by function words that English lacks, by
-    several that it may hold, or by letters that most words have and English has not.
+    Text in a script of none of them is foreign. Languages in Latin script are only told apart if
+    English is among ``languages``: by function words that English lacks, by several that English
+    texts may have, or by letters that most words have and English lacks.
     """
     scripts = _scripts_of(languages)
     if ("LATIN" not in scripts or not text.isascii()) and foreign_script(text, scripts):
@@ -125,7 +124,7 @@ def is_foreign(text: str, languages: frozenset[str] = frozenset({"en"})) -> bool
     for part in parts:
         for code in _LANGUAGES_OF.get(part, ()):
             found.setdefault(code, set()).add(part)
-    if not found and text.isascii():  # the usual case: nothing speaks for another language
+    if not found and text.isascii():  # the usual case: no evidence of another language
         return False
     english = sum(part in FUNCTION_WORDS for part in parts)
     accented = sum(not part.isascii() for part in parts)

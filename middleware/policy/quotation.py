@@ -1,4 +1,4 @@
-"""Quotations in a text: what stands between a pair of quotation marks."""
+"""Quotations in a text: the parts between pairs of quotation marks."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ _QUOTATION = re.compile(r"""(?<![\d\w])"[^"]*"|“[^“”]*”|„[^“”]*[�
 # The same, and marks that only open: one behind a digit is an inch or a second, and one inside a
 # word opens nothing.
 _QUOTED = re.compile(r"""(?<![^\s(+\-\[])"(?=\S)|(?<![\d\s])"[^"]*"|“[^”]*”|„[^“”]*[“”]|«[^»]*»""")
-# Words beside quotations from which a text is a letter that quotes, and no search for a phrase.
+# With so many words beside its quotations, a text is prose that quotes.
 _PROSE = 8
 
 
 def asks_for_a_phrase(text: str) -> bool:
-    """Tell whether a text quotes, other than in passing; acceptance keeps what a letter quotes."""
+    """Return whether a text asks for an exact phrase in quotation marks.
+
+    A long text that quotes is prose, not a search for a phrase; acceptance keeps its quotations.
+    """
     if not _QUOTED.search(text):
         return False
     outside = _QUOTATION.sub(" ", text)
@@ -38,7 +41,7 @@ def quotations(text: str) -> list[str]:
 
 
 def quoted_pieces(text: str) -> list[bool]:
-    """Tell of each white-space separated piece of a text whether a quotation touches it."""
+    """Return for each white-space separated piece of a text whether a quotation touches it."""
     spans = [found.span() for found in _QUOTATION.finditer(text)]
     return [
         any(start < piece.end() and piece.start() < end for start, end in spans)

@@ -8,7 +8,7 @@ __all__ = ["close_spelling"]
 
 
 def close_spelling(a: str, b: str) -> bool:
-    """Tell whether two words differ by no more edits than a misspelling of their length has.
+    """Return whether two words differ by no more edits than a misspelling of their length has.
 
     One edit up to 4 letters, two up to 9, three beyond; words of one or two letters are
     never spellings of one another. Edits are insertions, deletions, substitutions and swaps of

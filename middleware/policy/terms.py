@@ -1,7 +1,6 @@
-"""What kinds of term a text holds: words, numbers, units, negations, identifiers.
+"""Kinds of terms in a text: numbers, units, negations, identifiers, names, words of grammar.
 
-Admission asks what a text is made of, acceptance asks whether a rewrite kept it; both
-use the kinds defined here. All functions are pure and take microseconds.
+Admission and acceptance share them. All functions are pure and take microseconds.
 """
 
 from __future__ import annotations
@@ -112,7 +111,7 @@ CONTRACTIONS = frozenset(
     "we'd we'll they're they've they'd they'll it's it'd it'll that's that'd that'll there's "
     "there'd here's what's what're who's who'd where's how's how'd when's why's let's y'all".split()
 )
-"""Pronouns and question words shortened with the verb behind them: grammar all of them."""
+"""Contractions of pronouns and question words with a verb; all are words of grammar."""
 
 FUNCTION_WORDS = CONTRACTIONS | frozenset(
     "a an the and or but if of in on at by for with about into onto to from as is are was were be "
@@ -133,7 +132,7 @@ GRAMMAR = frozenset(
     "then such also some any doing shall may might must get gets got lets let just really very "
     "please exactly actually".split()
 )
-"""Those of which keywords do without: other function words ("under", "each") say more."""
+"""Function words that keywords do without; others ("under", "each") carry meaning."""
 
 BOILERPLATE = frozenset(
     "please pls plz thanks thank thankyou hi hello hey dear kindly ok okay well um uh er hmm erm "
@@ -159,16 +158,16 @@ BOILERPLATE = frozenset(
     "websites topic query google dealing deal deals describing discussing describes discussions "
     "descriptions urgent places u many much dig document".split()
 )
-"""Words of a request that say something to the listener rather than about the thing searched."""
+"""Words of requests that address the listener, and say nothing about what is searched for."""
 
 
 def folded(word: str) -> str:
-    """Return a word case-folded and with a typewriter's apostrophe, as the lists here have them."""
+    """Return a word case-folded and with a straight apostrophe, as the lists here have them."""
     return word.casefold().replace("’", "'")
 
 
 def is_pronoun_i(word: str) -> bool:
-    """Tell whether a word is "I", also shortened with the verb behind it ("I'm")."""
+    """Return whether a word is "I" or a contraction of it ("I'm")."""
     return bool(_PRONOUN_I.fullmatch(word))
 
 
@@ -178,16 +177,16 @@ def word_parts(token: str) -> list[str]:
 
 
 def is_sentence(pieces: Sequence[str]) -> bool:
-    """Tell whether a text's pieces are so many, with grammar among them, that they are said."""
+    """Return whether a text is a sentence: six words or more, with grammar among them."""
     grammar = sum(piece.strip(PUNCTUATION).casefold() in GRAMMAR for piece in pieces)
     return len(pieces) >= 6 and grammar >= 1
 
 
 def is_headline(found: Sequence[str]) -> bool:
-    """Tell whether words have capitals as a headline has, so that these name nothing.
+    """Return whether words are capitalized as in a headline, so that capitals show no names.
 
-    Most have one, and the first does: in "use IBM Cloudant Query" they are meant. So they are in
-    "Dua Lipa tour", as whoever writes headlines has one for each word of content.
+    In a headline most words have a capital, among them the first and each content word. So "use IBM
+    Cloudant Query" and "Dua Lipa tour" are none, and their capitals show names.
     """
     if 2 * sum(word[0].isupper() for word in found) <= len(found) or not found[0][0].isupper():
         return False
@@ -196,7 +195,7 @@ def is_headline(found: Sequence[str]) -> bool:
 
 
 def is_identifier(token: str) -> bool:
-    """Tell whether a token names one thing exactly: a SKU, EAN, URL, path, symbol, hash, c++."""
+    """Return whether a token is an exact identifier: a SKU, EAN, URL, path, symbol, hash, c++."""
     if len(token) > _LONGEST_WORD:
         return True
     if _KNOWN_COMPOUND.fullmatch(token) or is_number(token):
@@ -207,36 +206,36 @@ def is_identifier(token: str) -> bool:
 
 
 def is_name(token: str) -> bool:
-    """Tell whether a token is a name as much as a word: ``iPhone``, ``G7``, ``ac/dc``.
+    """Return whether a token may be a name or a word: ``iPhone``, ``G7``, ``ac/dc``.
 
-    Some are identifiers too, but words beside them may well be meant as words.
+    Some are identifiers too, but the words beside them may be ordinary words.
     """
     return bool(_NAME.fullmatch(token) or _CAMEL.fullmatch(token))
 
 
 def is_number(token: str) -> bool:
-    """Tell whether a token is a number, with or without a unit or a sign of money."""
+    """Return whether a token is a number, with or without a unit or a sign of money."""
     return bool(_NUMBER.fullmatch(token))
 
 
 def is_negation(token: str) -> bool:
-    """Tell whether a token turns its neighbours' meaning round (``not``, ``isn't``)."""
+    """Return whether a token negates its neighbours (``not``, ``isn't``)."""
     low = token.casefold()
     return low in _NEGATIONS or bool(_NEGATION_PATTERN.fullmatch(low))
 
 
 def is_unit(token: str) -> bool:
-    """Tell whether a token is a unit of measure."""
+    """Return whether a token is a unit of measure."""
     return token.casefold() in _UNITS
 
 
 def has_digit(token: str) -> bool:
-    """Tell whether a token holds a digit."""
+    """Return whether a token holds a digit."""
     return bool(_HAS_DIGIT.search(token))
 
 
 def is_protected(token: str) -> bool:
-    """Tell whether a token is a number, a negation or an identifier."""
+    """Return whether a token is a number, a negation or an identifier."""
     return is_number(token) or has_digit(token) or is_negation(token) or is_identifier(token)
 
 
@@ -246,12 +245,12 @@ def protected_terms(text: str) -> list[str]:
     They are the numbers (with the unit that follows), negations ("anything but" is one) and
     identifiers.
     """
-    kept: list[str] = []
+    found: list[str] = []
     previous_number = False
     before = ""
     for token in tokens(text):
         if token.casefold() == "but" and before in _ALL_BUT:
-            kept += [before, "but"]
+            found += [before, "but"]
         before = token.casefold()
         number = is_number(token) or has_digit(token)
         if (
@@ -260,6 +259,6 @@ def protected_terms(text: str) -> list[str]:
             or is_identifier(token)
             or (previous_number and is_unit(token))
         ):
-            kept.append(token.casefold())
+            found.append(token.casefold())
         previous_number = number
-    return kept
+    return found

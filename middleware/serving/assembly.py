@@ -143,7 +143,7 @@ def build_reformulator(
             ttl=settings.memo.ttl,
         ),
         breaker=Breaker(
-            rest=settings.engine.breaker_cooldown,
+            cooldown=settings.engine.breaker_cooldown,
             slow_calls=SlowCallDetector(above=settings.budget_ms / 1000),
         ),
         limits=Limits(foreground=settings.engine.max_queue),

@@ -39,7 +39,7 @@ def test_opens_when_the_share_is_reached_and_not_before_the_window_is_full() -> 
 
 def test_one_probe_that_succeeds_closes_and_one_that_fails_doubles_the_rest() -> None:
     """The rest grows up to its bound and is forgotten by a success."""
-    breaker = opened(rest=5.0, max_rest=15.0)
+    breaker = opened(cooldown=5.0, max_cooldown=15.0)
     assert breaker.allows(5.0)
     assert not breaker.allows(5.0)
     breaker.record(failed=True, now=5.0)
@@ -59,7 +59,7 @@ def test_one_probe_that_succeeds_closes_and_one_that_fails_doubles_the_rest() ->
 
 def test_a_released_probe_is_lent_again() -> None:
     """A probe whose call never ran does not keep the breaker open for good."""
-    breaker = opened(rest=5.0)
+    breaker = opened(cooldown=5.0)
     assert breaker.allows(6.0)
     breaker.release()
     assert breaker.state(6.0) is BreakerState.HALF_OPEN
@@ -70,7 +70,7 @@ def test_a_released_probe_is_lent_again() -> None:
 @pytest.mark.parametrize("failed", [True, False])
 def test_calls_from_before_it_opened_change_nothing(failed: bool) -> None:
     """Only a probe's end says something about an engine that rests."""
-    breaker = opened(rest=5.0)
+    breaker = opened(cooldown=5.0)
     breaker.record(failed=failed, now=1.0)
     assert breaker.state(1.0) is BreakerState.OPEN
     assert breaker.state(5.0) is BreakerState.HALF_OPEN
@@ -78,7 +78,8 @@ def test_calls_from_before_it_opened_change_nothing(failed: bool) -> None:
 
 @pytest.mark.parametrize(
     "options", [{"window": 0}, {"share": 0.0}, {"share": 1.1}, {"share": float("nan")},
-                {"rest": 0.0}, {"rest": 9.0, "max_rest": 8.0}, {"rest": float("nan")}],
+                {"cooldown": 0.0}, {"cooldown": 9.0, "max_cooldown": 8.0},
+                {"cooldown": float("nan")}],
 )  # fmt: skip
 def test_wrong_options(options: dict[str, float]) -> None:
     """Options that make no sense are told at construction."""
@@ -91,7 +92,7 @@ class Machine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.breaker = Breaker(window=3, share=0.6, rest=2.0, max_rest=8.0)
+        self.breaker = Breaker(window=3, share=0.6, cooldown=2.0, max_cooldown=8.0)
         self.now = 0.0
         self.plain = 0  # calls under way that started while closed
         self.probe = False

@@ -37,7 +37,7 @@ class CountingLock:
     [
         (Memo, lambda memo: memo.get(KEY, 0.0)),
         (PaginationMemory, lambda pages: pages.first(PAGE, 0.0)),
-        (TypingAhead, lambda typing: typing.under_way("me", "a", 0.0)),
+        (TypingAhead, lambda typing: typing.is_typing("me", "a", 0.0)),
         (lambda: RateLimiter(1.0), lambda limiter: limiter.take("me", 0.0)),
     ],
     ids=["memo", "pages", "typing", "rate limit"],

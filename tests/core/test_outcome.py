@@ -34,7 +34,6 @@ def test_explanations_differ_and_rejections_are_fallbacks() -> None:
     """No two reasons say the same, and what acceptance refuses is a fallback."""
     assert len({reason.explanation for reason in Reason}) == len(Reason)
     rejected = [reason for reason in Reason if reason.startswith("rejected_")]
-    assert len(rejected) == 8
     assert {reason.outcome for reason in rejected} == {Outcome.FALLBACK}
 
 

@@ -53,7 +53,7 @@ def test_nonsense_is_refused(options: dict[str, float]) -> None:
 
 
 def test_a_breaker_that_is_tripped_opens_and_a_hanging_probe_doubles_the_rest() -> None:
-    breaker = Breaker(rest=5.0)
+    breaker = Breaker(cooldown=5.0)
     breaker.trip(0.0)
     assert breaker.state(4.9) is BreakerState.OPEN
     breaker.trip(4.0)

@@ -15,7 +15,7 @@ from middleware.errors import ConfigurationError
 def judged(*texts: tuple[float, str]) -> list[bool]:
     """Tell of each of one client's texts, at its second, whether it is still being typed."""
     typing = TypingAhead(window=1.0)
-    return [typing.under_way("me", text, now) for now, text in texts]
+    return [typing.is_typing("me", text, now) for now, text in texts]
 
 
 @pytest.mark.parametrize(
@@ -39,9 +39,9 @@ def test_rows(texts: list[tuple[float, str]], expected: list[bool]) -> None:
 def test_clients_do_not_type_for_each_other() -> None:
     """One asks for a word, another for that word and more: both texts are finished."""
     typing = TypingAhead()
-    assert not typing.under_way("me", "red", 0.0)
-    assert not typing.under_way("you", "red lamp", 0.1)
-    assert typing.under_way("me", "red l", 0.2)
+    assert not typing.is_typing("me", "red", 0.0)
+    assert not typing.is_typing("you", "red lamp", 0.1)
+    assert typing.is_typing("me", "red l", 0.2)
 
 
 @given(text=st.text(min_size=2, max_size=20), gap=st.floats(0, 0.999))
@@ -56,24 +56,24 @@ def test_clients_that_are_remembered_are_bounded() -> None:
     """The one that was quiet for longest is forgotten first."""
     typing = TypingAhead(max_entries=2)
     for client in ("a", "b", "a", "c"):
-        typing.under_way(client, "red", 0.0)
+        typing.is_typing(client, "red", 0.0)
     assert len(typing) == 2
-    assert typing.under_way("a", "red l", 0.1)
-    assert not typing.under_way("b", "red l", 0.1)
+    assert typing.is_typing("a", "red l", 0.1)
+    assert not typing.is_typing("b", "red l", 0.1)
 
 
 def test_what_is_kept_of_them_is_bounded() -> None:
     """Who was quiet for longer than the window leaves, and a long text is never kept."""
     typing = TypingAhead(window=1.0, max_chars=10)
     for number in range(100):
-        typing.under_way(number, "red", number / 10)
+        typing.is_typing(number, "red", number / 10)
     assert len(typing) == 11
-    assert not typing.under_way("me", "red lamps o", 10.0)
-    assert not typing.under_way("me", "red lamps on", 10.1), "no typing is so long"
-    assert typing.under_way("me", "red lamp", 10.2) is False
-    assert not typing.under_way("me", "red lamps on", 10.3)
-    assert not typing.under_way("me", "red lamps", 10.4), "nor is what comes after it"
-    assert typing.under_way("me", "red lamps ", 10.5)
+    assert not typing.is_typing("me", "red lamps o", 10.0)
+    assert not typing.is_typing("me", "red lamps on", 10.1), "no typing is so long"
+    assert typing.is_typing("me", "red lamp", 10.2) is False
+    assert not typing.is_typing("me", "red lamps on", 10.3)
+    assert not typing.is_typing("me", "red lamps", 10.4), "nor is what comes after it"
+    assert typing.is_typing("me", "red lamps ", 10.5)
 
 
 @pytest.mark.parametrize(

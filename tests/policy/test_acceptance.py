@@ -107,7 +107,6 @@ def test_configured_words_stay() -> None:
     strict = Acceptance(protected=["Please", "of"])
     assert strict.check("please find shoes of red", "please find shoes of red") is None
     assert strict.check("please find shoes of red", "find shoes red") is Reason.REJECTED_LOST_TERM
-    assert strict.revision != ACCEPTANCE.revision == Acceptance().revision
 
 
 def test_known_words_are_not_respelled() -> None:
@@ -118,7 +117,6 @@ def test_known_words_are_not_respelled() -> None:
     assert knowing.check("geordie shore", "geordie shores") is None
     assert knowing.check("red boots", "red boot") is None
     assert knowing.check("red botos", "red boots") is None
-    assert knowing.revision != ACCEPTANCE.revision
 
 
 def test_shares() -> None:

@@ -34,8 +34,8 @@ MODULES = [
 # Only other constants are made of these, when a module is loaded.
 MATERIAL = {
     ("language", "_FUNCTION_WORDS"),
-    ("leftovers", "CONTRACTIONS"),
-    ("leftovers", "GRAMMAR"),
+    ("request_remains", "CONTRACTIONS"),
+    ("request_remains", "GRAMMAR"),
     ("terms", "CONTRACTIONS"),
 }
 CONSTANTS = [

@@ -25,7 +25,7 @@ def broken(clock: ManualClock) -> ScriptedEngine:
 
 
 def breaker() -> Breaker:
-    return Breaker(window=4, share=0.5, rest=5.0, max_rest=60.0)
+    return Breaker(window=4, share=0.5, cooldown=5.0, max_cooldown=60.0)
 
 
 async def fail(reformulator: Reformulator, count: int = 4) -> None:

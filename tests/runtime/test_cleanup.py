@@ -55,7 +55,7 @@ class Play:
             self.engine,
             clock=self.clock,
             memo=Memo(ttl=1.0, rejection_ttl=0.1),
-            breaker=Breaker(window=3, rest=0.3, max_rest=1.0),
+            breaker=Breaker(window=3, cooldown=0.3, max_cooldown=1.0),
             limits=Limits(foreground=4, background=3, batch=3, background_batch=2),
             observers=[self.records.append],
         )

@@ -93,7 +93,7 @@ PROBING = """
             hold.wait(30)
         return RuntimeError("broken")
 
-    breaker = Breaker(window=1, rest=1e-9, max_rest=1e-9)
+    breaker = Breaker(window=1, cooldown=1e-9, max_cooldown=1e-9)
     reformulator = Reformulator(ScriptedEngine(script), budget=20, breaker=breaker)
     assert reformulator.reformulate_sync("failing query").reason == "engine_error"
     prober = threading.Thread(target=reformulator.reformulate_sync, args=["probing query"])
@@ -163,7 +163,7 @@ CHANGING = """
         assert memo.stats().entries == 3 and memo.stats().bytes <= 6000
         scope = {"headers": [], "client": ("127.0.0.1", 1)}
         assert clients.within_rate(scope)
-        assert not clients.typing.under_way("a", "red", 0.0)
+        assert not clients.typing.is_typing("a", "red", 0.0)
         assert reformulator.reformulate_sync("warm jacket").query == "lifted warm jacket"
         os._exit(0)
     for lock in locks:

@@ -201,7 +201,7 @@ def test_one_who_comes_while_a_text_gives_way_finds_a_full_lane() -> None:
 
 def test_a_failure_from_before_neither_ends_the_probe_nor_lengthens_the_rest() -> None:
     dispatcher = Dispatcher()
-    dispatcher.scheduler.breaker = breaker = Breaker(window=1, rest=1.0, max_rest=60.0)
+    dispatcher.scheduler.breaker = breaker = Breaker(window=1, cooldown=1.0, max_cooldown=60.0)
     old, _ = dispatcher.ask("old", 99.0)
     dispatcher.run(NOW)
     dispatcher.ask("failing", 99.0)

@@ -41,7 +41,7 @@ class Machine(RuleBasedStateMachine):
             background_batch=background_batch,
         )
         self.flights = SingleFlight()
-        self.breaker = Breaker(window=window, rest=1.0, max_rest=8.0)
+        self.breaker = Breaker(window=window, cooldown=1.0, max_cooldown=8.0)
         self.scheduler = Scheduler(self.flights, self.limits, self.breaker)
         self.all: list[Flight] = []
         self.callers = 0

@@ -1,9 +1,8 @@
-"""Words that are grammar mostly, and now and then the very thing that is searched for.
+"""Words that are mostly grammar, but sometimes part of what is searched for.
 
-"Can dogs eat grapes" has a verb, "trash can" a thing; "show us lamps" a pronoun, "us citizens"
-a country. A query is too short to parse, but what stands on both sides of such a word tells most
-of them apart. Where it does not, the word counts as meant: to keep a word too many costs less
-than to lose the one that was asked for.
+"Can dogs eat grapes" has a verb, "trash can" a thing; "show us lamps" a pronoun, "us citizens" a
+country. A query is too short to parse, but the words on both sides tell most cases apart. In doubt
+the word counts as searched for: keeping a word too many costs less than losing one that matters.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from collections.abc import Sequence
 
 from .terms import BOILERPLATE, FUNCTION_WORDS, has_digit
 
-__all__ = ["is_meant"]
+__all__ = ["is_searched_for"]
 
 _MODALS = frozenset("can will may might must".split())
 # Beside these a modal is the verb that it mostly is ("which can", "will it").
@@ -29,7 +28,7 @@ _BEFORE = {
     "may": frozenset("in of until since by before after late early mid".split()),
     "will": frozenset("at against of free ill good".split()),
 }
-# Whom one shows, gives or tells something: "us" behind them is who asks.
+# Behind these verbs "us" is the person who asks.
 _GIVERS = frozenset(
     "show shows tell tells give gives gave get gets got find finds help helps let lets let's send "
     "bring ask buy make teach offer lend told remind".split()
@@ -49,7 +48,7 @@ _OF_WHO = frozenset(
     "classification europe declaration advisory statement statements definition definitions "
     "vaccine regulations standards data approved".split()
 )
-# What programs call their words of grammar.
+# Words for parts of a programming language, whose keywords are words of grammar.
 _OF_CODE = frozenset(
     "clause clauses loop loops statement statements keyword keywords operator operators".split()
 )
@@ -57,14 +56,17 @@ _IN_CODE = frozenset(
     "where having while do for if else this in is as from with then until between and or on when "
     "not vs".split()
 )
-# Where and when: what they lead to is another thing without them ("under armour").
+# Words of place and time that change what the next word means ("under armour").
 _RELATIONS = frozenset("under over before after above below between through during until".split())
 _PARTICLES = frozenset("up off out down".split())  # at the front; elsewhere they follow verbs
 _TO = frozenset("right order".split())  # "right to work", "order of protection"
 
 
-def is_meant(low: Sequence[str], index: int) -> bool:
-    """Tell whether a word of grammar or request, case-folded, is of what is searched for."""
+def is_searched_for(low: Sequence[str], index: int) -> bool:
+    """Return whether a word of grammar or request is part of what is searched for.
+
+    ``low`` is a sentence's words, case-folded.
+    """
     word = low[index]
     before = low[index - 1] if index else ""
     after = low[index + 1] if index + 1 < len(low) else ""
@@ -107,7 +109,7 @@ def _is_noun(low: Sequence[str], index: int, before: str, after: str) -> bool:
 
 
 def _in_code(low: Sequence[str], index: int) -> bool:
-    """Tell whether a word is one of those that lead to "loop", "clause" and their like."""
+    """Return whether keywords up to "loop", "clause" or the like follow a word."""
     for word in low[index + 1 :]:
         if word in _OF_CODE:
             return True

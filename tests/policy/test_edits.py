@@ -10,8 +10,8 @@ from middleware.core.outcome import Mode, Outcome, Reason
 from middleware.core.text import normalize, tokens, words
 from middleware.policy.acceptance import Acceptance
 from middleware.policy.admission import Admission
-from middleware.policy.frames import may_go, without_courtesy
-from middleware.policy.merge import merged, names, same_words
+from middleware.policy.edits import apply_safe_edits, capitalized_names, same_words
+from middleware.policy.request_words import droppable_words, without_courtesy
 from middleware.policy.spelling import close_spelling
 from middleware.policy.terms import is_protected, protected_terms
 
@@ -104,9 +104,9 @@ def test_punctuation_inside_words_counts(one: str, other: str) -> None:
 def test_names_are_told_by_their_capitals(text: str, named: str) -> None:
     """Not at the start of a sentence, not where most words have them, and "I" is none."""
     found = words(text)
-    assert [word for word, is_name in zip(found, names(text), strict=True) if is_name] == (
-        named.split()
-    )
+    assert [
+        word for word, is_name in zip(found, capitalized_names(text), strict=True) if is_name
+    ] == (named.split())
 
 
 def test_a_whole_rewrite_is_sent_as_it_is() -> None:
@@ -171,9 +171,9 @@ PAIR = st.one_of(edited(), st.tuples(TEXT, TEXT))
 @example(("size 12 with v neck", "size 12 v"), Mode.REPLACE)
 @example(("lamp if you please don't mind", "lamp if you don't mind"), Mode.REPLACE)
 def test_protected_terms_are_exactly_kept(pair: tuple[str, str], mode: Mode) -> None:
-    """A merged text has the protected terms of the text: no more, no fewer, in their order."""
+    """An edited text has the protected terms of the text: no more, no fewer, in order."""
     text, rewrite = pair
-    mended = merged(text, rewrite, close_spelling, deletes=mode is not Mode.EXPAND)
+    mended = apply_safe_edits(text, rewrite, close_spelling, deletes=mode is not Mode.EXPAND)
     asked, sent = without_courtesy(text), without_courtesy(mended)
     assert protected_terms(sent) == protected_terms(asked)
     exact = [token for token in tokens(asked) if is_protected(token)]
@@ -200,8 +200,8 @@ def test_what_is_sent_passes(pair: tuple[str, str], mode: Mode) -> None:
 def test_only_words_of_the_text_and_their_respellings(pair: tuple[str, str], deletes: bool) -> None:
     """Each word is of the text, or a spelling, all letters, of one that is gone."""
     text, rewrite = pair
-    mended = merged(text, rewrite, close_spelling, deletes=deletes)
-    judged = may_go(text)
+    mended = apply_safe_edits(text, rewrite, close_spelling, deletes=deletes)
+    judged = droppable_words(text)
     if [word for word, _ in judged] != list(map(str.casefold, words(text))):
         assert mended == text  # "you know-how": a set phrase ends inside a word
         return
@@ -229,7 +229,7 @@ def _spelling(old: str, new: str) -> bool:
 def test_identity_stays_identity(text: str) -> None:
     """A rewrite that is the text, or has its words, gives the text and no reason."""
     text = normalize(text)
-    assert merged(text, text, close_spelling) == text
+    assert apply_safe_edits(text, text, close_spelling) == text
     assume(ADMISSION.check(text) is None)
     for mode in Mode:
         assert ACCEPTANCE.judge(text, text, mode) == (None, None)
@@ -241,4 +241,4 @@ def test_never_raises(text: str, rewrite: str) -> None:
     for mode in Mode:
         sent, reason = ACCEPTANCE.judge(text, rewrite, mode)
         assert sent is None or reason is None
-    assert isinstance(merged(text, rewrite, close_spelling), str)
+    assert isinstance(apply_safe_edits(text, rewrite, close_spelling), str)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from middleware.policy.acceptance import Acceptance
-from middleware.policy.frames import may_go
+from middleware.policy.request_words import droppable_words
 
 MEANT = [
     ("stainless steel can opener for seniors", "can"),
@@ -55,7 +55,7 @@ GRAMMAR = [
 
 def goes(text: str, word: str) -> bool:
     """Tell whether the last word of this name may go."""
-    return dict(may_go(text))[word]
+    return dict(droppable_words(text))[word]
 
 
 @pytest.mark.parametrize(("text", "word"), MEANT)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from middleware.core.outcome import Mode
 from middleware.core.text import words
 from middleware.policy.acceptance import Acceptance
-from middleware.policy.frames import may_go
-from middleware.policy.leftovers import finished
+from middleware.policy.request_remains import without_remains
+from middleware.policy.request_words import droppable_words
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ from middleware.policy.leftovers import finished
 )
 def test_the_rest_of_a_request_goes(text: str, rewrite: str, rest: str) -> None:
     """Words ahead of the query and behind it go once most of their request has gone."""
-    assert finished(text, rewrite) == rest
+    assert without_remains(text, rewrite) == rest
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_the_rest_of_a_request_goes(text: str, rewrite: str, rest: str) -> None:
 )
 def test_what_may_belong_to_the_query_stays(text: str, rewrite: str) -> None:
     """Nothing goes that touches the query, or of a request that was mostly kept."""
-    assert finished(text, rewrite) == rewrite
+    assert without_remains(text, rewrite) == rewrite
 
 
 def test_words_are_only_left_out_where_the_original_is_not_kept() -> None:
@@ -78,17 +78,17 @@ def test_only_words_that_may_go_do(text: list[str], rewrite: list[str]) -> None:
     """The result is the rewrite, in its order, without words that the text could do without."""
     asked, made = " ".join(text), " ".join(rewrite)
     rest = iter(rewrite)
-    result = finished(asked, made).split()
+    result = without_remains(asked, made).split()
     assert all(word in rest for word in result)
     gone = Counter(rewrite) - Counter(result)
-    assert gone.keys() <= {word for word, may in may_go(asked) if may}
+    assert gone.keys() <= {word for word, may in droppable_words(asked) if may}
 
 
 @given(st.lists(_WORDS, max_size=8))
 def test_the_text_itself_is_whole(text: list[str]) -> None:
     """A copy keeps all of its request."""
     asked = " ".join(text)
-    assert words(finished(asked, asked)) == text
+    assert words(without_remains(asked, asked)) == text
 
 
 @pytest.mark.parametrize(

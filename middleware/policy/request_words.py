@@ -1,10 +1,10 @@
-"""What of a text is the request around a query, so that a rewrite may leave it out.
+"""Which words of a text are the request around the query, so that a rewrite may drop them.
 
-"Could you show me papers on drill bits, thanks" asks for "drill bits". The words that make
-up such a request are common ones, and each can be meant as such ("paper towels", "bit",
-"best buy", "display case"): a list of words alone would lose head nouns. So it counts where
-a word stands. The request is at the front or at the end of a sentence, in an unbroken run of
-request words; its nouns never touch the query's own words; inside the query only grammar may go.
+"Could you show me papers on drill bits, thanks" asks for "drill bits". Request words are common
+words, and each can also belong to a query ("paper towels", "best buy", "display case"). A list of
+words would lose these, so the position decides: request words are an unbroken run at the start or
+the end of a sentence, and nouns among them never touch the query's own words. Inside the query only
+words of grammar may be dropped.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from ..core.text import holds_word, words
-from .homographs import is_meant
+from .ambiguous_words import is_searched_for
 from .terms import BOILERPLATE, FUNCTION_WORDS, folded, is_headline, is_pronoun_i, is_protected
 
-__all__ = ["ASKERS", "may_go", "without_courtesy"]
+__all__ = ["ASKERS", "droppable_words", "without_courtesy"]
 
-# Words that may go wherever they stand.
+# Words that may be dropped anywhere.
 _FILLERS = frozenset(
     "um uh uhm er erm hmm please pls plz thanks thx thankyou kindly especially particularly "
     "specifically mainly etc".split()
 )
-# Request words that ask; one beside the query's own words goes only after another of the
-# request ("can you list"), as it may be the query's ("list comprehension").
+# Verbs of requests. Beside the query's own words one is dropped only behind another request word
+# ("can you list"), because it may belong to the query ("list comprehension").
 _VERBS = frozenset(
     "show tell give find look looking looked search searching searched want wants wanted wanting "
     "need needs needed needing hope hoping try trying tried help helps know recommend suggest list "
@@ -36,8 +36,8 @@ _VERBS = frozenset(
     "anyone like many much dig u concerning regarding pertaining describing discussing google "
     "cheers interested".split()
 )
-# Words of conversation that are part of a request only ahead of the query's first own word:
-# what people do when they ask, where they look, and on whose behalf.
+# Words of conversation that belong to a request only before the query's first own word: what people
+# do when they ask, where they look, and for whom.
 _FRONT = frozenset(
     "yeah yes yep hiya exist exists existing "
     "pardon alexa computer siri point pointing direct direction directions turn "
@@ -57,27 +57,27 @@ _FRONT = frozenset(
     "dear sir madam librarian folks guys hits advice assist assistance fancy prefer rather guide "
     "lead take brief gotten obtain acquire".split()
 )
-# The same behind the query, where words that touch it stay: "which makes sense", "in advance".
+# The same behind the query ("which makes sense", "in advance"); words that touch the query stay.
 _BACK = frozenset(
     "sense clue advance bunch hurry rush trouble bother favour favor hesitate kind regards bye "
     "obliged awesome lovely wonderful fantastic brilliant helpful useful forward hearing reply "
     "ages".split()
 )
-# Words that end a request and may stand beside the query there, if the query is no title.
+# Words that end a request, also beside the query, if that is no title.
 _CLOSING = frozenset("today now right somewhere asap anywhere cheers".split())
 # Pronouns and particles that are titles by themselves ("it movie", "the who", "up").
 _TITLES = frozenset("it us up her him them you out".split())
 _PARTICLES = frozenset("up off out down on".split())
-# With a capital inside a text they are a month and a name.
+# With a capital inside a text, a month and a name.
 _MONTHS = frozenset("may will".split())
-# What people do to have a thing, not with it: "how do i find a lamp" asks for a lamp.
+# Verbs for obtaining a thing, not for using it: "how do i find a lamp" asks for a lamp.
 _SOUGHT = frozenset("find get buy know locate tell look go learn obtain order purchase".split())
 _ANYBODY = frozenset("i you we one they people".split())
 ASKERS = frozenset(
     "i i'm i've i'd i'll we we're we've we'd we'll you you've you'd me us y'all".split()
 )
-"""Who asks, or is asked: with a verb of asking beside them they make a request."""
-# What a single letter names, and what "a" and "I" behind it are therefore part of.
+"""Pronouns for the person who asks or is asked; with a verb of asking they make a request."""
+# Words that a single letter follows ("vitamin a"), so that "a" and "i" behind them stay.
 _LETTERED = frozenset(
     "vitamin hepatitis type grade class influenza plan series level factor group section part war "
     "phase stage model size".split()
@@ -104,12 +104,12 @@ _COURTESY = re.compile(
 
 
 def without_courtesy(text: str) -> str:
-    """Return a text without the set phrases of courtesy that it holds."""
+    """Return a text without its set phrases of courtesy ("if you don't mind")."""
     return _COURTESY.sub(" ", text)
 
 
-def may_go(text: str) -> list[tuple[str, bool]]:
-    """Return the words of a text, case-folded, each with whether a rewrite may leave it out."""
+def droppable_words(text: str) -> list[tuple[str, bool]]:
+    """Return the words of a text, case-folded, each with whether a rewrite may drop it."""
     polite: list[bool] = []
     found: list[str] = []
     starts: list[bool] = []
@@ -129,14 +129,14 @@ def may_go(text: str) -> list[tuple[str, bool]]:
     shouting = text.isupper()
     bounds = [place for place, begins in enumerate(starts) if begins and place]
     spans = list(pairwise([0, *bounds, len(found)]))
-    judged = [_judge(found[a:b], polite[a:b], shouting) for a, b in spans]
-    alone = not any(parts.own for parts in judged)
-    result = [may for parts in judged for may in (parts.alone if alone else parts.result)]
+    sentences = [_sentence(found[a:b], polite[a:b], shouting) for a, b in spans]
+    alone = not any(parts.own for parts in sentences)
+    result = [may for parts in sentences for may in (parts.alone if alone else parts.result)]
     return list(zip(map(str.casefold, found), result, strict=True))
 
 
 def _sentences(text: str, fresh: bool) -> tuple[list[str], list[bool], bool]:
-    """Return the words of a text, whether each begins a sentence, and whether one would next."""
+    """Return the words of a text, whether each starts a sentence, and whether the next would."""
     found = words(text)
     starts = []
     for piece in filter(holds_word, text.split()):
@@ -146,10 +146,11 @@ def _sentences(text: str, fresh: bool) -> tuple[list[str], list[bool], bool]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Judged:
-    """A sentence's words: whether it has any of the query's own, and which may go.
+class _Sentence:
+    """Which words of a sentence may be dropped.
 
-    ``alone`` says so for where no sentence of the text has words of its own.
+    ``own`` is whether it has words of the query. ``alone`` is used in place of ``result`` if no
+    sentence of the text has any.
     """
 
     own: bool
@@ -157,7 +158,7 @@ class _Judged:
     alone: list[bool]
 
 
-def _judge(found: list[str], polite: list[bool], shouting: bool) -> _Judged:
+def _sentence(found: list[str], polite: list[bool], shouting: bool) -> _Sentence:
     low = list(map(folded, found))
     headline = is_headline(found)
     own: list[bool] = []  # words of the query itself
@@ -166,10 +167,10 @@ def _judge(found: list[str], polite: list[bool], shouting: bool) -> _Judged:
         own.append(
             not polite[index]
             and (
-                _says_something(low[index], any(own))
+                _carries_content(low[index], any(own))
                 or is_protected(word)
                 or (len(word) > 1 and word.isupper() and not shouting)  # "US", "IT", "WHO"
-                or is_meant(low, index)
+                or is_searched_for(low, index)
                 or (low[index] in _MONTHS and index > 0 and word[0].isupper() and not headline)
                 or (index > 0 and _titled(found, index) and not headline)
                 or (low[index] in {"a", "i"} and before in _LETTERED)
@@ -181,7 +182,7 @@ def _judge(found: list[str], polite: list[bool], shouting: bool) -> _Judged:
         )
     if not any(own):
         fillers = [word in _FILLERS or is_set for word, is_set in zip(low, polite, strict=True)]
-        return _Judged(False, [True] * len(found), fillers)
+        return _Sentence(False, [True] * len(found), fillers)
     front, back = own.index(True), len(own) - 1 - own[::-1].index(True)
     many = sum(own) > 2
     asides = _asides(low, own, front, back)
@@ -207,13 +208,13 @@ def _judge(found: list[str], polite: list[bool], shouting: bool) -> _Judged:
             result.append(index - 1 > back or (word in _CLOSING and many))
         else:
             result.append(False)
-    return _Judged(True, result, result)
+    return _Sentence(True, result, result)
 
 
 def _asides(low: list[str], own: list[bool], front: int, back: int) -> set[int]:
-    """Return where a request stands inside of a query ("for my desk i'd like to find a lamp").
+    """Return the places of a request inside a query ("for my desk i'd like to find a lamp").
 
-    It is an unbroken run in which somebody asks: a pronoun and a verb of asking, among others.
+    It is an unbroken run of request words with both a pronoun and a verb of asking.
     """
     found: set[int] = set()
     run: list[int] = []
@@ -229,7 +230,7 @@ def _asides(low: list[str], own: list[bool], front: int, back: int) -> set[int]:
 
 
 def _titled(found: list[str], index: int) -> bool:
-    """Tell whether a word has a capital as the one behind it does ("after The Office")."""
+    """Return whether a word and the next one have capitals ("after The Office")."""
     after = found[index + 1 : index + 2]
     return (
         bool(after)
@@ -239,15 +240,18 @@ def _titled(found: list[str], index: int) -> bool:
     )
 
 
-def _says_something(word: str, behind: bool) -> bool:
-    """Tell whether a word is no grammar and no request, ``behind`` the query's first or not."""
+def _carries_content(word: str, behind: bool) -> bool:
+    """Return whether a word is neither grammar nor request.
+
+    ``behind`` is whether a word of the query stands before it.
+    """
     if word in FUNCTION_WORDS or word in BOILERPLATE:
         return False
     return word not in (_BACK if behind else _FRONT)
 
 
 def _instructed(low: list[str], index: int) -> bool:
-    """Tell whether a word is what somebody wants to know how to do ("how to list files")."""
+    """Return whether a word is the verb of a how-to question ("how to list files")."""
     if index < 2 or low[index] in _SOUGHT or low[index] in FUNCTION_WORDS:
         return False
     asked = low[index - 2 : index] == ["how", "to"]
@@ -255,10 +259,10 @@ def _instructed(low: list[str], index: int) -> bool:
 
 
 def _phrasal(low: list[str]) -> bool:
-    """Tell whether a text starts with a verb and its particle, then a noun ("pull up bar")."""
+    """Return whether a text starts with a verb, its particle and a noun ("pull up bar")."""
     return len(low) > 2 and low[0] in _VERBS and low[1] in _PARTICLES and _glued(low, 1)
 
 
 def _glued(low: list[str], index: int) -> bool:
-    """Tell whether a particle stands between two words of the query ("pull up bar")."""
+    """Return whether a content word follows a particle ("pull up bar")."""
     return low[index] != "on" and index + 1 < len(low) and low[index + 1] not in FUNCTION_WORDS
