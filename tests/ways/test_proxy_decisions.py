@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from middleware import Reformulator, Truncated
+from middleware import Truncated
 from middleware.testing import ManualClock, ScriptedEngine
 from tests.upstream.wire import (
     exchange,
