@@ -101,6 +101,7 @@ def _modules() -> Iterator[ModuleType]:
                 continue
 
 
+@pytest.mark.model  # imports each module, and with some of them torch
 def test_every_exception_stands_in_the_drawn_tree() -> None:
     """Also the other way round: the tree names no other, and draws each below its base."""
     raised = {
