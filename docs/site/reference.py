@@ -95,10 +95,10 @@ def exceptions() -> str:
 
     def walk(kind: type, depth: int) -> Iterator[str]:
         bases = [base.__name__ for base in kind.__bases__ if base.__module__ == "builtins"]
-        also = f" (also a `{bases[0]}`)" if bases and bases[0] != "Exception" else ""
+        also = f" (also `{bases[0]}`)" if bases and bases[0] != "Exception" else ""
         yield f"{'    ' * depth}- `{kind.__name__}`{also}: {_first_line(kind)}"
         for child in kind.__subclasses__():
-            if child.__module__.partition(".")[0] in (PACKAGE, "querylift"):
+            if child.__name__ in errors.__all__:
                 yield from walk(child, depth + 1)
 
     return "\n".join(walk(errors.QueryliftError, 0)) + "\n"
