@@ -101,8 +101,6 @@ class Reformulator(Lifecycle):
         )
         self._flights = self._dispatcher.flights
 
-    # --- The decision path ---
-
     async def reformulate(
         self,
         text: str,
@@ -142,12 +140,12 @@ class Reformulator(Lifecycle):
         waiter = ThreadWaiter(self._clock)
         entered, source = self._enter(found, waiter)
         if isinstance(entered, FlightResult):
-            return self._finish(found, entered, source)
+            return self._conclude(text, found.mode, found.started, entered, source)
         try:
             result = waiter.wait(found.deadline)
         finally:
             self._dispatcher.leave(entered, waiter)
-        return self._finish(found, result or DROPPED, source)
+        return self._conclude(text, found.mode, found.started, result or DROPPED, source)
 
     def look_up(
         self,
@@ -213,7 +211,7 @@ class Reformulator(Lifecycle):
         wake = partial(self._dispatcher.mailbox(loop).post, future)
         entered, source = self._enter(pending, wake)
         if isinstance(entered, FlightResult):
-            return self._finish(pending, entered, source)
+            return self._conclude(pending.text, pending.mode, pending.started, entered, source)
         try:
             timer = self._clock.call_at(pending.deadline.at, partial(set_once, future, None))
             try:
@@ -222,7 +220,8 @@ class Reformulator(Lifecycle):
                 timer.cancel()
         finally:
             self._dispatcher.leave(entered, wake)
-        return self._finish(pending, result or DROPPED, source)
+        result = result or DROPPED
+        return self._conclude(pending.text, pending.mode, pending.started, result, source)
 
     def refuse(self, pending: PendingLookup, reason: Reason) -> Reformulation:
         """Return the decision that a text goes on as it is, because of ``reason``."""
@@ -243,12 +242,7 @@ class Reformulator(Lifecycle):
         """Record what a lookup in shadow mode would have sent."""
         if result == DROPPED:
             result = FlightResult(reason=Reason.OVERLOADED)
-        self._finish(pending, result, Source.ENGINE)
-
-    def _finish(
-        self, pending: PendingLookup, result: FlightResult, source: Source
-    ) -> Reformulation:
-        return self._conclude(pending.text, pending.mode, pending.started, result, source)
+        self._conclude(pending.text, pending.mode, pending.started, result)
 
     def _conclude(
         self,
@@ -263,7 +257,7 @@ class Reformulator(Lifecycle):
         """Make, record and return the decision about a text: every lookup ends here.
 
         In shadow mode the record has what would have been sent, and the caller gets the original
-        text; a ``refused`` text is told as it is.
+        text; the reason of a ``refused`` text is given in every mode.
         """
         verdict, reason, queue, engine = result
         total = self._clock.now() - started

@@ -37,7 +37,7 @@ def damaged(folder: Path) -> Path:
             {"HF_ENDPOINT": "http://127.0.0.1:1", "HF_HUB_CACHE": "/nowhere/at/all"},
             "check the name and the network",
         ),
-        (["--upstream", "http://127.0.0.1:1", "--engine", "none"], {}, "known: "),
+        (["--upstream", "http://127.0.0.1:1", "--engine", "none"], {}, "known engines: "),
         (
             [
                 "--upstream",

@@ -31,4 +31,4 @@ def test_what_a_tenant_asked_is_new_to_others(behaviour: Path, upstream: str) ->
 def test_a_name_of_no_header_fails_the_start(name: str, upstream: str) -> None:
     status, error, _ = ended(["--upstream", upstream], QUERYLIFT_TENANT_HEADER=name)
     assert status != 0
-    assert "no name of a header" in error
+    assert "not the name of a header" in error
