@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import asdict
 from typing import Any
 
 from starlette.applications import Starlette
@@ -15,21 +15,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from .documents import clean
-from .index import Hit, Results, SearchIndex
-
-__all__ = ["build_backend"]
+from .index import SearchIndex
 
 _QUERY_LIMIT = 8_192  # characters
 _BODY_LIMIT = 65_536  # bytes
 _SIZE_LIMIT = 50
 _START_LIMIT = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class _Search:
-    query: str
-    size: int
-    start: int
 
 
 class _BadRequestError(Exception):
@@ -56,17 +47,13 @@ def build_backend(index: SearchIndex) -> Starlette:
         parameters = request.query_params
         if "q" not in parameters:
             raise _BadRequestError("missing_query", 'the parameter "q" is missing')
-        return await _answer(
-            index, _search(parameters["q"], parameters.get("size"), parameters.get("from"))
-        )
+        return await _answer(index, parameters["q"], parameters.get("size"), parameters.get("from"))
 
     async def post_search(request: Request) -> Response:
         content = await _json_object(request)
         if not isinstance(content.get("query"), str):
             raise _BadRequestError("missing_query", '"query" must be there and be text')
-        return await _answer(
-            index, _search(content["query"], content.get("size"), content.get("from"))
-        )
+        return await _answer(index, content["query"], content.get("size"), content.get("from"))
 
     async def healthz(request: Request) -> Response:
         return JSONResponse({"status": "ok", "documents": index.size})
@@ -81,43 +68,17 @@ def build_backend(index: SearchIndex) -> Starlette:
     )
 
 
-async def _answer(index: SearchIndex, search: _Search) -> Response:
-    began = time.perf_counter()
-    results: Results = await run_in_threadpool(
-        index.search, search.query, size=search.size, start=search.start
-    )
-    took_ms = round((time.perf_counter() - began) * 1_000, 2)
-    return JSONResponse(
-        {
-            "query": search.query,
-            "total": results.total,
-            "took_ms": took_ms,
-            "hits": [_shown(hit) for hit in results.hits],
-        }
-    )
-
-
-def _shown(hit: Hit) -> dict[str, Any]:
-    return {
-        "id": hit.id,
-        "title": hit.title,
-        "kind": hit.kind,
-        "summary": hit.summary,
-        "signature": hit.signature,
-        "snippet": [{"text": part.text, "match": part.match} for part in hit.snippet],
-        "score": round(hit.score, 4),
-        "source": hit.source,
-    }
-
-
-def _search(query: str, size: object, start: object) -> _Search:
+async def _answer(index: SearchIndex, query: str, size: object, start: object) -> Response:
     if len(query) > _QUERY_LIMIT:
         raise _BadRequestError("query_too_long", f"a query has at most {_QUERY_LIMIT} characters")
-    return _Search(
-        clean(query),
-        _number("size", size, 10, 1, _SIZE_LIMIT),
-        _number("from", start, 0, 0, _START_LIMIT),
-    )
+    query = clean(query)
+    hits = _number("size", size, 10, 1, _SIZE_LIMIT)
+    first = _number("from", start, 0, 0, _START_LIMIT)
+    began = time.perf_counter()
+    results = await run_in_threadpool(index.search, query, size=hits, start=first)
+    took_ms = round((time.perf_counter() - began) * 1_000, 2)
+    shown = [asdict(hit) | {"score": round(hit.score, 4)} for hit in results.hits]
+    return JSONResponse({"query": query, "total": results.total, "took_ms": took_ms, "hits": shown})
 
 
 def _number(name: str, value: object, default: int, low: int, high: int) -> int:

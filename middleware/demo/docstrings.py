@@ -9,8 +9,6 @@ from pathlib import Path
 
 from .documents import CorpusDocument, clean, summary_of
 
-__all__ = ["documents_in_source", "module_name", "read_module"]
-
 _SIGNATURE_LIMIT = 300
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 _Named = _Function | ast.ClassDef

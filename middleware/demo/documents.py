@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 from ..errors import ConfigurationError
 
-__all__ = ["Corpus", "CorpusDocument", "CorpusError", "Progress", "clean", "summary_of"]
-
 Progress = Callable[[int, int], None]
 """Called with the finished and the total amount of work, in the same unit."""
 

@@ -12,8 +12,6 @@ from itertools import pairwise
 from .documents import CorpusDocument
 from .index import SearchIndex
 
-__all__ = ["Example", "derive_examples"]
-
 _WORD = re.compile(r"[a-z]+")
 _NAME = re.compile(
     r"(?<![\w.-])(?:[A-Za-z_]\w+(?:\.\w{2,}){1,3}|[A-Z]{1,5}-?\d{2,8})(?![\w-]|\.\w)"

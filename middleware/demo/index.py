@@ -8,14 +8,11 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
 
 from .documents import CorpusDocument, Progress, clean
 from .terms import extra_names, match_expression, name_parts
-
-__all__ = ["Hit", "Results", "SearchIndex", "Segment"]
 
 _OPEN, _CLOSE = "\x02", "\x03"  # `clean` keeps both out of every document
 _MARK = re.compile(f"{_OPEN}([^{_CLOSE}]*){_CLOSE}")
@@ -30,7 +27,10 @@ CREATE VIRTUAL TABLE documents USING fts5(
     tokenize = 'porter unicode61 remove_diacritics 2'
 )
 """
-_INSERT = "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT = """
+INSERT INTO documents
+VALUES (:title, :names, :text, :id, :kind, :summary, :signature, :source)
+"""
 # Weights of title, names and text: a match in the title counts more than one in the text.
 _SEARCH = f"""
 SELECT id, title, kind, summary, signature, source,
@@ -112,16 +112,12 @@ class SearchIndex:
         with self._reader() as reader:
             (total,) = reader.execute(_COUNT, (expression,)).fetchone()
             rows = reader.execute(_SEARCH, (expression, size, start)).fetchall()
-        return Results(total, tuple(_hit(*row) for row in rows))
+        hits = (Hit(*(*row[:6], tuple(_segments(row[6])), row[7])) for row in rows)
+        return Results(total, tuple(hits))
 
     def count(self, query: str) -> int:
         """Return the number of documents that match a query."""
-        expression = match_expression(clean(query))
-        if not expression:
-            return 0
-        with self._reader() as reader:
-            (total,) = reader.execute(_COUNT, (expression,)).fetchone()
-        return int(total)
+        return self.search(query, size=0).total
 
     def close(self) -> None:
         """Close the connections and remove the file; a second call does nothing."""
@@ -135,12 +131,7 @@ class SearchIndex:
     def __enter__(self) -> SearchIndex:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     @contextmanager
@@ -170,31 +161,9 @@ def _write(path: Path, documents: Sequence[CorpusDocument], progress: Progress |
         writer.close()
 
 
-def _row(document: CorpusDocument) -> tuple[str, ...]:
+def _row(document: CorpusDocument) -> dict[str, str]:
     names = " ".join(name_parts(document.title)) + " " + extra_names(document.text)
-    return (
-        document.title,
-        names,
-        document.text,
-        document.id,
-        document.kind,
-        document.summary,
-        document.signature,
-        document.source,
-    )
-
-
-def _hit(
-    identity: str,
-    title: str,
-    kind: str,
-    summary: str,
-    signature: str,
-    source: str,
-    snippet: str,
-    score: float,
-) -> Hit:
-    return Hit(identity, title, kind, summary, signature, source, tuple(_segments(snippet)), score)
+    return asdict(document) | {"names": names}
 
 
 def _segments(snippet: str) -> Iterator[Segment]:

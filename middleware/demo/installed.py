@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import os
 import sysconfig
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .docstrings import read_module
 from .documents import Corpus, CorpusDocument, CorpusError, Progress
 
-__all__ = ["ReadingLimits", "fair_shares", "installed_corpus"]
-
 _NOT_API = frozenset(
     (
-        *("test", "tests", "idle_test", "examples", "benchmarks", "__pycache__"),
+        *("test", "tests", "conftest", "idle_test", "examples", "benchmarks", "__pycache__"),
         *("lib2to3", "idlelib", "turtledemo", "pydoc_data"),  # programs, and one huge table
         *("vendor", "vendored", "third_party", "thirdparty", "extern", "externals"),
         *("site-packages", "dist-packages", "lib-dynload", "node_modules"),
@@ -70,7 +68,13 @@ def installed_corpus(
     library_files = list(_sources(library, Path(), limits))
     chosen = _within_limits(_packages(packages, limits), limits)
     total = sum(file.size for files in (library_files, *chosen.values()) for file in files)
-    report = _Report(progress, total)
+    done = 0
+
+    def report(size: int) -> None:
+        nonlocal done
+        done += size
+        if progress is not None:
+            progress(done, total)
 
     seen: set[str] = set()
     taken = _read(library_files, seen, report)
@@ -78,10 +82,9 @@ def installed_corpus(
     shares = fair_shares(
         {name: len(found) for name, found in by_package.items()}, limits.documents - len(taken)
     )
-    used = 0
+    used = sum(share > 0 for share in shares.values())
     for name, found in by_package.items():
         taken += found[: shares[name]]
-        used += bool(shares[name])
     if not taken:
         raise CorpusError(f"{library}: no Python sources with docstrings; give --corpus")
     name = "Documentation of Python's standard library"
@@ -109,19 +112,9 @@ def fair_shares(wanted: Mapping[str, int], budget: int) -> dict[str, int]:
     return shares
 
 
-class _Report:
-    def __init__(self, progress: Progress | None, total: int) -> None:
-        self._progress = progress
-        self._total = total
-        self._done = 0
-
-    def add(self, size: int) -> None:
-        self._done += size
-        if self._progress is not None:
-            self._progress(self._done, self._total)
-
-
-def _read(files: Sequence[_Source], seen: set[str], report: _Report) -> list[CorpusDocument]:
+def _read(
+    files: Sequence[_Source], seen: set[str], report: Callable[[int], None]
+) -> list[CorpusDocument]:
     """Read files in order, without docstrings that an earlier file has too."""
     found: list[CorpusDocument] = []
     for file in files:
@@ -129,7 +122,7 @@ def _read(files: Sequence[_Source], seen: set[str], report: _Report) -> list[Cor
             if document.text not in seen:
                 seen.add(document.text)
                 found.append(document)
-        report.add(file.size)
+        report(file.size)
     return found
 
 
@@ -140,11 +133,8 @@ def _packages(roots: Sequence[Path], limits: ReadingLimits) -> dict[str, list[_S
             name = entry.name.removesuffix(".py")
             if not _public(name) or name in found:
                 continue
-            if entry.is_dir():
-                files = list(_sources(root, Path(entry.name), limits))
-            else:
-                files = list(_source_file(root, Path(entry.name), entry, limits))
-            if files:
+            path, read = Path(entry.name), _sources if entry.is_dir() else _source_file
+            if files := list(read(root, path, limits)):
                 found[name] = files
     return dict(sorted(found.items()))
 
@@ -177,40 +167,27 @@ def _sources(root: Path, folder: Path, limits: ReadingLimits) -> Iterator[_Sourc
                 if entry.is_dir(follow_symlinks=False):
                     below.append(current / entry.name)
                 else:
-                    yield from _source_file(root, current / entry.name, entry, limits)
+                    yield from _source_file(root, current / entry.name, limits)
         level = below
 
 
-def _source_file(
-    root: Path, path: Path, entry: os.DirEntry[str], limits: ReadingLimits
-) -> Iterator[_Source]:
-    if entry.name.endswith(".py") and entry.is_file():
-        size = entry.stat().st_size
-        if 0 < size <= limits.file_bytes:
-            yield _Source(root, path, size)
+def _source_file(root: Path, path: Path, limits: ReadingLimits) -> Iterator[_Source]:
+    file = root / path
+    if path.suffix == ".py" and file.is_file() and 0 < file.stat().st_size <= limits.file_bytes:
+        yield _Source(root, path, file.stat().st_size)
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
-            return sorted(entries, key=_by_name)
+            return sorted(entries, key=lambda entry: (entry.name != "__init__.py", entry.name))
     except OSError:  # the folder is missing or unreadable
         return []
 
 
-def _by_name(entry: os.DirEntry[str]) -> tuple[bool, str]:
-    return entry.name != "__init__.py", entry.name
-
-
 def _public(name: str) -> bool:
-    if name == "__init__":
-        return True
-    return (
-        name.isidentifier()
-        and not name.startswith(("_", "test_"))
-        and name not in _NOT_API
-        and name != "conftest"
-    )
+    hidden = name.startswith(("_", "test_")) or name in _NOT_API
+    return name == "__init__" or (name.isidentifier() and not hidden)
 
 
 def _with_distinct_ids(documents: Sequence[CorpusDocument]) -> Iterator[CorpusDocument]:

@@ -11,8 +11,6 @@ from .docstrings import documents_in_source, module_name
 from .documents import Corpus, CorpusDocument, CorpusError, Progress, clean, summary_of
 from .prose import documents_in_html, documents_in_prose
 
-__all__ = ["own_corpus"]
-
 _PROSE = frozenset((".txt", ".md", ".rst"))
 _HTML = frozenset((".html", ".htm"))
 _READ = _PROSE | _HTML | {".py"}

@@ -1,4 +1,4 @@
-"""Serve the web page and its data under a policy that allows no other origin."""
+"""Serve the web page under a policy that allows no other origin, and the proxy beside it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..core.outcome import Outcome, Reason, Source
 from .examples import Example
-
-__all__ = ["SECURITY_HEADERS", "STATIC_FILES", "build_page", "vocabulary"]
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -64,40 +63,46 @@ def vocabulary() -> dict[str, Any]:
     }
 
 
-def build_page(
-    examples: Sequence[Example], *, collection: str = "", documents: int | None = None
-) -> Starlette:
-    """Return the application that serves ``/`` and ``/demo/…``.
+def build_app(
+    proxy: ASGIApp,
+    *,
+    examples: Sequence[Example],
+    collection: str = "",
+    documents: int | None = None,
+) -> ASGIApp:
+    """Return an app that serves the page at ``/`` and ``/demo/…``, and the proxy elsewhere.
 
     ``collection`` and ``documents`` are the name and size of the corpus, for the page's header.
+    Scopes other than HTTP, such as the lifespan, go to the proxy.
     """
     about = {
         "collection": collection,
         "documents": documents,
         "examples": [asdict(example) for example in examples],
     }
-    words = vocabulary()
     routes = [
         _file("/", "page.html", "text/html; charset=utf-8"),
         *(_file(f"/demo/{name}", name, media_type) for name, media_type in STATIC_FILES.items()),
-        _data("/demo/examples.json", about),
-        _data("/demo/vocabulary.json", words),
+        _route("/demo/examples.json", JSONResponse(about).body, "application/json"),
+        _route("/demo/vocabulary.json", JSONResponse(vocabulary()).body, "application/json"),
     ]
-    return Starlette(routes=routes, exception_handlers={404: _no_such_page})
+    page = Starlette(routes=routes, exception_handlers={404: _no_such_page})
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"] if scope["type"] == "http" else ""
+        chosen = page if path == "/" or path.startswith("/demo/") else proxy
+        await chosen(scope, receive, send)
+
+    return app
 
 
 def _file(path: str, name: str, media_type: str) -> Route:
-    content = resources.files(__package__).joinpath(name).read_bytes()
+    return _route(path, resources.files(__package__).joinpath(name).read_bytes(), media_type)
 
+
+def _route(path: str, content: bytes | memoryview, media_type: str) -> Route:
     async def serve(request: Request) -> Response:
         return Response(content, media_type=media_type, headers=SECURITY_HEADERS)
-
-    return Route(path, serve, methods=["GET"])
-
-
-def _data(path: str, content: dict[str, Any]) -> Route:
-    async def serve(request: Request) -> Response:
-        return JSONResponse(content, headers=SECURITY_HEADERS)
 
     return Route(path, serve, methods=["GET"])
 

@@ -10,8 +10,6 @@ from html.parser import HTMLParser
 
 from .documents import CorpusDocument, clean, summary_of
 
-__all__ = ["documents_in_html", "documents_in_prose"]
-
 _PART_LIMIT = 2_000  # characters, about a screen of text
 _MARKDOWN_HEADING = re.compile(r"#{1,6}\s+(?P<title>.+?)\s*#*\s*$")
 _UNDERLINE = re.compile(r"(?P<mark>[=\-~^\"'`#*+.:_])(?P=mark){2,}\s*$")

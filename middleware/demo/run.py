@@ -6,6 +6,7 @@ import shlex
 import webbrowser
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -16,14 +17,13 @@ from starlette.types import ASGIApp
 
 from ..errors import QueryliftError
 from ..serving.server import address_of, bound_socket, serve, served_in_thread
-from .app import build_app
 from .backend import build_backend
-from .corpus import load_corpus
 from .documents import Corpus
 from .examples import Example, derive_examples
 from .index import SearchIndex
-
-__all__ = ["run_demo"]
+from .installed import installed_corpus
+from .own import own_corpus
+from .page import build_app
 
 
 def run_demo(
@@ -89,7 +89,8 @@ def _proxy(upstream: str, *, model: str | None, budget: float) -> ASGIApp:
 
 def _indexed(corpus: Path | None, console: Console) -> tuple[Corpus, SearchIndex]:
     with _progress(console) as steps:
-        found = load_corpus(corpus, progress=steps("Reading documents"))
+        read = partial(own_corpus, corpus) if corpus else installed_corpus
+        found = read(progress=steps("Reading documents"))
         index = SearchIndex(found.documents, progress=steps("Building the index"))
     for note in found.notes[:5]:
         console.print(Text(f"note: {note}", "yellow"))
@@ -102,21 +103,12 @@ def _indexed(corpus: Path | None, console: Console) -> tuple[Corpus, SearchIndex
 @contextmanager
 def _progress(console: Console) -> Iterator[Callable[[str], Callable[[int, int], None]]]:
     """Show a bar per step; yields the function that starts a step and returns its progress."""
-    columns = (
-        TextColumn("{task.description:<20}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as progress:
+    columns = TextColumn("{task.description:<20}"), BarColumn(), TaskProgressColumn()
+    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
 
         def step(description: str) -> Callable[[int, int], None]:
             task = progress.add_task(description, total=None)
-
-            def report(done: int, total: int) -> None:
-                progress.update(task, completed=done, total=total)
-
-            return report
+            return lambda done, total: progress.update(task, completed=done, total=total)
 
         yield step
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["extra_names", "match_expression", "name_parts"]
-
 _CAMEL = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_A-Za-z]+")
 _MIXED = re.compile(r"[A-Za-z]*(?:[a-z][A-Z]|[A-Z]{2}[a-z])[A-Za-z0-9]*")
 _SIGNED = re.compile(r"(?<!\w)(\w+)(\+\+|#)(?![\w+#])")

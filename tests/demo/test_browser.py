@@ -12,10 +12,10 @@ from urllib.parse import quote
 
 import pytest
 
-from middleware.demo.app import build_app
 from middleware.demo.backend import build_backend
 from middleware.demo.examples import Example
 from middleware.demo.index import SearchIndex
+from middleware.demo.page import build_app
 from middleware.serving.server import served_in_thread
 
 from .stand_in import ScriptedProxy

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from middleware.demo.corpus import load_corpus
 from middleware.demo.documents import CorpusError
 from middleware.demo.own import own_corpus
 from middleware.demo.prose import documents_in_html, documents_in_prose
@@ -40,7 +39,7 @@ def test_a_folder_with_a_corpus_file_is_that_file(tmp_path: Path) -> None:
     """A BEIR folder is read from its ``corpus.jsonl`` and not from other files beside it."""
     _lines(tmp_path / "corpus.jsonl", {"_id": "d1", "text": "One."})
     (tmp_path / "readme.md").write_text("Not a document.")
-    found = load_corpus(tmp_path)
+    found = own_corpus(tmp_path)
     assert [d.id for d in found.documents] == ["d1"]
     assert found.name == tmp_path.name
 

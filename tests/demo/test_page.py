@@ -11,11 +11,10 @@ import httpx
 import pytest
 
 from middleware.core.outcome import Outcome, Reason, Source
-from middleware.demo.app import build_app
 from middleware.demo.backend import build_backend
 from middleware.demo.examples import Example
 from middleware.demo.index import SearchIndex
-from middleware.demo.page import SECURITY_HEADERS, STATIC_FILES, vocabulary
+from middleware.demo.page import SECURITY_HEADERS, STATIC_FILES, build_app, vocabulary
 
 from .stand_in import ScriptedProxy
 
@@ -74,7 +73,7 @@ async def test_only_the_pages_paths_are_the_pages(
 ) -> None:
     """``/`` and ``/demo/`` never reach the proxy; every other path does."""
     await client.get("/")
-    lost = await client.get("/demo/app.py")
+    lost = await client.get("/demo/page.py")
     assert (lost.status_code, proxy.seen) == (404, [])
     for path in ("/search?q=json", "/healthz", "/demolition", "/index.html"):
         await client.get(path)
