@@ -12,19 +12,9 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
-__all__ = [
-    "CONTENT_LENGTH",
-    "Sample",
-    "closed_loop",
-    "first_answer",
-    "get_request",
-    "quantile",
-    "streamed",
-]
-
-CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _LAST_CHUNK = b"\r\n0\r\n\r\n"
 _WARM_SECONDS = 0.3
 
@@ -44,8 +34,39 @@ class Sample:
     wrong: int
 
 
-class _Connection(asyncio.Protocol):
-    """A kept-alive connection; an answer without ``expected`` in it counts as wrong."""
+class HttpConnection(asyncio.Protocol):
+    """A kept-alive connection with one request at a time; a subclass says what it does."""
+
+    transport: asyncio.Transport
+    received = b""  # of an answer that is not complete
+    _length = _body_from = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        received = self.received = self.received + data if self.received else data
+        if not self._length:
+            self._body_from = received.find(b"\r\n\r\n") + 4
+            if self._body_from < 4:
+                return
+            length = _CONTENT_LENGTH.search(received, 0, self._body_from)
+            # Without a length the answer is chunked. The length is -1 until the last chunk.
+            self._length = self._body_from + int(length[1]) if length else -1
+        complete = (
+            len(received) >= self._length if self._length > 0 else received.endswith(_LAST_CHUNK)
+        )
+        if complete:
+            self.received, self._length = b"", 0
+            self.answered(received, self._body_from)
+
+    def answered(self, answer: bytes, body_from: int) -> None:
+        """Handle a whole answer, whose body begins at ``body_from``."""
+        raise NotImplementedError
+
+
+class _Repeating(HttpConnection):
+    """Sends a request again and again; an answer without ``expected`` in it counts as wrong."""
 
     def __init__(self, request: bytes, expected: bytes) -> None:
         self.latencies: list[float] = []
@@ -53,43 +74,24 @@ class _Connection(asyncio.Protocol):
         self.closed = False
         self._request = request
         self._expected = expected
-        self._received = b""
-        self._length = 0
         self._sent_at = 0.0
-        self._transport: Any = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
+        super().connection_made(transport)
         self._send()
 
     def _send(self) -> None:
         self._sent_at = time.perf_counter()
-        self._transport.write(self._request)
+        self.transport.write(self._request)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
 
-    def data_received(self, data: bytes) -> None:
-        received = self._received = self._received + data if self._received else data
-        if not self._length:
-            end = received.find(b"\r\n\r\n")
-            if end < 0:
-                return
-            length = CONTENT_LENGTH.search(received, 0, end)
-            # Without a length the answer is chunked. The length is -1 until the last chunk.
-            self._length = end + 4 + int(length[1]) if length else -1
-        complete = (
-            len(received) >= self._length if self._length > 0 else received.endswith(_LAST_CHUNK)
-        )
-        if complete:
-            self.latencies.append(time.perf_counter() - self._sent_at)
-            if self._expected not in received or not received.startswith(b"HTTP/1.1 200"):
-                self.wrong += 1
-            self._received, self._length = b"", 0
-            self._send()
-
-    def close(self) -> None:
-        self._transport.abort()
+    def answered(self, answer: bytes, body_from: int) -> None:
+        self.latencies.append(time.perf_counter() - self._sent_at)
+        if self._expected not in answer or not answer.startswith(b"HTTP/1.1 200"):
+            self.wrong += 1
+        self._send()
 
 
 async def closed_loop(
@@ -99,7 +101,7 @@ async def closed_loop(
     loop = asyncio.get_running_loop()
     request = get_request(target)
     opened = [
-        (await loop.create_connection(lambda: _Connection(request, expected), "127.0.0.1", port))[1]
+        (await loop.create_connection(lambda: _Repeating(request, expected), "127.0.0.1", port))[1]
         for _ in range(connections)
     ]
     try:
@@ -115,7 +117,7 @@ async def closed_loop(
         return Sample(len(latencies), elapsed, latencies, worked, wrong)
     finally:
         for each in opened:
-            each.close()
+            each.transport.abort()
         await asyncio.sleep(0)
 
 
@@ -130,12 +132,7 @@ async def first_answer(port: int, target: str) -> bytes:
 
 
 async def streamed(
-    port: int,
-    target: str,
-    size: int,
-    *,
-    stall: float = 0.0,
-    watch: Callable[[], int] = lambda: 0,
+    port: int, target: str, size: int, *, stall: float = 0.0, watch: Callable[[], int] = lambda: 0
 ) -> tuple[float, float, int]:
     """Read an answer of ``size`` bytes; wait for ``stall`` seconds after its first byte.
 

@@ -9,12 +9,10 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import multiprocessing
 import random
 import statistics
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +22,10 @@ from rich.table import Table
 from ...engines.threads import default_threads
 from ...errors import ConfigurationError, QueryliftError
 from .closed_loop import quantile
-from .engines_under_test import ENGINES_UNDER_TEST, Pattern, TimedCall
-from .machine import machine_facts, resident_mb
+from .engine_checks import measure_memory, measure_same
+from .engines_under_test import ENGINES_UNDER_TEST, Pattern, TimedCall, engine_process
+from .machine import machine_facts
 from .models import RANDOM, checkpoint, shape_of
-
-__all__ = ["add_arguments", "run"]
 
 _PACKAGES = ("querylift", "torch", "transformers", "onnxruntime", "ctranslate2")
 # The limits of the engines as they are set up here.
@@ -138,16 +135,12 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _same(options: argparse.Namespace, queries: list[str]) -> dict[str, Any]:
-    from .engine_same import measure_same
-
     with checkpoint(options.model) as folder:
         found = measure_same(folder, queries, threads=options.threads)
     return {**machine_facts(*_PACKAGES), "model": options.model, **found}
 
 
 def _memory(options: argparse.Namespace) -> dict[str, Any]:
-    from .engine_memory import measure_memory
-
     report = machine_facts(*_PACKAGES) | {"model": options.model, "threads": options.threads}
     with checkpoint(options.model) as folder:
         return report | measure_memory(
@@ -166,10 +159,7 @@ def _calls(
         rng, pieces = random.Random(0), range(3, shape.vocabulary)
         length, count = (options.tokens_in or _TOKENS) - 1, options.tokens_out or _TOKENS
         return [
-            (
-                [[*rng.choices(pieces, k=length), shape.end] for _ in range(options.batch)],
-                count,
-            )
+            ([[*rng.choices(pieces, k=length), shape.end] for _ in range(options.batch)], count)
             for _ in range(options.rounds)
         ]
     tokenizer = open_tokenizer(folder, shape)
@@ -191,70 +181,22 @@ def _time_engines(
     """Return each engine's timed calls, its timed calls for one token, and its resident MiB."""
     timed: dict[str, tuple[list[TimedCall], list[TimedCall]]] = {name: ([], []) for name in names}
     memory: dict[str, float] = {}
-    with _engines_under_test(names, folder, threads, pattern) as pipes:
+    with ExitStack() as stack:
+        # One after the other, as loading takes all cores.
+        time_call = {
+            name: stack.enter_context(engine_process(name, folder, threads, pattern))[1]
+            for name in names
+        }
         for turn, (inputs, count) in enumerate([*calls[:2], *calls]):
             # Every engine is the first of a turn equally often.
             for place in range(len(names)):
                 name = names[(turn + place) % len(names)]
                 # The first call is not timed: caches hold data of the previous engine.
                 for kind, length in enumerate((1, count, 1)):
-                    pipes[name].send((inputs, length, forced))
-                    call, memory[name] = _received(pipes[name], name)
+                    call, memory[name] = time_call[name](inputs, length, forced)
                     if turn >= 2 and kind:  # the first turns are warm-up
                         timed[name][kind - 1].append(call)
     return {name: (*timed[name], memory[name]) for name in names}
-
-
-@contextmanager
-def _engines_under_test(
-    names: list[str], folder: Path, threads: int, pattern: Pattern
-) -> Iterator[dict[str, Any]]:
-    context = multiprocessing.get_context("spawn")
-    pipes: dict[str, Any] = {}
-    processes = []
-    try:
-        for name in names:
-            pipes[name], theirs = context.Pipe()
-            arguments = (theirs, name, folder, threads, pattern)
-            process = context.Process(target=serve_engine, args=arguments, daemon=True)
-            process.start()
-            theirs.close()
-            processes.append(process)
-            _received(pipes[name], name)  # wait for each: loading takes all cores
-        yield pipes
-    finally:
-        for pipe in pipes.values():
-            pipe.close()
-        for process in processes:
-            process.join(5)
-            if process.is_alive():
-                process.terminate()
-
-
-def _received(pipe: Any, name: str) -> Any:
-    try:
-        answer = pipe.recv()
-    except EOFError:
-        raise ConfigurationError(f"engine {name} died") from None
-    if isinstance(answer, str):
-        raise ConfigurationError(f"engine {name}: {answer}")
-    return answer
-
-
-def serve_engine(pipe: Any, name: str, folder: Path, threads: int, pattern: Pattern) -> None:
-    """Time calls of one engine for the parent process, until it closes the pipe."""
-    try:
-        engine = ENGINES_UNDER_TEST[name](folder, threads, pattern)
-    except Exception as error:
-        pipe.send(f"{type(error).__name__}: {error}")
-        return
-    pipe.send(True)
-    while True:
-        try:
-            inputs, count, forced = pipe.recv()
-        except EOFError:
-            return
-        pipe.send((engine.time_call(inputs, count, forced=forced), resident_mb()))
 
 
 def _row(

@@ -7,9 +7,13 @@ this package's drafting on the steps of ONNX Runtime.
 from __future__ import annotations
 
 import json
+import multiprocessing
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -18,10 +22,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
-from ...errors import MissingExtraError
+from ...errors import ConfigurationError, MissingExtraError
+from .machine import resident_mb
 from .models import shape_of
-
-__all__ = ["ENGINES_UNDER_TEST", "EngineUnderTest", "Pattern", "TimedCall"]
 
 Pattern = Sequence[tuple[int, int]]
 """The number of drafted tokens, and of accepted ones, for each step."""
@@ -229,3 +232,38 @@ ENGINES_UNDER_TEST: dict[str, Any] = {
     "ctranslate2": _CTranslate2,
 }
 """Maps a name to a function of a folder, a thread count and a pattern."""
+
+_loaded: list[EngineUnderTest] = []  # the engine of this process, where it is an engine's own
+
+
+def _load(name: str, folder: Path, threads: int, pattern: Pattern, options: Any) -> float:
+    try:
+        _loaded[:] = [ENGINES_UNDER_TEST[name](folder, threads, pattern, **options)]
+    except Exception as error:  # as text, since not every exception can be sent on
+        raise ConfigurationError(f"engine {name}: {type(error).__name__}: {error}") from None
+    return resident_mb()
+
+
+def _time_call(inputs: list[list[int]], count: int, forced: bool) -> tuple[TimedCall, float]:
+    return _loaded[0].time_call(inputs, count, forced=forced), resident_mb()
+
+
+@contextmanager
+def engine_process(
+    name: str, folder: Path, threads: int, pattern: Pattern = (), **options: Any
+) -> Iterator[tuple[float, Callable[..., tuple[TimedCall, float]]]]:
+    """Run an engine in a process of its own.
+
+    Yields the MiB that the process takes once the engine is loaded, and a function that does
+    ``time_call`` there and returns the timed call with the MiB after it. Errors:
+    ``ConfigurationError`` if the engine cannot be loaded, or its process dies.
+    """
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+
+        def run(work: Callable[..., Any], *arguments: Any) -> Any:
+            try:
+                return pool.submit(work, *arguments).result()
+            except BrokenProcessPool:
+                raise ConfigurationError(f"engine {name} died") from None
+
+        yield run(_load, name, folder, threads, pattern, options), partial(run, _time_call)

@@ -7,23 +7,20 @@ work of its engine, and its resources.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...core.outcome import Mode
-from ...engines.base import Answer, Engine, Loadable
-from ...engines.judging import EngineResult, JudgingEngine
+from starlette.responses import JSONResponse
+
 from .machine import resident_bytes
 from .upstream import running
-
-__all__ = ["STATS_PATH", "running_proxy"]
 
 STATS_PATH = "/-/bench"
 """The path of the statistics; each answer resets the counters."""
@@ -31,55 +28,39 @@ STATS_PATH = "/-/bench"
 _DELAY_INTERVAL = 0.005  # seconds between measurements of the event loop's delay
 
 
-class _CountingEngine:
-    """An engine that counts texts and busy seconds, and passes calls on."""
+@dataclass(slots=True)
+class _Work:
+    """What an engine has done since the last look: seconds of calls, and texts."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self.name, self.revision = engine.name, engine.revision
-        self.busy, self.texts = 0.0, 0
-        if isinstance(engine, JudgingEngine):
-            self._judging = engine
-            self.judge_with = engine.judge_with
-            self.generate_verdicts = self._generate_verdicts
+    seconds: float = 0.0
+    texts: int = 0
 
-    def resident(self) -> int:
-        """Return the resident bytes of the engine's process, or 0 where it has none."""
-        pid = getattr(self._engine, "pid", None)
-        return 0 if pid is None else resident_bytes(pid)
+    def count(self, engine: Any) -> None:
+        """Count the calls of an engine from now on."""
+        for name in ("generate", "generate_verdicts"):
+            if hasattr(engine, name):
+                setattr(engine, name, self._counted(getattr(engine, name)))
 
-    def load(self) -> None:
-        """Load the engine."""
-        if isinstance(self._engine, Loadable):
-            self._engine.load()
+    def _counted(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(texts: Sequence[str], *arguments: Any) -> Any:
+            began = time.perf_counter()
+            try:
+                return call(texts, *arguments)
+            finally:
+                self.seconds += time.perf_counter() - began
+                self.texts += len(texts)
 
-    def generate(self, texts: Sequence[str], cancelled: Callable[[int], bool]) -> Sequence[Answer]:
-        """Run the engine and count the texts."""
-        with self._counted(len(texts)):
-            return self._engine.generate(texts, cancelled)
-
-    def _generate_verdicts(
-        self, texts: Sequence[str], modes: Sequence[Mode], cancelled: Callable[[int], bool]
-    ) -> Sequence[EngineResult]:
-        with self._counted(len(texts)):
-            return self._judging.generate_verdicts(texts, modes, cancelled)
-
-    @contextmanager
-    def _counted(self, texts: int) -> Iterator[None]:
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.busy += time.perf_counter() - began
-            self.texts += texts
+        return counted
 
 
 class _InstrumentedProxy:
     """The proxy with a path for statistics."""
 
-    def __init__(self, proxy: Any, engine: _CountingEngine) -> None:
+    def __init__(self, proxy: Any) -> None:
         self._proxy = proxy
-        self._engine = engine
+        self._engine = proxy.reformulator.engine
+        self._work = _Work()
+        self._work.count(self._engine)
         self._delays: list[float] = []
         self._reset_at, self._cpu_wait = time.perf_counter(), _cpu_wait()
         self._delay_task: asyncio.Task[None] | None = None
@@ -90,10 +71,7 @@ class _InstrumentedProxy:
         if scope["type"] != "http" or scope["path"] != STATS_PATH:
             await self._proxy(scope, receive, send)
             return
-        content = json.dumps(self._stats()).encode()
-        headers = [(b"content-length", b"%d" % len(content))]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": content})
+        await JSONResponse(self._stats())(scope, receive, send)
 
     async def _measure_delays(self) -> None:
         while True:
@@ -104,15 +82,16 @@ class _InstrumentedProxy:
     def _stats(self) -> dict[str, Any]:
         stats = self._proxy.reformulator.stats()
         delays, self._delays = sorted(self._delays), []
-        engine, now, cpu_wait = self._engine, time.perf_counter(), _cpu_wait()
+        now, cpu_wait = time.perf_counter(), _cpu_wait()
+        own_process = getattr(self._engine, "pid", None)
         figures = {
             "ready": stats.ready,
             "failure": stats.failure,
             "breaker": stats.breaker,
             "queued": stats.foreground + stats.background + stats.running + stats.flights,
             "seconds": now - self._reset_at,
-            "engine_busy_s": engine.busy,
-            "engine_texts": engine.texts,
+            "engine_busy_s": self._work.seconds,
+            "engine_texts": self._work.texts,
             "loop_delay_p50_ms": 1000 * statistics.median(delays or [0.0]),
             "loop_delay_p99_ms": 1000 * (delays or [0.0])[int(0.99 * len(delays))],
             "loop_delay_max_ms": 1000 * max(delays, default=0.0),
@@ -120,11 +99,12 @@ class _InstrumentedProxy:
             "tasks": len(asyncio.all_tasks()),
             "threads": threading.active_count(),
             "files": len(os.listdir("/proc/self/fd")),
-            "rss_mib": (resident_bytes("self") + self._engine.resident()) / 2**20,
+            "rss_mib": sum(map(resident_bytes, filter(None, ("self", own_process)))) / 2**20,
             # The share of the time in which the event loop's thread waited for a processor.
             "cpu_wait_share": (cpu_wait - self._cpu_wait) / (now - self._reset_at),
         }
-        engine.busy, engine.texts, self._reset_at, self._cpu_wait = 0.0, 0, now, cpu_wait
+        self._work.seconds, self._work.texts = 0.0, 0
+        self._reset_at, self._cpu_wait = now, cpu_wait
         return figures
 
 
@@ -146,14 +126,9 @@ def _serve_proxy(upstream: int, options: dict[str, Any], pipe: Any) -> None:
     }
     settings = load_settings(environment={}, options={**fixed, **options})
     proxy = build_proxy(settings)
-    assert proxy.reformulator is not None
-    engine = _CountingEngine(proxy.reformulator.engine)
-    # Replace the engine before the worker has started, and build the worker again.
-    proxy.reformulator.engine = engine
-    proxy.reformulator._set_up()
     with bound_socket("127.0.0.1", 0) as front:
         port = front.getsockname()[1]
-        serve(_InstrumentedProxy(proxy, engine), front, started=lambda: pipe.send(port))
+        serve(_InstrumentedProxy(proxy), front, started=lambda: pipe.send(port))
 
 
 @contextmanager

@@ -14,10 +14,11 @@ import json
 import random
 import sys
 import time
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from cachetools import LRUCache
 from rich.console import Console
 from rich.table import Table
 
@@ -29,8 +30,6 @@ from .open_loop import Client, TimedRequest
 from .slo import missed_objectives
 from .upstream import running_upstream
 from .workload import arrivals, texts
-
-__all__ = ["add_arguments", "ideal_lru_hits", "run"]
 
 _CLOSED_CLIENTS = 24  # enough for full batches and a queue
 _OTHERS = 50.0  # requests per second that are not searches
@@ -54,9 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rate", type=float, help="searches a second; default: the scenario's")
     parser.add_argument("--model", default="bundled", help="a T5's folder or hub id")
     parser.add_argument(
-        "--thread",
-        action="store_true",
-        help="engine in a thread of the proxy, not a process",
+        "--thread", action="store_true", help="engine in a thread of the proxy, not a process"
     )
     parser.add_argument("--json", action="store_true", help="print a line of JSON per scenario")
     parser.add_argument(
@@ -277,12 +274,9 @@ _SCENARIOS: dict[str, tuple[Callable[[_Load], Awaitable[dict[str, Any]]], float]
 
 def ideal_lru_hits(queries: Sequence[str], size: int) -> list[bool]:
     """Tell for each query whether an LRU cache of ``size`` with instant answers would hit."""
-    cache: OrderedDict[str, None] = OrderedDict()
+    cache: LRUCache[str, None] = LRUCache(size)
     hits = []
     for text in queries:
         hits.append(text in cache)
         cache[text] = None
-        cache.move_to_end(text)
-        if len(cache) > size:
-            cache.popitem(last=False)
     return hits

@@ -13,8 +13,6 @@ from typing import Any, TypeVar
 
 from ...engines.threads import available_cpus
 
-__all__ = ["machine_facts", "resident_bytes", "resident_mb", "run_on_fastest_loop"]
-
 T = TypeVar("T")
 
 

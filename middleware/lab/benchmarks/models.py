@@ -13,8 +13,6 @@ from ...engines.checkpoint import locate
 from ...engines.t5.architecture import Architecture
 from ...errors import ConfigurationError
 
-__all__ = ["RANDOM", "checkpoint", "shape_of"]
-
 RANDOM: dict[str, dict[str, int]] = {
     "random:t5-tiny": {"d_model": 64, "d_ff": 128, "num_layers": 2, "num_heads": 2},
     "random:t5-small": {"d_model": 512, "d_ff": 2048, "num_layers": 6, "num_heads": 8},

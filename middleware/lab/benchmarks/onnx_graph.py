@@ -16,8 +16,6 @@ from ...engines.t5.architecture import Architecture
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["cache_names", "write_graphs"]
-
 _OPSET = 20  # the first with Gelu
 _IR = 10
 

@@ -16,8 +16,6 @@ from ...engines.t5.architecture import Architecture
 from ...errors import MissingExtraError
 from .onnx_graph import cache_names, write_graphs
 
-__all__ = ["OnnxSession", "OnnxSteps"]
-
 _MASKED = 1 << 40  # the position of a masked key: right of all others
 
 

@@ -6,15 +6,14 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote_plus
 
-from .closed_loop import CONTENT_LENGTH, get_request
+from .closed_loop import HttpConnection, get_request
 
-__all__ = ["Client", "TimedRequest"]
+_LAST_LOOKS = 1500  # at the last requests, every 20 ms: whether they are answered
 
 
 @dataclass(slots=True)
@@ -60,45 +59,26 @@ class HttpReply:
     error: Exception | None = None
 
 
-class _Connection(asyncio.Protocol):
+class _Connection(HttpConnection):
     """A kept-alive connection with one request at a time."""
 
-    def __init__(self) -> None:
-        self.transport: asyncio.Transport | None = None
-        self._on_reply: Callable[[HttpReply], None] | None = None
-        self._received = b""
-        self._length = self._body_from = 0
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
+    _on_reply: Callable[[HttpReply], None] | None = None
 
     def send(self, request: bytes, on_reply: Callable[[HttpReply], None]) -> None:
         """Send a request; ``on_reply`` is called once, with the answer or an error."""
-        assert self.transport is not None
         self._on_reply = on_reply
         self.transport.write(request)
 
-    def data_received(self, data: bytes) -> None:
-        self._received = data if not self._received else self._received + data
-        if not self._length:
-            self._body_from = self._received.find(b"\r\n\r\n") + 4
-            if self._body_from < 4:
-                return
-            length = CONTENT_LENGTH.search(self._received, 0, self._body_from)
-            self._length = self._body_from + (int(length[1]) if length else 0)
-        if len(self._received) >= self._length:
-            whole, self._received = self._received[: self._length], b""
-            head, body = whole[: self._body_from], whole[self._body_from :]
-            self._length = 0
-            self._answered(HttpReply(int(head[9:12]), head, body))
+    def answered(self, answer: bytes, body_from: int) -> None:
+        self._reply(HttpReply(int(answer[9:12]), answer[:body_from], answer[body_from:]))
 
     def connection_lost(self, exc: Exception | None) -> None:
         error = exc or ConnectionResetError("closed without an answer")
-        if self._received:  # it was not idle
+        if self.received:  # it was not idle
             error = ValueError("closed within an answer")
-        self._answered(HttpReply(error=error))
+        self._reply(HttpReply(error=error))
 
-    def _answered(self, reply: HttpReply) -> None:
+    def _reply(self, reply: HttpReply) -> None:
         on_reply, self._on_reply = self._on_reply, None
         if on_reply is not None:
             on_reply(reply)
@@ -110,6 +90,7 @@ class Client:
 
     port: int
     _idle: list[_Connection] = field(default_factory=list)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def get(self, target: str, *lines: str) -> tuple[int, bytes, bytes]:
         """Return status, head and body."""
@@ -121,8 +102,7 @@ class Client:
             try:
                 reply: HttpReply = await future
             except asyncio.CancelledError:
-                if connection.transport is not None:
-                    connection.transport.abort()
+                connection.transport.abort()
                 raise
             if reply.error is None:
                 self._idle.append(connection)
@@ -133,7 +113,7 @@ class Client:
     def _idle_connection(self) -> _Connection | None:
         while self._idle:
             connection = self._idle.pop()
-            if connection.transport is not None and not connection.transport.is_closing():
+            if not connection.transport.is_closing():
                 return connection
         return None
 
@@ -155,7 +135,7 @@ class Client:
         With ``disconnects``, half of the clients disconnect at a random time, at most
         ``leave_within`` seconds after sending.
         """
-        began, sent, in_flight = time.perf_counter(), list[TimedRequest](), _InFlight()
+        began, sent = time.perf_counter(), list[TimedRequest]()
         for at in times:
             wait = began + at - time.perf_counter()
             if wait > 0:
@@ -167,33 +147,33 @@ class Client:
             target = f"{path}?q={quote_plus(next(queries))}"
             connection = self._idle_connection() if limit is None else None
             if connection is None:
-                in_flight.run(self._send_and_wait(request, target, limit))
+                self._start(self._send_and_wait(request, target, limit))
                 continue
             # Not in a task: tasks would take as much processor time as the proxy itself.
             request.sent = time.perf_counter()
-            in_flight.count += 1
-            connection.send(
-                get_request(target), partial(self._on_reply, request, target, connection, in_flight)
-            )
-        await in_flight.wait_until_empty(30)
+            on_reply = partial(self._on_reply, request, target, connection)
+            connection.send(get_request(target), on_reply)
+        for _ in range(_LAST_LOOKS):
+            if all(request.done for request in sent):
+                break
+            await asyncio.sleep(0.02)
         return sent
 
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)  # the loop itself keeps no reference
+        task.add_done_callback(self._tasks.discard)
+
     def _on_reply(
-        self,
-        request: TimedRequest,
-        target: str,
-        connection: _Connection,
-        in_flight: _InFlight,
-        reply: HttpReply,
+        self, request: TimedRequest, target: str, connection: _Connection, reply: HttpReply
     ) -> None:
         if isinstance(reply.error, ConnectionError):  # the server had closed the idle connection
-            in_flight.run(self._send_and_wait(request, target, None))
+            self._start(self._send_and_wait(request, target, None))
         elif reply.error is None:
             self._idle.append(connection)
             request.answered(reply.status, reply.head)
         else:
             request.failed(reply.error)
-        in_flight.finished()
 
     async def _send_and_wait(self, request: TimedRequest, target: str, limit: float | None) -> None:
         request.sent = request.sent or time.perf_counter()
@@ -210,40 +190,8 @@ class Client:
     def close(self) -> None:
         """Close all connections."""
         for connection in self._idle:
-            with suppress(AttributeError):
-                connection.transport.close()  # type: ignore[union-attr]
+            connection.transport.close()
         self._idle.clear()
-
-
-class _InFlight:
-    """The requests without an answer yet."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._empty = asyncio.Event()
-
-    def run(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run a request in a task."""
-        self.count += 1
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self.finished)
-
-    def finished(self, task: asyncio.Task[None] | None = None) -> None:
-        """Record that one request has ended."""
-        if task is not None:
-            self._tasks.discard(task)
-        self.count -= 1
-        if not self.count:
-            self._empty.set()
-
-    async def wait_until_empty(self, seconds: float) -> None:
-        """Wait at most ``seconds`` until there is none."""
-        if self.count:
-            self._empty.clear()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._empty.wait(), seconds)
 
 
 def _resolve(future: asyncio.Future[HttpReply], reply: HttpReply) -> None:

@@ -23,8 +23,6 @@ from .closed_loop import closed_loop, first_answer
 from .machine import machine_facts, run_on_fastest_loop
 from .upstream import running, serve_app
 
-__all__ = ["add_arguments", "loop_delays", "run"]
-
 QUERY = "could you please show me how to sort a dictionary by value"
 _TARGET = "/search?q=" + QUERY.replace(" ", "+")
 _CONNECTIONS = 16

@@ -25,13 +25,7 @@ from .overhead import QUERY
 from .proxy_servers import PEERS, process_tree, require_peers, running_peer, running_querylift
 from .upstream import STREAM_PATH, STREAM_SIZE, running_upstream
 
-__all__ = ["MINIMUM_RATIOS", "add_arguments", "rate_ratios", "row_of", "run"]
-
-MINIMUM_RATIOS = {
-    "to_fastapi_proxy_lib": 8.0,
-    "to_aiohttp": 0.7,
-    "at_64_to_16": 0.9,
-}
+MINIMUM_RATIOS = {"to_fastapi_proxy_lib": 8.0, "to_aiohttp": 0.7, "at_64_to_16": 0.9}
 """The least allowed ratios of requests per second."""
 
 _SELF, _UPSTREAM = "querylift", "upstream"

@@ -18,14 +18,6 @@ from typing import Any
 from ...errors import ConfigurationError, MissingExtraError
 from .upstream import running, serve_app
 
-__all__ = [
-    "PEERS",
-    "process_tree",
-    "require_peers",
-    "running_peer",
-    "running_querylift",
-]
-
 
 def _fastapi_proxy_lib(upstream: str) -> Any:
     """Return the first example app of the library's documentation."""

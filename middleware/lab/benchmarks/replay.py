@@ -8,8 +8,6 @@ from ...engines.t5 import T5Engine
 from ...engines.t5.drafting import Drafts, Guesses, History
 from .engines_under_test import Pattern
 
-__all__ = ["QUERIES", "measured_pattern"]
-
 QUERIES = (
     "red leather sofa",
     "can you please show me waterproof hiking boots for women",

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["missed_objectives"]
-
 _SLACK_MS = 10.0  # beyond the budget, for requests that are rejected or late
 _LOOP_MS = 5.0
 _OTHERS_MS = 5.0

@@ -12,8 +12,6 @@ from typing import Any
 from ...errors import ConfigurationError
 from .machine import run_on_fastest_loop
 
-__all__ = ["STREAM_PATH", "STREAM_SIZE", "running", "running_upstream", "serve_app"]
-
 STREAM_PATH = "/stream"
 """The path where the upstream streams ``STREAM_SIZE`` bytes, with a pause after the first."""
 STREAM_SIZE = 50 * 1000 * 1000

@@ -5,8 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-__all__ = ["arrivals", "texts"]
-
 _TEMPLATES = (
     "could you please show me {}",
     "i am looking for {}",

@@ -11,6 +11,7 @@ import pytest
 
 pytest.importorskip("torch")
 
+from middleware.errors import ConfigurationError
 from middleware.lab.benchmarks import engine, engines_under_test, models, onnx_steps, replay
 from middleware.lab.benchmarks.engines_under_test import ENGINES_UNDER_TEST
 from tests.engines.t5.checkpoints import build
@@ -126,17 +127,11 @@ def test_wrong_arguments(arguments: tuple[str, str], capsys: pytest.CaptureFixtu
 def test_engine_that_fails_is_named(tmp_path: Path) -> None:
     """An engine that cannot start ends the run with its name and its error."""
     (tmp_path / "config.json").write_text("{}", "utf-8")
-    pipe = _Pipe()
-    engine.serve_engine(pipe, "t5", tmp_path, 1, ())
-    assert "ModelError" in pipe.sent[0]
-
-
-class _Pipe:
-    def __init__(self) -> None:
-        self.sent: list[Any] = []
-
-    def send(self, value: Any) -> None:
-        self.sent.append(value)
+    with (
+        pytest.raises(ConfigurationError, match="engine t5: ModelError"),
+        engines_under_test.engine_process("t5", tmp_path, 1),
+    ):
+        pass
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,44 @@
-"""Measure how often int8, drafting and batching give the same rewrites as without them."""
+"""Two checks of the T5 engine: whether its memory grows, and whether its shortcuts change answers.
+
+For the memory, one process prepares the weights. A second process loads them from the cache, as a
+restarted service does, and decodes inputs of 3 to 64 tokens.
+"""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-__all__ = ["measure_same"]
+from .engines_under_test import engine_process
+from .models import shape_of
 
+_LENGTHS = 3, 64
+_TOKENS = 4  # per output, short to save time
 _BATCH = 8
+
+
+def measure_memory(folder: Path, *, threads: int, queries: int, batch: int) -> dict[str, float]:
+    """Return the resident MiB at the start, after a tenth of the queries, and at the end.
+
+    Errors: ``ConfigurationError`` if a process dies.
+    """
+    rng, shape = random.Random(0), shape_of(folder)
+    pieces, marks = range(3, shape.vocabulary), {max(1, queries // 10), queries}
+    with TemporaryDirectory(prefix="querylift-bench-") as cache:
+        with engine_process("t5", folder, threads, cache_dir=cache) as (memory, _):
+            found = {"first_start_mb": memory}
+        with engine_process("t5", folder, threads, cache_dir=cache) as (memory, time_call):
+            found["start_mb"] = memory
+            for done in range(1, queries + 1):
+                lengths = [rng.randint(*_LENGTHS) - 1 for _ in range(batch)]
+                inputs = [[*rng.choices(pieces, k=length), shape.end] for length in lengths]
+                _, memory = time_call(inputs, _TOKENS, True)
+                if done in marks:
+                    found[f"after_{done}_mb"] = memory
+    return found
 
 
 def measure_same(folder: Path, queries: Sequence[str], *, threads: int) -> dict[str, Any]:
