@@ -14,10 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ConfigurationError
-from .judgments import Qrels, missing_ids, read_qrels
-from .lines import numbered_lines
-
-__all__ = ["Collection", "Document", "Qrels", "Query", "load_collection", "read_documents"]
+from .judgments import Qrels, missing_ids, numbered_lines, read_qrels
 
 _CORPUS, _QUERIES = "corpus.jsonl", "queries.jsonl"
 _LAYOUT = f"expected are {_CORPUS}, {_QUERIES}, qrels/test.tsv"

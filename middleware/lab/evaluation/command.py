@@ -29,8 +29,6 @@ from .systems import ENGINE_SYSTEMS, ORIGINAL, SYSTEMS, Decide, baselines
 from .terminal import changes_table, print_report
 from .variants import VARIANTS
 
-__all__ = ["add_arguments", "run"]
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``querylift eval`` to a parser."""

@@ -11,8 +11,6 @@ from ...errors import ConfigurationError
 from .measures import MEASURES
 from .significance import Contrast, contrast
 
-__all__ = ["Change", "compare", "summary"]
-
 _Key = tuple[str, str, str]
 
 

@@ -9,8 +9,6 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-__all__ = ["console", "print_message", "progress_bar", "warn"]
-
 
 def console() -> Console:
     """Return a console for stdout that does not cut tables when redirected."""

@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 
 from ...core.outcome import Outcome
 from ...core.reformulation import Reformulation
 from .collection import Collection
-from .measures import NDCG, check_grades, measured
+from .measures import MEASURES, NDCG, check_grades, measured
 from .protected_audit import lost_terms
 from .retrieval import DEPTH, Hits, Retriever, analyze
 from .significance import Contrast, contrast
 from .systems import ORIGINAL, Decide
 from .variants import CLEAN, variant
-
-__all__ = ["Cell", "QueryResult", "experiment", "recovered_shares"]
 
 Progress = Callable[[str, int, int], None]
 """Called with a variant, the number of decisions made, and the number of all decisions."""
@@ -85,9 +82,24 @@ class Cell:
         return sum(query.reworded for query in self.queries) / len(self.queries)
 
     @property
-    def most_frequent_reasons(self) -> list[tuple[str, float]]:
+    def reasons_text(self) -> str:
         """The outcomes and reasons with their shares, largest first."""
-        return sorted(self.reasons.items(), key=lambda pair: -pair[1])
+        ordered = sorted(self.reasons.items(), key=lambda pair: -pair[1])
+        return ", ".join(f"{name} {share:.1%}" for name, share in ordered)
+
+    def figures(self) -> dict[str, str]:
+        """Return the figures as texts, by column; from ``Δ`` on, compared with the typed text."""
+        versus, is_original = self.versus, self.system == ORIGINAL
+        return {
+            **{measure: f"{self.mean(measure):.3f}" for measure in MEASURES},
+            "Δ": "" if is_original else f"{versus.delta:+.3f}",
+            "p": "" if is_original else f"{versus.p_value:.3f}",
+            "won/lost/tied": "" if is_original else f"{versus.wins}/{versus.losses}/{versus.ties}",
+            "rewritten": f"{self.rewritten_share:.0%}",
+            "reworded": f"{self.reworded_share:.0%}",
+            "altered": "" if is_original else str(sum(bool(q.lost_terms) for q in self.queries)),
+            "p95 ms": f"{self.ms(0.95):.1f}",
+        }
 
     def ms(self, share: float) -> float:
         """Return the quantile ``share`` of the decision times, in milliseconds."""
@@ -120,7 +132,7 @@ def experiment(
     for name in variants:
         typed = {q.id: variant(name, q.id, q.text, seed) for q in collection.queries}
         baseline: dict[str, float] = {}
-        for system, decide in _original_first(systems):
+        for system, decide in {ORIGINAL: systems[ORIGINAL], **systems}.items():
             decisions: dict[str, Reformulation] = {}
             hits: dict[str, Hits] = {}
             for query in collection.queries:
@@ -152,11 +164,6 @@ def experiment(
                 Cell(collection.name, name, system, results, hits, versus, _shares(results))
             )
     return cells
-
-
-def _original_first(systems: Mapping[str, Decide]) -> list[tuple[str, Decide]]:
-    rest = ((name, decide) for name, decide in systems.items() if name != ORIGINAL)
-    return list(chain(((ORIGINAL, systems[ORIGINAL]),), rest))
 
 
 def _shares(results: Sequence[QueryResult]) -> dict[str, float]:

@@ -7,8 +7,6 @@ from typing import Any
 
 from ...errors import MissingExtraError
 
-__all__ = ["require"]
-
 
 def require(module: str) -> Any:
     """Return a module of the ``eval`` extra. Errors: ``MissingExtraError`` if it is missing."""

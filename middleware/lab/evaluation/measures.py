@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...errors import ConfigurationError
-from .collection import Qrels
 from .extra import require
+from .judgments import Qrels
 from .retrieval import Hits
-
-__all__ = ["GAINS", "MEASURES", "NDCG", "check_grades", "measured"]
 
 NDCG, MRR, RECALL = "ndcg@10", "mrr@10", "recall@100"
 MEASURES = (NDCG, MRR, RECALL)

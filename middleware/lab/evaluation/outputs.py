@@ -14,8 +14,6 @@ from .experiment import Cell
 from .page import as_page
 from .record import as_record, write_runs
 
-__all__ = ["Outputs"]
-
 
 @dataclass(frozen=True, slots=True)
 class Outputs:

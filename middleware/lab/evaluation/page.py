@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from html import escape
+from importlib.resources import files
 from typing import Any
 
 from .experiment import Cell, QueryResult, recovered_shares
-from .measures import MEASURES, NDCG
+from .measures import NDCG
 from .plots import bars, gains
 from .significance import LEVEL
-from .systems import BASELINES, ORIGINAL
+from .systems import BASELINES
 
-__all__ = ["as_page"]
+_Cell = str | tuple[str, str]
 
 _SHOWN = 10  # of the best rewrites, and of the worst
 
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1c2330; --soft: #667085; --paper: #fff; --rule: #e4e7ec;
-  --won: #12855b; --lost: #c2362b; --c0: #98a2b3; --c1: #b98a2f; --c2: #7a5ab5; --c3: #b0568c;
-  --c4: #1f6fd1; --c5: #16958f; --c6: #6b7f2a; --c7: #a5553a }
-@media (prefers-color-scheme: dark) { :root { --ink: #e7eaf0; --soft: #98a2b3; --paper: #14181f;
-  --rule: #2b323d; --won: #3ecf95; --lost: #f0786c; --c1: #dcae57; --c2: #a98be0; --c3: #df86bb;
-  --c4: #63a4f5; --c5: #45c7c0; --c6: #a8bf5c; --c7: #d98b6e } }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
-  max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
-h1 { font-size: 1.5rem } h2 { margin-top: 2.5rem; font-size: 1.2rem } h3 { font-size: 1rem }
-svg { width: 100%; height: auto } .grid { stroke: var(--rule) }
-.tick { fill: var(--soft); font-size: 12px } .won { fill: var(--won) } .lost { fill: var(--lost) }
-.legend { list-style: none; display: flex; flex-wrap: wrap; gap: .25rem 1rem; padding: 0;
-  color: var(--soft) }
-.key { display: inline-block; width: .8em; height: .8em; margin-right: .4em }
-.wide { overflow-x: auto } table { border-collapse: collapse; width: 100% }
-th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--rule); text-align: left;
-  vertical-align: top } th { color: var(--soft); font-weight: 500 }
-td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
-td.up { color: var(--won) } td.down { color: var(--lost) } .note { color: var(--soft) }
-""" + "".join(f".s{i} {{ fill: var(--c{i}); background: var(--c{i}) }} " for i in range(8))
+_STYLE = files(__package__).joinpath("page.css").read_text("utf-8")
 
 
 def as_page(cells: Sequence[Cell], settings: Mapping[str, Any]) -> str:
@@ -93,70 +74,57 @@ def _caption(query: QueryResult) -> str:
 
 
 def _figures(cells: Sequence[Cell]) -> str:
-    rows = []
+    columns = [name for name in cells[0].figures() if name != "altered"]
+    rows: list[list[_Cell]] = []
     for cell in cells:
-        versus = cell.versus
-        is_original = cell.system == ORIGINAL
-        color = "" if not versus.significant else " up" if versus.delta > 0 else " down"
-        rows.append(
-            f"<tr><td>{escape(cell.variant)}<td>{escape(cell.system)}"
-            + "".join(f'<td class="n">{cell.mean(measure):.3f}' for measure in MEASURES)
-            + f'<td class="n{color}">{"" if is_original else f"{versus.delta:+.3f}"}'
-            f'<td class="n">{"" if is_original else f"{versus.p_value:.3f}"}'
-            f'<td class="n">{"" if is_original else f"{versus.wins}/{versus.losses}/{versus.ties}"}'
-            f'<td class="n">{cell.rewritten_share:.0%}<td class="n">{cell.reworded_share:.0%}'
-            f'<td class="n">{cell.ms(0.95):.1f}</tr>'
-        )
-    heads = ["variant", "system", *MEASURES, "Δ", "p", "won/lost/tied", "rewritten", "reworded"]
+        figures, color = cell.figures(), cell.versus.direction
+        shown = ((figures[name], color if name == "Δ" else "") for name in columns)
+        rows.append([cell.variant, cell.system, *shown])
     return (
-        _table([*heads, "p95 ms"], "".join(rows), 2, 11)
+        _table(["variant", "system", *columns], rows, range(2, 2 + len(columns)))
         + f'<p class="note">Δ in {NDCG} against the typed text; coloured where p &lt; {LEVEL}.</p>'
     )
 
 
 def _outcomes(cells: Sequence[Cell]) -> str:
-    if not cells:
-        return ""
-    rows = "".join(
-        f"<tr><td>{escape(cell.variant)}<td>{escape(cell.system)}<td>"
-        + escape(", ".join(f"{name} {share:.1%}" for name, share in cell.most_frequent_reasons))
-        + "</tr>"
-        for cell in cells
-    )
-    return _table(["variant", "system", "outcomes and reasons"], rows, 0, 0)
+    rows = [[cell.variant, cell.system, cell.reasons_text] for cell in cells]
+    return _table(["variant", "system", "outcomes and reasons"], rows) if rows else ""
 
 
 def _recovered(cells: Sequence[Cell]) -> str:
     found = recovered_shares(cells)
-    if not found:
-        return ""
-    rows = "".join(
-        f'<tr><td>{escape(name)}<td>{escape(system)}<td class="n">{cost:.3f}'
-        f'<td class="n">{share:.0%}</tr>'
-        for name, system, cost, share in found
-    )
-    return f"<h2>Won back of {NDCG}, over all collections</h2>" + _table(
-        ["variant", "system", "cost", "won back"], rows, 2, 4
-    )
+    rows = [[name, system, f"{cost:.3f}", f"{share:.0%}"] for name, system, cost, share in found]
+    table = _table(["variant", "system", "cost", "won back"], rows, range(2, 4))
+    return f"<h2>Won back of {NDCG}, over all collections</h2>{table}" if rows else ""
 
 
 def _rewrites(title: str, found: Sequence[tuple[QueryResult, str]]) -> str:
-    if not found:
-        return ""
-    rows = "".join(
-        f'<tr><td class="n {"up" if query.gain > 0 else "down"}">{query.gain:+.3f}'
-        f"<td>{escape(name)}<td>{escape(query.reformulation.original)}"
-        f"<td>{escape(query.reformulation.query)}<td>{escape(', '.join(query.lost_terms))}</tr>"
+    rows: list[list[_Cell]] = [
+        [
+            (f"{query.gain:+.3f}", "up" if query.gain > 0 else "down"),
+            name,
+            query.reformulation.original,
+            query.reformulation.query,
+            ", ".join(query.lost_terms),
+        ]
         for query, name in found
-    )
+    ]
     heads = ["gain", "variant", "typed", "sent", "altered"]
-    return f"<h3>{escape(title)}</h3>{_table(heads, rows, 0, 1)}"
+    return f"<h3>{escape(title)}</h3>{_table(heads, rows, range(1))}" if rows else ""
 
 
-def _table(heads: Sequence[str], rows: str, first: int, last: int) -> str:
-    """Return a table; its columns from ``first`` up to, not including, ``last`` are numbers."""
-    cells = "".join(
-        f"<th{' class=n' if first <= index < last else ''}>{escape(head)}"
-        for index, head in enumerate(heads)
-    )
-    return f'<div class="wide"><table><thead><tr>{cells}</tr></thead>{rows}</table></div>'
+def _table(
+    heads: Sequence[str], rows: Sequence[Sequence[_Cell]], numbers: Container[int] = ()
+) -> str:
+    """Return a table; a cell is a text, or a text and its class; ``numbers`` are columns."""
+
+    def line(tag: str, cells: Sequence[_Cell]) -> str:
+        parts = []
+        for index, cell in enumerate(cells):
+            text, kind = cell if isinstance(cell, tuple) else (cell, "")
+            number = "n" if index in numbers else ""
+            parts.append(f'<{tag} class="{number} {kind}">{escape(text)}')
+        return f"<tr>{''.join(parts)}</tr>"
+
+    body = "".join(line("td", row) for row in rows)
+    return f'<div class="wide"><table><thead>{line("th", heads)}</thead>{body}</table></div>'

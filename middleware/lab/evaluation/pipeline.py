@@ -17,8 +17,6 @@ from ...engines.judging import verdict_of
 from ...policy.acceptance import Acceptance
 from ...policy.admission import Admission
 
-__all__ = ["Pipeline"]
-
 
 class Pipeline:
     """Reformulates one text at a time.

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
-__all__ = ["bars", "gains"]
-
 _WIDTH = 900.0
 _LEFT = 46.0
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["lost_terms"]
-
 _EDGES = "\"'`“”‘’«»()[]{}<>,;:!?…"
 _NEGATION = re.compile(
     r"no|not|never|none|nor|neither|without|except|excluding|cannot|[a-z]+n['’]t|non-.+|.+-free",

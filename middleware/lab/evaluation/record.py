@@ -11,8 +11,6 @@ from ...errors import ConfigurationError
 from .experiment import Cell, recovered_shares
 from .measures import MEASURES
 
-__all__ = ["FORMAT", "as_record", "read_record", "write_runs"]
-
 FORMAT = 1
 """The format of the JSON. It is raised when older files could be misread."""
 
@@ -99,10 +97,8 @@ def read_record(path: Path) -> dict[str, Any]:
     return record
 
 
-def write_runs(cells: Sequence[Cell], folder: Path) -> list[Path]:
+def write_runs(cells: Sequence[Cell], folder: Path) -> None:
     """Write a TREC run file per cell: query, ``Q0``, document, rank, score, tag."""
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
     for cell in cells:
         tag = f"{cell.system}.{cell.variant}"
         path = folder / f"{cell.collection}.{tag}.run"
@@ -110,5 +106,3 @@ def write_runs(cells: Sequence[Cell], folder: Path) -> list[Path]:
             for query, hits in cell.hits.items():
                 for rank, (document, score) in enumerate(hits, 1):
                     file.write(f"{query} Q0 {document} {rank} {score:.6f} {tag}\n")
-        written.append(path)
-    return written

@@ -11,8 +11,6 @@ from ...errors import ConfigurationError
 from .collection import Document
 from .extra import require
 
-__all__ = ["DEPTH", "FETCHED", "Bm25", "Hits", "Retriever", "analyze"]
-
 DEPTH = 100
 """The number of hits that are measured, as recall@100 needs."""
 
@@ -57,12 +55,7 @@ class Bm25:
     """
 
     def __init__(
-        self,
-        documents: Iterable[Document],
-        *,
-        k1: float = 0.9,
-        b: float = 0.4,
-        stem: bool = False,
+        self, documents: Iterable[Document], *, k1: float = 0.9, b: float = 0.4, stem: bool = False
     ) -> None:
         if not (k1 >= 0 and 0 <= b <= 1):
             raise ConfigurationError(f"BM25: k1 ({k1}) must be at least 0, b ({b}) within 0 and 1")

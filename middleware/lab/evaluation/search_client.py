@@ -16,8 +16,6 @@ import httpx
 from ...errors import ConfigurationError, QueryliftError
 from .retrieval import FETCHED, Hits
 
-__all__ = ["DIALECTS", "SearchClient", "SearchClientError", "location", "unjudged"]
-
 _PLACEHOLDER = "{query}"
 
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from .extra import require
 
-__all__ = ["LEVEL", "Contrast", "contrast"]
-
 LEVEL = 0.05
 """The p-value below which a difference is significant."""
 
@@ -32,6 +30,11 @@ class Contrast:
     def significant(self) -> bool:
         """Whether the p-value is below ``LEVEL``."""
         return self.p_value < LEVEL
+
+    @property
+    def direction(self) -> str:
+        """``up`` or ``down`` if the difference is significant, else an empty text."""
+        return "" if not self.significant else "up" if self.delta > 0 else "down"
 
 
 def contrast(

@@ -13,8 +13,6 @@ from ...core.outcome import Mode, Outcome
 from ...core.reformulation import Reformulation, Timings
 from .extra import require
 
-__all__ = ["BASELINES", "ENGINE_SYSTEMS", "ORIGINAL", "SYSTEMS", "Decide", "baselines", "stoplist"]
-
 Decide = Callable[[str], Reformulation]
 """A system: it returns the reformulation of a text, with its time."""
 
@@ -41,19 +39,8 @@ _REQUEST = frozenset(
 _TRIM = "\"'()[],;:!?."
 
 
-def stoplist(text: str) -> str:
-    """Return a text without function words and request words, or whole if none is left.
-
-    The function words are NLTK's list of 179, as shipped with bm25s.
-    """
-    return _without_stopwords(text, _stopwords())
-
-
-def _stopwords() -> frozenset[str]:
-    return frozenset(require("bm25s.stopwords").STOPWORDS_EN_PLUS) | _REQUEST
-
-
 def _without_stopwords(text: str, stopwords: frozenset[str]) -> str:
+    """Return a text without these words, or whole if none is left."""
     remaining = [
         word
         for word in text.split()
@@ -90,7 +77,8 @@ def baselines(names: Collection[str] = BASELINES) -> Mapping[str, Decide]:
     Errors: ``MissingExtraError``.
     """
     rewrites: dict[str, Callable[[str], str]] = {ORIGINAL: lambda text: text}
-    stopwords = _stopwords()
+    # NLTK's list of 179 function words, as shipped with bm25s.
+    stopwords = frozenset(require("bm25s.stopwords").STOPWORDS_EN_PLUS) | _REQUEST
     rewrites["stoplist"] = lambda text: _without_stopwords(text, stopwords)
     if not {"spelling", "stoplist+spelling"}.isdisjoint(names):
         corrected = _speller()  # takes seconds, as it reads a dictionary

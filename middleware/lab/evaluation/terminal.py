@@ -11,11 +11,8 @@ from rich.text import Text
 
 from .compare import Change
 from .experiment import Cell, recovered_shares
-from .measures import MEASURES
 from .significance import LEVEL
-from .systems import BASELINES, ORIGINAL
-
-__all__ = ["changes_table", "print_report", "reasons_table", "recovery_table", "results_table"]
+from .systems import BASELINES
 
 _WIDE = 130  # on a narrower terminal, tables are split in two
 
@@ -23,9 +20,13 @@ _WIDE = 130  # on a narrower terminal, tables are split in two
 def print_report(cells: Sequence[Cell], console: Console) -> None:
     """Print a table of figures per collection, then recovered shares and reasons."""
     for name in dict.fromkeys(cell.collection for cell in cells):
-        table = results_table([cell for cell in cells if cell.collection == name])
-        for part in (table,) if console.width >= _WIDE else _halves(table, texts=2, first=7):
-            console.print(part)
+        own = [cell for cell in cells if cell.collection == name]
+        columns = list(own[0].figures())
+        if console.width >= _WIDE:
+            console.print(results_table(own, columns))
+        else:
+            console.print(_compact(results_table(own, columns[:5]), caption=None))
+            console.print(_compact(results_table(own, columns[5:]), title=None))
     parts: list[RenderableType] = [recovery_table(cells)] if recovered_shares(cells) else []
     if any(cell.system not in BASELINES for cell in cells):
         parts.append(reasons_table(cells) if console.width >= _WIDE else _reasons_list(cells))
@@ -41,20 +42,12 @@ def _table(title: str, texts: Sequence[str], numbers: Sequence[str]) -> Table:
     return table
 
 
-def _halves(table: Table, *, texts: int, first: int) -> tuple[Table, Table]:
-    """Split a table after ``first`` columns; the second half repeats the first ``texts``."""
-    columns = table.columns
-    halves = []
-    for chosen in (columns[:first], columns[:texts] + columns[first:]):
-        half = _table("", (), ())
-        half.box, half.show_edge, half.padding = box.SIMPLE_HEAD, False, (0, 0)
-        for column in chosen:
-            half.add_column(column.header, justify=column.justify, no_wrap=True)
-        for cells in zip(*(column.cells for column in chosen), strict=True):
-            half.add_row(*cells)
-        halves.append(half)
-    halves[0].title, halves[1].title, halves[1].caption = table.title, None, table.caption
-    return halves[0], halves[1]
+def _compact(table: Table, **changed: None) -> Table:
+    """Return a table without frame and padding, for a narrow terminal."""
+    table.box, table.show_edge, table.padding = box.SIMPLE_HEAD, False, (0, 0)
+    for name, value in changed.items():
+        setattr(table, name, value)
+    return table
 
 
 def _reasons_list(cells: Sequence[Cell]) -> Table:
@@ -62,35 +55,22 @@ def _reasons_list(cells: Sequence[Cell]) -> Table:
     table = _table("outcomes and reasons", ("collection", "variant", "system"), ())
     table.add_column("share")
     for cell in (cell for cell in cells if cell.system not in BASELINES):
-        shares = ", ".join(f"{name} {share:.1%}" for name, share in cell.most_frequent_reasons)
-        table.add_row(cell.collection, cell.variant, cell.system, shares)
+        table.add_row(cell.collection, cell.variant, cell.system, cell.reasons_text)
     return table
 
 
-def results_table(cells: Sequence[Cell]) -> Table:
-    """Return the figures of one collection; from ``Δ`` on, compared with the typed text."""
+def results_table(cells: Sequence[Cell], columns: Sequence[str]) -> Table:
+    """Return some columns of ``Cell.figures`` for one collection."""
     title = f"{cells[0].collection}: {len(cells[0].queries)} queries"
-    numbers = [*MEASURES, "Δ", "p", "won/lost/tied", "rewritten", "reworded", "altered", "p95 ms"]
-    table = _table(title, ("variant", "system"), numbers)
+    table = _table(title, ("variant", "system"), columns)
     previous = ""
     for cell in cells:
         if previous and cell.variant != previous:
             table.add_section()
-        versus = cell.versus
-        color = "" if not versus.significant else "green" if versus.delta > 0 else "red"
-        is_original = cell.system == ORIGINAL
-        table.add_row(
-            cell.variant if cell.variant != previous else "",
-            cell.system,
-            *(f"{cell.mean(measure):.3f}" for measure in MEASURES),
-            "" if is_original else Text(f"{versus.delta:+.3f}", color),
-            "" if is_original else f"{versus.p_value:.3f}",
-            "" if is_original else f"{versus.wins}/{versus.losses}/{versus.ties}",
-            f"{cell.rewritten_share:.0%}",
-            f"{cell.reworded_share:.0%}",
-            "" if is_original else str(sum(bool(query.lost_terms) for query in cell.queries)),
-            f"{cell.ms(0.95):.1f}",
-        )
+        color = {"up": "green", "down": "red"}.get(cell.versus.direction, "")
+        texts = cell.figures()
+        figures = (Text(texts[name], color if name == "Δ" else "") for name in columns)
+        table.add_row(cell.variant if cell.variant != previous else "", cell.system, *figures)
         previous = cell.variant
     table.caption = (
         f"coloured where p < {LEVEL}; reworded: other words are sent, not only other punctuation;"

@@ -11,8 +11,6 @@ import random
 import re
 from collections.abc import Callable
 
-__all__ = ["misspelled", "misspelled_word"]
-
 # The centre of each key on an ISO keyboard, in millimetres. Keys are 19 mm apart.
 _KEYS = {
     letter: (column * 19.0 + offset, row * 19.0)

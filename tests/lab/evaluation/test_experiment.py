@@ -91,9 +91,12 @@ def test_rows_say_what_was_promised(cells: list[Cell]) -> None:
 
 def test_runs_are_in_trec_form(cells: list[Cell], tmp_path: Path) -> None:
     """Six columns, ranks from 1, scores that do not rise."""
-    paths = write_runs(cells, tmp_path / "runs")
-    assert len({path.name for path in paths}) == len(cells)
-    lines = [line.split(" ") for line in paths[0].read_text().splitlines()]
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    write_runs(cells, folder)
+    assert len(list(folder.iterdir())) == len(cells)
+    first_run = folder / f"{cells[0].collection}.{cells[0].system}.{cells[0].variant}.run"
+    lines = [line.split(" ") for line in first_run.read_text().splitlines()]
     assert all(len(line) == 6 and line[1] == "Q0" for line in lines)
     first = [line for line in lines if line[0] == "q1"]
     assert [int(line[3]) for line in first] == list(range(1, len(first) + 1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from middleware.core.outcome import Outcome
-from middleware.lab.evaluation.systems import BASELINES, baselines, stoplist
+from middleware.lab.evaluation.systems import BASELINES, baselines
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from middleware.lab.evaluation.systems import BASELINES, baselines, stoplist
 )
 def test_the_stoplist_leaves_content(text: str, left: str) -> None:
     """Words of grammar and of requests go, in any case and with their punctuation."""
-    assert stoplist(text) == left
+    assert baselines({"stoplist"})["stoplist"](text).query == left
 
 
 def test_baselines_do_what_their_names_say() -> None:

@@ -10,13 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rapidfuzz.distance import OSA
 
-from middleware.lab.evaluation.request_templates import (
-    CHATTY_TEMPLATES,
-    RAMBLING_TEMPLATES,
-    as_request,
-)
 from middleware.lab.evaluation.typos import misspelled, misspelled_word
-from middleware.lab.evaluation.variants import VARIANTS, variant
+from middleware.lab.evaluation.variants import TEMPLATES, VARIANTS, as_request, variant
 from middleware.lab.training import phrases, wrappers
 
 _QUERY = "wireless headphones without microphone USB-C 20 hours 1.75 iPhone NASA c++ B07NCQWCQS"
@@ -78,7 +73,7 @@ def test_both_together_are_each_alone() -> None:
 def test_a_request_keeps_the_text() -> None:
     """Only a full stop or a question mark at the end goes."""
     for seed in range(50):
-        request = as_request("what is lift?", random.Random(seed), CHATTY_TEMPLATES)
+        request = as_request("what is lift?", random.Random(seed), TEMPLATES["chatty"])
         assert "what is lift" in request
 
 
@@ -110,7 +105,7 @@ def _made_of(words: list[str], parts: set[tuple[str, ...]]) -> bool:
     return len(words) in reached
 
 
-@pytest.mark.parametrize("template", [*CHATTY_TEMPLATES, *RAMBLING_TEMPLATES])
+@pytest.mark.parametrize("template", [*TEMPLATES["chatty"], *TEMPLATES["rambling"]])
 def test_no_request_can_be_made_from_parts_of_training(template: str) -> None:
     """The generator of training cannot produce a template of the evaluation."""
     front, _, back = template.partition("{}")
