@@ -19,6 +19,11 @@ from .retrieval import Retrieval
 from .tokenizer import load_tokenizer, train_tokenizer
 from .trainer import Trainer, TrainingSettings, validation_pairs
 
+_SIZES = ("vocabulary", "width", "feed_forward", "heads")
+_SETTINGS = (
+    "minutes", "seed", "threads", "batch_tokens", "muon_rate", "adam_rate", "decay_share",
+)  # fmt: skip
+
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line.
@@ -26,31 +31,18 @@ def build_parser() -> argparse.ArgumentParser:
     The defaults are those of the bundled model, except for ``--minutes``, ``--words`` and
     ``--usage``, which the model card has.
     """
-    shape, settings = Shape(), TrainingSettings()
     parser = argparse.ArgumentParser(prog=f"python -m {__package__}", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of the raw data")
     parser.add_argument("--out", type=Path, required=True, help="for checkpoints, log and model")
     parser.add_argument("--words", type=Path, nargs="*", default=[], help="lists of correct words")
     parser.add_argument("--usage", type=Path, help="en_lexeme_prob.json.gz of spacy-lookups-data")
-    parser.add_argument("--minutes", type=float, default=settings.minutes)
     parser.add_argument("--steps", type=int, help="stop after steps instead of minutes")
-    parser.add_argument("--seed", type=int, default=settings.seed)
-    parser.add_argument("--threads", type=int, default=settings.threads)
-    parser.add_argument("--width", type=int, default=shape.width)
-    parser.add_argument("--heads", type=int, default=shape.heads)
-    parser.add_argument("--feed-forward", type=int, default=shape.feed_forward)
-    parser.add_argument("--vocabulary", type=int, default=shape.vocabulary)
-    parser.add_argument("--batch-tokens", type=int, default=settings.batch_tokens)
-    parser.add_argument("--muon-rate", type=float, default=settings.muon_rate)
-    parser.add_argument("--adam-rate", type=float, default=settings.adam_rate)
-    parser.add_argument("--decay-share", type=float, default=settings.decay_share)
+    for defaults, names in ((Shape(), _SIZES), (TrainingSettings(), _SETTINGS)):
+        for name in names:
+            value = getattr(defaults, name)
+            parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
     parser.add_argument("--fp32", action="store_true", help="compute in float32")
-    parser.add_argument(
-        "--report-pairs",
-        type=int,
-        default=300,
-        help="pairs of each kind in the report",
-    )
+    parser.add_argument("--report-pairs", type=int, default=300, help="of each kind")
     parser.add_argument("--export-only", action="store_true", help="export the last checkpoint")
     return parser
 
@@ -58,24 +50,10 @@ def build_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Build the data, train (or resume from the checkpoint in ``--out``), and export."""
     given = build_parser().parse_args(arguments)
-    shape = Shape(
-        vocabulary=given.vocabulary,
-        width=given.width,
-        feed_forward=given.feed_forward,
-        heads=given.heads,
-        kv=given.width // given.heads,
-    )
-    settings = TrainingSettings(
-        minutes=given.minutes,
-        steps=given.steps,
-        seed=given.seed,
-        threads=given.threads,
-        batch_tokens=given.batch_tokens,
-        muon_rate=given.muon_rate,
-        adam_rate=given.adam_rate,
-        decay_share=given.decay_share,
-        bfloat16=not given.fp32,
-    )
+    sizes = {name: getattr(given, name) for name in _SIZES}
+    shape = Shape(**sizes, kv=given.width // given.heads)
+    options = {name: getattr(given, name) for name in ("steps", *_SETTINGS)}
+    settings = TrainingSettings(**options, bfloat16=not given.fp32)
     keep_freed_memory()
     given.out.mkdir(parents=True, exist_ok=True)
     words = {word for path in given.words for word in read_word_list(path)}

@@ -17,11 +17,12 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from rapidfuzz.distance import OSA
+
 from ...engines.spelling_hints import Lexicon
 from .frequencies import Usage
 from .lexicon import build_words, count_words
 from .protection import bare_word
-from .typos import distance
 
 SOURCES: dict[str, str] = {
     "train/questions/nq_dev_dpr.txt": "CC BY-SA 3.0 (Natural Questions)",
@@ -218,7 +219,7 @@ def _load_words(
         for row in _rows(root, name):
             wrong, right = str(row["src"]).lower(), str(row["tgt"]).lower()
             plain = wrong.isalpha() and right.isalpha() and wrong.isascii() and right.isascii()
-            if plain and right in known and 1 <= distance(wrong, right) <= 2:
+            if plain and right in known and 1 <= OSA.distance(wrong, right) <= 2:
                 lists.setdefault(right, set()).add(wrong)
     # A known word is a misspelling if people list it as one of a far more frequent word.
     wrongs = {

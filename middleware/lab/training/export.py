@@ -36,10 +36,7 @@ def export_tokenizer(pieces: Path, folder: Path) -> None:
     vocabulary = [(processor.id_to_piece(i), processor.get_score(i)) for i in range(size)]
     fast = Tokenizer(Unigram(vocabulary, unk_id=UNK, byte_fallback=True))
     fast.normalizer = normalizers.Sequence(
-        [
-            normalizers.Replace(Regex(" {2,}"), " "),
-            normalizers.Replace(Regex(r"\A +| +\z"), ""),
-        ]
+        [normalizers.Replace(Regex(" {2,}"), " "), normalizers.Replace(Regex(r"\A +| +\z"), "")]
     )
     fast.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always", split=True)
     fast.decoder = decoders.Sequence(

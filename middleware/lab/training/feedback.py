@@ -17,8 +17,6 @@ from ..evaluation.measures import NDCG, measured
 from ..evaluation.retrieval import Bm25
 from .reduction import keywords
 
-__all__ = ["FOLDER", "feedback_pairs", "is_validation_claim", "reduced"]
-
 FOLDER = "collections/scifact"
 
 

@@ -16,8 +16,6 @@ from typing import NamedTuple
 
 from rapidfuzz.distance import OSA
 
-__all__ = ["Usage", "read_usage", "words_in_use"]
-
 _NAME = 0.6  # the least share of capitals in a name
 _RARE_NAME, _RARE_WORD = math.exp(-19.0), math.exp(-17.5)
 _TYPO_OF_NAME, _TYPO_OF_WORD = 30.0, 10.0  # a word is this much more frequent than a typo

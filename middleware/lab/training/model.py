@@ -11,7 +11,7 @@ the pieces of a misspelled word resemble the correct word.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -26,10 +26,6 @@ class Shape:
     kv: int = 64
     encoder_layers: int = 4
     decoder_layers: int = 2
-
-    def to_dict(self) -> dict[str, int]:
-        """Return the sizes as a dictionary, for a checkpoint."""
-        return asdict(self)
 
 
 def build_config(shape: Shape) -> Any:

@@ -63,6 +63,18 @@ def score(pairs: Sequence[Pair], outputs: Sequence[str]) -> dict[str, float]:
     return scores
 
 
+def scores_of(
+    model: Any, processor: Any, pairs: Sequence[Pair], retrieval: Retrieval | None = None
+) -> tuple[dict[str, float], list[str]]:
+    """Return the scores of a model, those of ``retrieval`` included, and its rewrites."""
+    outputs = rewrite(model, processor, [pair.source for pair in pairs])
+    scores = score(pairs, outputs)
+    if retrieval is not None:
+        found = retrieval.score(lambda texts: rewrite(model, processor, texts))
+        scores |= {f"retrieval_{kind}": value for kind, value in found.items()}
+    return scores, outputs
+
+
 def write_report(
     folder: Path, pairs: Sequence[Pair], path: Path, retrieval: Retrieval | None = None
 ) -> dict[str, float]:
@@ -72,11 +84,7 @@ def write_report(
     model: Any = T5ForConditionalGeneration.from_pretrained(folder)
     model = model.float().eval()
     processor = load_tokenizer(folder / "spiece.model")
-    outputs = rewrite(model, processor, [p.source for p in pairs])
-    scores = score(pairs, outputs)
-    if retrieval is not None:
-        found = retrieval.score(lambda texts: rewrite(model, processor, texts))
-        scores |= {f"retrieval_{kind}": value for kind, value in found.items()}
+    scores, outputs = scores_of(model, processor, pairs, retrieval)
     wrong = [
         {"kind": p.kind, "source": p.source, "target": p.target, "output": output}
         for p, output in zip(pairs, outputs, strict=True)

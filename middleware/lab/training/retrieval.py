@@ -19,8 +19,6 @@ from .feedback import FOLDER, is_validation_claim
 from .pairs import PairSource
 from .wrappers import wrap
 
-__all__ = ["Retrieval"]
-
 Rewrite = Callable[[Sequence[str]], Sequence[str]]
 
 

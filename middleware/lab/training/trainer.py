@@ -8,14 +8,14 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
 from ...errors import MissingExtraError
 from .model import Shape, build_model
 from .pairs import KINDS, Pair, PairSource
-from .report import pad, rewrite, score
+from .report import pad, scores_of
 from .retrieval import Retrieval
 from .tokenizer import EOS, PAD, encode_source
 
@@ -220,11 +220,7 @@ class Trainer:
 
     def validate(self, loss: float) -> dict[str, float]:
         """Score the validation pairs, and append a line to the log."""
-        outputs = rewrite(self.model, self.processor, [pair.source for pair in self.validation])
-        scores = score(self.validation, outputs)
-        if self.retrieval is not None:
-            found = self.retrieval.score(lambda texts: rewrite(self.model, self.processor, texts))
-            scores |= {f"retrieval_{kind}": value for kind, value in found.items()}
+        scores, _ = scores_of(self.model, self.processor, self.validation, self.retrieval)
         row = {
             "step": self.progress.step,
             "minutes": round(self.progress.seconds / 60, 1),
@@ -245,14 +241,14 @@ class Trainer:
             "model": self.model.state_dict(),
             "muon": self.muon.state_dict(),
             "adam": self.adam.state_dict(),
-            "shape": self.shape.to_dict(),
-            "progress": [getattr(self.progress, name) for name in TrainingProgress.__slots__],
+            "shape": asdict(self.shape),
+            "progress": list(astuple(self.progress)),
         }
         torch.save(state, temporary)
         os.replace(temporary, self.path)
 
     def _restore(self, state: dict[str, Any]) -> None:
-        if state["shape"] != self.shape.to_dict():
+        if state["shape"] != asdict(self.shape):
             raise ValueError(f"the checkpoint in {self.path} is of another shape: {state['shape']}")
         self.model.load_state_dict(state["model"])
         self.muon.load_state_dict(state["muon"])

@@ -44,11 +44,6 @@ def _neighbours() -> dict[str, str]:
 NEIGHBOURS = _neighbours()
 
 
-def distance(left: str, right: str) -> int:
-    """Return the optimal string alignment distance; a swap of neighbours counts as one edit."""
-    return OSA.distance(left, right)
-
-
 def _omit(word: str, at: int, rng: random.Random) -> str:
     return word[:at] + word[at + 1 :]
 
@@ -102,7 +97,7 @@ def misspell(word: str, rng: random.Random, lists: Mapping[str, Sequence[str]]) 
     if known and rng.random() < 0.4:
         wrong = rng.choice(known)
     for _ in range(12):
-        if wrong != lower and 1 <= distance(wrong, lower) <= 2:
+        if wrong != lower and 1 <= OSA.distance(wrong, lower) <= 2:
             break
         # The first letter is rarely wrong, in typing and in spelling.
         at = rng.randrange(1, len(lower)) if rng.random() < 0.95 else 0

@@ -8,11 +8,12 @@ import string
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rapidfuzz.distance import OSA
 
 from middleware.lab.training.identifiers import identifier
 from middleware.lab.training.protection import is_protected
 from middleware.lab.training.reduction import clean, is_question, keywords
-from middleware.lab.training.typos import add_typos, break_spacing, distance, misspell
+from middleware.lab.training.typos import add_typos, break_spacing, misspell
 from middleware.lab.training.wrappers import (
     add_disfluency,
     multi_topic_request,
@@ -35,14 +36,14 @@ def test_misspelling_is_one_or_two_edits_away(word: str, seed: int) -> None:
     """A misspelling differs from its word by one or two edits, whatever the word."""
     wrong = misspell(word, random.Random(seed), {})
     assert wrong != word
-    assert 1 <= distance(wrong, word) <= 2
+    assert 1 <= OSA.distance(wrong, word) <= 2
 
 
 @given(seeds)
 def test_human_misspellings_are_used_and_far_ones_refused(seed: int) -> None:
     """A listed misspelling may be drawn, but never one that is three edits away."""
     wrong = misspell("receive", random.Random(seed), {"receive": ["recieve", "rrreceivvve"]})
-    assert 1 <= distance(wrong, "receive") <= 2
+    assert 1 <= OSA.distance(wrong, "receive") <= 2
 
 
 def test_human_misspellings_come_up() -> None:
