@@ -18,13 +18,17 @@ from ..http.responses import error_response, status_routes
 from ..instrumentation.metrics import Metrics
 from ..runtime.reformulator import Reformulator
 
-__all__ = ["Admin", "PortRouter"]
-
 _NOT_STORED = {"cache-control": "no-store"}
 
 
-class Admin:
-    """An ASGI app with ``/readyz``, ``/metrics`` and ``/memo`` for operators.
+def admin_app(
+    reformulator: Reformulator,
+    *,
+    metrics: Metrics | None = None,
+    dialects: Callable[[], dict[str, Any]] = dict,
+    purged: Callable[[], None] = lambda: None,
+) -> ASGIApp:
+    """Return an app with ``/readyz``, ``/metrics`` and ``/memo`` for operators.
 
     ``GET /memo`` returns entries, bytes, hits and misses. ``DELETE /memo`` removes all entries,
     with ``?text=`` those of one text and with ``?scope=`` those of one scope, and returns how many.
@@ -36,37 +40,14 @@ class Admin:
     There is no access control: anyone who can reach the port may use it.
     Concurrency: holds no state of a request.
     """
+    memo = reformulator.memo
 
-    def __init__(
-        self,
-        reformulator: Reformulator,
-        *,
-        metrics: Metrics | None = None,
-        dialects: Callable[[], dict[str, Any]] = dict,
-        purged: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._purged = purged
-        self._memo = reformulator.memo
-        self._router = Router(
-            [
-                *status_routes(reformulator, metrics=metrics, details=dialects),
-                Route("/memo", self._counts),
-                Route("/memo", self._purge, methods=["DELETE"]),
-            ],
-            redirect_slashes=False,
-            default=_not_found,
-        )
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        await self._router(scope, receive, send)
-
-    async def _counts(self, request: Request) -> Response:
-        stats = self._memo.stats()
+    async def counts(request: Request) -> Response:
+        stats = memo.stats()
         names = ("entries", "bytes", "hits", "misses")
         return JSONResponse({name: getattr(stats, name) for name in names}, headers=_NOT_STORED)
 
-    async def _purge(self, request: Request) -> Response:
+    async def purge(request: Request) -> Response:
         if "origin" in request.headers:
             return error_response(
                 403, "from_a_web_page", "a page in a browser must not purge the memo"
@@ -82,9 +63,16 @@ class Admin:
         def matches(key: MemoKey) -> bool:
             return (not texts or key.text in texts) and (not scopes or key.scope in scopes)
 
-        purged = self._memo.purge(matches)
-        await asyncio.to_thread(self._purged)
-        return JSONResponse({"purged": purged}, headers=_NOT_STORED)
+        removed = memo.purge(matches)
+        await asyncio.to_thread(purged)
+        return JSONResponse({"purged": removed}, headers=_NOT_STORED)
+
+    routes = [
+        *status_routes(reformulator, metrics=metrics, details=dialects),
+        Route("/memo", counts),
+        Route("/memo", purge, methods=["DELETE"]),
+    ]
+    return Router(routes, redirect_slashes=False, default=_not_found)
 
 
 async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,21 +80,18 @@ async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
     await error_response(404, "not_found", detail)(scope, receive, send)
 
 
-class PortRouter:
-    """Routes requests by the port that they came in on: ``admin_port`` leads to ``admin``.
+def route_by_port(app: ASGIApp, admin: ASGIApp, admin_port: int) -> ASGIApp:
+    """Return an app that sends requests which came in on ``admin_port`` to ``admin``.
 
     The port is that of the server's socket, which no header or target of a request can change.
     """
 
-    def __init__(self, app: ASGIApp, admin: Admin, admin_port: int) -> None:
-        self._app = app
-        self._admin = admin
-        self._port = admin_port
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection scope."""
+    async def routed(scope: Scope, receive: Receive, send: Send) -> None:
         server = scope.get("server")
-        if scope["type"] == "http" and server is not None and server[1] == self._port:
-            await self._admin(scope, receive, send)
-        elif scope["type"] != "websocket" or server is None or server[1] != self._port:
-            await self._app(scope, receive, send)
+        is_admin = server is not None and server[1] == admin_port
+        if scope["type"] == "http" and is_admin:
+            await admin(scope, receive, send)
+        elif scope["type"] != "websocket" or not is_admin:
+            await app(scope, receive, send)
+
+    return routed

@@ -42,8 +42,6 @@ from ..upstream.headers import Forwarding
 from ..upstream.limits import ConnectionLimits, Timeouts
 from .settings import Settings
 
-__all__ = ["build_clients", "build_proxy", "build_reformulator", "limited"]
-
 
 def build_proxy(
     settings: Settings, *, pages: PaginationMemory | None = None, quiet: bool = False

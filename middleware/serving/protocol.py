@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
     from uvicorn._types import ASGI3Application, ASGISendEvent
 
-__all__ = ["MAX_HEAD", "MAX_PIPELINED", "BoundedProtocol"]
-
 MAX_HEAD = 64 * 1024
 """Bytes of a request's target and headers. A larger head is refused with 400."""
 

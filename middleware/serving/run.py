@@ -17,14 +17,12 @@ from ..engines.threads import default_threads
 from ..errors import ConfigurationError, EngineError, UpstreamError
 from ..runtime import snapshot
 from ..runtime.clock import SYSTEM_CLOCK
-from .admin import Admin, PortRouter
+from .admin import admin_app, route_by_port
 from .assembly import build_proxy, limited
-from .server import Stop, address_of, bound_socket, serve
+from .server import address_of, bound_socket, serve
 from .settings import Settings
 from .shared_pagination import SharedPaginationMemory
 from .supervisor import run_workers
-
-__all__ = ["run_proxy"]
 
 
 def run_proxy(settings: Settings) -> int:
@@ -88,7 +86,7 @@ def _serve(
         for each in dict.fromkeys((Path(first_snapshot or file), file)):
             snapshot.load(each, reformulator.memo, now=SYSTEM_CLOCK.now())
     failures: list[EngineError] = []
-    stop = Stop()
+    stop = threading.Event()
 
     def watch() -> None:
         try:
@@ -96,7 +94,7 @@ def _serve(
         except EngineError as error:  # perhaps minutes after the start, if a hub is slow
             if not settings.allow_degraded_start:
                 failures.append(error)
-                stop()
+                stop.set()
 
     saving = threading.Lock()
 
@@ -108,13 +106,13 @@ def _serve(
     front, *admin = bound
     app = limited(proxy, settings, proxy.metrics)
     if admin:
-        inner = Admin(
+        inner = admin_app(
             reformulator,
             metrics=proxy.metrics,
             dialects=proxy.dialects,
             purged=save,  # otherwise a purged rewrite would be back after a crash
         )
-        app = PortRouter(app, inner, admin[0].getsockname()[1])
+        app = route_by_port(app, inner, admin[0].getsockname()[1])
 
     def announce() -> None:
         if first:

@@ -9,8 +9,6 @@ from typing import Any
 
 from ..errors import ConfigurationError
 
-__all__ = ["Setting", "list_settings", "setting"]
-
 
 def setting(default: Any, description: str, **more: Any) -> Any:
     """Return a dataclass field with the attributes of ``Setting`` that are not derived."""

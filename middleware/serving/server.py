@@ -20,8 +20,6 @@ from starlette.types import ASGIApp
 from ..errors import ConfigurationError
 from .protocol import BoundedProtocol
 
-__all__ = ["Stop", "address_of", "bound_socket", "serve", "served_in_thread"]
-
 _START_TIMEOUT = 10.0  # seconds
 _STOP_TIMEOUT = 5.0  # seconds
 _HEAD_TIMEOUT = 15.0  # seconds
@@ -46,6 +44,7 @@ class _Server(uvicorn.Server):
         relays: bool = False,
         grace: float = 2,
         stopped: Callable[[], None] | None = None,
+        stop: threading.Event | None = None,
         head_timeout: float = _HEAD_TIMEOUT,
         send_timeout: float = _SEND_TIMEOUT,
     ) -> None:
@@ -67,6 +66,7 @@ class _Server(uvicorn.Server):
         self._head_timeout, self._send_timeout = head_timeout, send_timeout
         self._idle: dict[Any, tuple[Any, float]] = {}  # connection -> last request, idle since
         self._stopped = stopped
+        self._stop = stop or threading.Event()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop gracefully on the first signal, and at once on a second one of any kind."""
@@ -78,6 +78,7 @@ class _Server(uvicorn.Server):
         """Run the periodic work; uvicorn calls this ten times a second."""
         if counter % 5 == 0:
             self._close_idle(time.monotonic())
+        self.should_exit |= self._stop.is_set()
         return await super().on_tick(counter)
 
     def _close_idle(self, now: float) -> None:
@@ -145,37 +146,17 @@ def address_of(bound: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-class Stop:
-    """Stops a server from another thread, as a signal does, even before the server has started."""
-
-    def __init__(self) -> None:
-        self._server: _Server | None = None
-        self._requested = False
-
-    def __call__(self) -> None:
-        """Stop the server."""
-        self._requested = True
-        if self._server is not None:
-            self._server.should_exit = True
-
-    def attach(self, server: _Server) -> None:
-        """Set the server that is stopped."""
-        self._server = server
-        if self._requested:
-            server.should_exit = True
-
-
 def serve(
     app: ASGIApp,
     *bound: socket.socket,
     started: Callable[[], None],
     grace: float = 2,
     stopped: Callable[[], None] | None = None,
-    stop: Stop | None = None,
+    stop: threading.Event | None = None,
     head_timeout: float = _HEAD_TIMEOUT,
     send_timeout: float = _SEND_TIMEOUT,
 ) -> None:
-    """Serve on these sockets until a signal, an interrupt or ``stop`` ends it.
+    """Serve on these sockets until a signal, an interrupt or ``stop``, which any thread sets.
 
     ``started`` is called once requests are accepted. At the end, requests in progress have
     ``grace`` seconds to finish; then ``stopped`` is called, unless a second signal came. A client
@@ -192,11 +173,10 @@ def serve(
         relays=True,
         grace=grace,
         stopped=stopped,
+        stop=stop,
         head_timeout=head_timeout,
         send_timeout=send_timeout,
     )
-    if stop is not None:
-        stop.attach(server)
     with suppress(KeyboardInterrupt):  # uvicorn raises it again after its shutdown
         server.run(sockets=list(bound))
 

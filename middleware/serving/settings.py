@@ -13,17 +13,6 @@ from ..errors import ConfigurationError
 from .schema import list_settings
 from .schema import setting as _setting
 
-__all__ = [
-    "AUTO",
-    "SETTINGS",
-    "AdminSettings",
-    "EngineSettings",
-    "LogSettings",
-    "MemoSettings",
-    "Settings",
-    "UpstreamSettings",
-]
-
 AUTO = "auto"
 """The value of ``dialect`` that lets the proxy ask the upstream which search API it is."""
 

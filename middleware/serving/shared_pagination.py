@@ -9,8 +9,6 @@ from hashlib import blake2b
 
 from ..core.pagination import PaginationKey, PaginationMemory, Sent
 
-__all__ = ["SharedPaginationMemory"]
-
 _SLOT = 512  # bytes
 _HEAD = struct.Struct("<16sdH")  # checksum, expiry, length
 

@@ -14,8 +14,6 @@ from ..errors import ConfigurationError
 from .schema import Setting
 from .settings import SETTINGS, Settings
 
-__all__ = ["load_settings", "unknown_option"]
-
 _PREFIX = "QUERYLIFT_"
 _BY_FLAT = {setting.flat: setting for setting in SETTINGS}
 _TABLES = dict.fromkeys(setting.table for setting in SETTINGS if setting.table)

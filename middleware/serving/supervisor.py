@@ -16,8 +16,6 @@ from typing import NoReturn
 
 from ..errors import ConfigurationError, QueryliftError
 
-__all__ = ["Work", "run_workers"]
-
 Work = Callable[[int, Callable[[], None]], int]
 """A worker's function: takes its number and a function to call once it serves; returns a status."""
 

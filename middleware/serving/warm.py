@@ -18,8 +18,6 @@ from ..runtime.reformulator import Reformulator
 from .assembly import build_reformulator
 from .settings import Settings
 
-__all__ = ["run_warm"]
-
 _CONCURRENCY = 32  # texts at a time; the engine takes several in one call
 _BUDGET = 59.0  # seconds for each text, the longest that is allowed
 
