@@ -8,8 +8,6 @@ from typing import Protocol, runtime_checkable
 
 from ..core.outcome import Reason
 
-__all__ = ["Answer", "Cancelled", "Engine", "Loadable", "Refusal", "Truncated"]
-
 
 @dataclass(frozen=True, slots=True)
 class Refusal:

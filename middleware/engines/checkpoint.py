@@ -18,8 +18,6 @@ from ..errors import ModelError
 from .connectivity import can_connect
 from .spelling_hints import WORDS_FILE
 
-__all__ = ["BUNDLED", "Checkpoint", "bundled_model", "locate"]
-
 BUNDLED = "bundled"
 """The name of the model inside the package."""
 
@@ -188,14 +186,22 @@ def _check_files(folder: Path) -> str:
         raise ModelError(
             f"model folder {folder} has no tokenizer; it needs one of {', '.join(_TOKENIZERS)}"
         )
-    first = next((folder / name for name in _WEIGHTS if (folder / name).is_file()), None)
-    if first is None:
-        raise ModelError(f"model folder {folder} has no weights; it needs {_WEIGHTS[0]}")
-    weights = _shards(first) if first.suffix == ".json" else [first]
+    weights = weight_files(folder)
     for path in (*tokenizers, *weights):
         _check_whole(path)
     words = [path for path in (folder / WORDS_FILE,) if path.is_file()]
     return _fingerprint([folder / "config.json", *tokenizers, *words, *weights])
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """Return the file of a model's weights, or all of them if there are several.
+
+    Errors: ``ModelError`` if there is none, or if one of several is missing.
+    """
+    first = next((folder / name for name in _WEIGHTS if (folder / name).is_file()), None)
+    if first is None:
+        raise ModelError(f"model folder {folder} has no weights; it needs {_WEIGHTS[0]}")
+    return _shards(first) if first.suffix == ".json" else [first]
 
 
 def _shards(index: Path) -> list[Path]:

@@ -7,8 +7,6 @@ import os
 from ..errors import EngineError
 from .base import Engine
 
-__all__ = ["claim", "release"]
-
 # By process and engine, so that a forked child may use its copy. A worker holds its engine, so
 # that no other engine gets the same id.
 _workers: dict[tuple[int, int], object] = {}

@@ -7,8 +7,6 @@ import threading
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-__all__ = ["can_connect"]
-
 
 def can_connect(url: str, *, timeout: float) -> bool:
     """Return whether the host of a URL, or the HTTP proxy for it, accepts a connection.

@@ -16,8 +16,6 @@ from ..errors import EngineError
 from ..policy.acceptance import Acceptance
 from .base import Answer, Cancelled, Refusal, Truncated
 
-__all__ = ["EngineResult", "JudgingEngine", "verdict_of", "verdicts_of"]
-
 EngineResult = Answer | Verdict
 """What an engine call returns for one text: an answer, or the verdict on it."""
 

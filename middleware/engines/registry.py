@@ -10,8 +10,6 @@ from typing import Any, cast
 from ..errors import ConfigurationError, MissingExtraError
 from .base import Engine
 
-__all__ = ["DEFAULT_ENGINE", "engine_names", "load_engine"]
-
 DEFAULT_ENGINE = "t5"
 ENTRY_POINTS = "querylift.engines"
 """The entry point group under which other packages offer engines."""

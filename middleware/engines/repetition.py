@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["ends_in_repetition", "repetition_end"]
-
 _MAX_PERIOD = 24  # tokens of the repeated part
 _TIMES = 3
 _TIMES_ALONE = 8  # of a single token, as numbers have zeros

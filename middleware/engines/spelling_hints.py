@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from ..errors import ConfigurationError, EngineError
-from .spelling_index import SpellingIndex, distance
+from rapidfuzz.distance import OSA
 
-__all__ = ["MARK", "WORDS_FILE", "Lexicon", "encode_hinted", "fingerprint", "read_words"]
+from ..errors import ConfigurationError, EngineError
+from .spelling_index import SpellingIndex
 
 Tokens = TypeVar("Tokens", list[int], list[int] | None)
 
@@ -157,8 +157,10 @@ class Lexicon:
             lower = word.lower()
             if lower in originals or not _PLAIN_WORD.fullmatch(word):
                 continue
-            similar = [other for other in missing if distance(lower, other) <= 1 + (len(lower) > 4)]
-            original = min(similar, key=lambda other: distance(lower, other), default=None)
+            similar = [
+                other for other in missing if OSA.distance(lower, other) <= 1 + (len(lower) > 4)
+            ]
+            original = min(similar, key=lambda other: OSA.distance(lower, other), default=None)
             if original is not None and (lower not in self._rank or original in self._rank):
                 pieces[place] = piece.replace(word, originals[original], 1)
         return " ".join(pieces)

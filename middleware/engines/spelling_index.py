@@ -10,18 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-__all__ = ["SpellingIndex", "distance"]
+from rapidfuzz.distance import OSA
+from rapidfuzz.process import extract
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _HALF = 13
 _LOW = (1 << _HALF) - 1
-
-
-def distance(word: str, other: str) -> int:
-    """Return the optimal-string-alignment distance of two words."""
-    from rapidfuzz.distance import OSA
-
-    return OSA.distance(word, other)
 
 
 class SpellingIndex:
@@ -33,11 +27,6 @@ class SpellingIndex:
     def __init__(self, words: Sequence[str]) -> None:
         import numpy as np
 
-        # rapidfuzz takes a millisecond where pure Python takes a hundred.
-        from rapidfuzz.distance import OSA
-        from rapidfuzz.process import extract
-
-        self._scorer, self._extract = OSA.distance, extract
         self._words = list(words)
         self._ones: Any = np.array([n.bit_count() for n in range(1 << _HALF)], np.uint8)
         text = np.frombuffer("".join(self._words).encode("ascii"), np.uint8)
@@ -61,7 +50,8 @@ class SpellingIndex:
             for size in sizes
             for place in self._similar(word, distance, start, size)
         ]
-        hits = self._extract(word, possible, scorer=self._scorer, score_cutoff=distance, limit=None)
+        # rapidfuzz takes a millisecond where pure Python takes a hundred.
+        hits = extract(word, possible, scorer=OSA.distance, score_cutoff=distance, limit=None)
         return [hit[0] for hit in hits]
 
     def _similar(self, word: str, distance: int, start: str, size: int) -> list[int]:

@@ -18,8 +18,6 @@ from .repetition import repetition_end
 from .spelling_hints import Lexicon, encode_hinted, fingerprint, read_words
 from .threads import default_threads
 
-__all__ = ["TransformersEngine"]
-
 # Models with fewer parameters run on one thread, as several wait for each other longer than they
 # work: 4.6 million take 25 ms with one thread and 28 ms with two, and more on a busy machine.
 _ONE_THREAD = 20_000_000

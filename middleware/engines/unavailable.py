@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from ..errors import EngineError, MissingExtraError
 from .base import Answer
 
-__all__ = ["UnavailableEngine"]
-
 
 class UnavailableEngine:
     """Raises, on loading, the error with which the engine called ``name`` could not be made.

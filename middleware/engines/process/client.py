@@ -25,8 +25,6 @@ from ..judging import EngineResult
 from .start import checked_address, connect_shared, start_child
 from .wire import decode, error_of, identity, receive, send
 
-__all__ = ["ProcessEngine"]
-
 _LOOK_EVERY = 0.01  # seconds between looks at whether the texts of a call are still wanted
 _log = logging.getLogger("querylift.engines")
 

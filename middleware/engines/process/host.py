@@ -20,8 +20,6 @@ from ..base import Engine, Loadable
 from ..judging import EngineResult, verdicts_of
 from .wire import encode, error_message, identity, receive, send
 
-__all__ = ["Host"]
-
 _BATCH = 8  # texts of several clients that are put into one engine call
 _READ_EVERY = 0.002  # seconds between reads of messages while the engine works
 

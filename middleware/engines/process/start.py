@@ -21,8 +21,6 @@ from ...policy.acceptance import Acceptance
 from ..base import Engine
 from .host import Host
 
-__all__ = ["checked_address", "connect_shared", "start_child"]
-
 _MAX_ADDRESS = 100  # bytes of a path that a local socket takes on every system
 _BACKLOG = 64  # clients that may wait until they are accepted
 _NICENESS, _SESSION_NICENESS = 10, 19

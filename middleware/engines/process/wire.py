@@ -23,8 +23,6 @@ from ...errors import EngineError, ModelError
 from ..base import Cancelled, Engine, Refusal, Truncated
 from ..judging import EngineResult
 
-__all__ = ["decode", "encode", "error_message", "error_of", "identity", "receive", "send"]
-
 _REASONS = {reason.value: reason for reason in Reason}
 _read = json.JSONDecoder().raw_decode  # ``json.loads`` takes twice the time for short texts
 _STOPS: dict[str, EngineResult] = {"cancelled": Cancelled(), "truncated": Truncated()}

@@ -7,8 +7,6 @@ from typing import Any
 
 from ...errors import ModelError
 
-__all__ = ["SMALL", "Architecture"]
-
 SMALL = 20_000_000
 """A model with fewer parameters is small: its weights stay in the processor's caches."""
 

@@ -12,8 +12,6 @@ from ...errors import EngineError
 from .decoding import Stats
 from .steps import TorchSteps
 
-__all__ = ["beam_search"]
-
 
 def beam_search(
     steps: TorchSteps,
@@ -35,7 +33,7 @@ def beam_search(
     """
     began = time.perf_counter()
     session = steps.begin([tokens])
-    stats.encode_s += (encoded := time.perf_counter()) - began
+    stats.encode_s += time.perf_counter() - began
     finished: list[tuple[float, list[int]]] = []
     outputs: list[list[int]] = [[]]
     scores = torch.zeros(1)
@@ -56,7 +54,6 @@ def beam_search(
         if float(scores[0]) / length <= worst:
             break
         session.keep(parents)
-    stats.decode_s += time.perf_counter() - encoded
     # At the limit an open beam may still be the best: then the output is truncated.
     cut = float(scores[0]) / length if length == limit else float("-inf")
     best = max(finished, default=None, key=lambda pair: pair[0])

@@ -16,9 +16,8 @@ from dataclasses import dataclass, field
 from ...errors import EngineError
 from ..repetition import ends_in_repetition
 from .drafting import Drafts, Guesses
-from .steps import BLOCK, Session, Steps
-
-__all__ = ["Stats", "greedy"]
+from .network import BLOCK
+from .steps import Session, Steps
 
 
 @dataclass(slots=True)
@@ -37,7 +36,6 @@ class Stats:
     drafted: int = 0
     accepted: int = 0
     encode_s: float = 0.0
-    decode_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -84,7 +82,7 @@ def greedy(
     outputs: list[list[int] | None] = [None] * len(inputs)
     began = time.perf_counter()
     session = steps.begin(inputs)
-    stats.encode_s += (encoded := time.perf_counter()) - began
+    stats.encode_s += time.perf_counter() - began
     rows: list[_Row | None] = [
         _Row(
             index,
@@ -128,7 +126,6 @@ def greedy(
             stats.accepted += len(row.output) - before - 1
             if rows[place] is None and history is not None and outputs[row.index] is not None:
                 history.learn(row.output)
-    stats.decode_s += time.perf_counter() - encoded
     return outputs
 
 

@@ -12,8 +12,6 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Protocol
 
-__all__ = ["Draft", "Drafts", "Guesses", "History"]
-
 
 class Guesses(Protocol):
     """The draft of one rewrite."""

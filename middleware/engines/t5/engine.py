@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from .decoding import Stats
     from .steps import TorchSteps
 
-__all__ = ["T5Engine"]
-
 _WEIGHTS = ("int8", "bf16", "fp32")
 _MAX_BEAMS = 5
 _MAX_NEW_TOKENS = 64

@@ -13,10 +13,9 @@ from torch import Tensor
 
 from ...errors import ModelError
 from .decoding import Stats, greedy
-from .steps import BLOCK, TorchSteps
+from .network import BLOCK
+from .steps import TorchSteps
 from .tokenizer import Tokenizer
-
-__all__ = ["MAX_TOKENS", "MIN_COSINE", "golden_inputs", "record", "verify"]
 
 TEXTS = (
     "red leather sofa",

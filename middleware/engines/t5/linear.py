@@ -17,17 +17,6 @@ from torch import Tensor, nn
 
 from .tracing import quiet
 
-__all__ = [
-    "FloatLinear",
-    "HalfLinear",
-    "Int8Linear",
-    "QnnpackLinear",
-    "int8_kernel",
-    "levels",
-    "make_linear",
-    "quantize",
-]
-
 _ROWS = 4  # the number of rows is a multiple of this
 _TINY = 1e-30  # a row of zeros is divided by this
 

@@ -17,8 +17,6 @@ from torch import Tensor, nn
 from .architecture import Architecture
 from .linear import FloatLinear, Int8Linear
 
-__all__ = ["BLOCK", "Decoder", "Encoder", "Linear", "position_buckets"]
-
 Linear = Int8Linear | FloatLinear
 
 BLOCK = 8

@@ -18,8 +18,6 @@ from .architecture import Architecture
 from .network import BLOCK, Decoder, Encoder, Linear, position_buckets
 from .tracing import compiled
 
-__all__ = ["BLOCK", "Session", "Steps", "TorchSteps"]
-
 _ROUND = 16
 
 

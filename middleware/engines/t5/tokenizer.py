@@ -13,8 +13,6 @@ from typing import Any, Protocol
 from ...errors import ModelError
 from .architecture import Architecture
 
-__all__ = ["Tokenizer", "open_tokenizer"]
-
 _SPECIAL = re.compile(r"<(?:pad|/s|unk|s|extra_id_\d+)>")
 
 

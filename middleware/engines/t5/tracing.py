@@ -17,8 +17,6 @@ from typing import Any
 import torch
 from torch import nn
 
-__all__ = ["compiled", "quiet"]
-
 _log = logging.getLogger("querylift.engines")
 _lock = threading.Lock()  # the warning filters belong to the whole process
 

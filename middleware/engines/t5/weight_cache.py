@@ -23,8 +23,6 @@ from .linear import make_linear, quantize
 from .network import Linear
 from .weights import MATRICES, fused, opened
 
-__all__ = ["cache_name", "default_folder", "linear_layers", "quantized", "read", "write"]
-
 _FORMAT = "2"
 _log = logging.getLogger("querylift.engines")
 _TYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}

@@ -7,7 +7,6 @@ multiplied into the matrix after it, and the scale of the output into the head. 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -15,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 from zipfile import is_zipfile
 
 from ...errors import ModelError
+from ..checkpoint import weight_files
 from .architecture import Architecture
 
 if TYPE_CHECKING:
     import torch
-
-__all__ = ["MATRICES", "Read", "fused", "opened"]
 
 Read = Callable[..., "torch.Tensor"]
 """Returns the first tensor that exists under one of the given names, in float32."""
@@ -131,25 +129,16 @@ def _find(folder: Path, stack: ExitStack) -> dict[str, Callable[[], Any]]:
     import torch
     from safetensors import safe_open
 
-    def files(name: str) -> list[Path] | None:
-        if (folder / name).is_file():
-            return [folder / name]
-        index = folder / f"{name}.index.json"
-        if not index.is_file():
-            return None
-        shards = json.loads(index.read_text("utf-8"))["weight_map"].values()
-        missing = [shard for shard in sorted(set(shards)) if not (folder / shard).is_file()]
-        if missing:
-            raise ModelError(f"the weights in {folder} lack the file {missing[0]}")
-        return [folder / shard for shard in sorted(set(shards))]
-
     found: dict[str, Callable[[], Any]] = {}
-    for path in files("model.safetensors") or ():
-        file = stack.enter_context(safe_open(str(path), framework="pt"))
-        # Defaults bind both names now; they change with the next file.
-        found |= {name: lambda file=file, name=name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    if not found:
-        for path in files("pytorch_model.bin") or ():
+    for path in weight_files(folder):
+        if path.suffix == ".safetensors":
+            file = stack.enter_context(safe_open(str(path), framework="pt"))
+            # Defaults bind both names now; they change with the next file.
+            found |= {
+                name: lambda file=file, name=name: file.get_tensor(name)
+                for name in file.keys()  # noqa: SIM118
+            }
+        else:
             # Only tensors are loaded: a pickle from elsewhere must not run code. Files from before
             # torch 1.6 are not zip archives, and only those can be mapped.
             state = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))

