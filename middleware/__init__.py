@@ -10,6 +10,22 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .errors import (
+    BodyTimeoutError,
+    ConfigurationError,
+    EngineError,
+    MissingExtraError,
+    ModelError,
+    QueryliftError,
+    RequestRefusedError,
+    StaleConnectionError,
+    TimeoutPhase,
+    UpstreamBusyError,
+    UpstreamError,
+    UpstreamProtocolError,
+    UpstreamTimeoutError,
+    UpstreamUnreachableError,
+)
 from .shim import share_modules
 
 if TYPE_CHECKING:
@@ -28,22 +44,6 @@ if TYPE_CHECKING:
     from .dialects.plain import PlainDialect
     from .engines.base import Answer, Cancelled, Engine, Loadable, Refusal, Truncated
     from .engines.registry import load_engine
-    from .errors import (
-        BodyTimeoutError,
-        ConfigurationError,
-        EngineError,
-        MissingExtraError,
-        ModelError,
-        QueryliftError,
-        RequestRefusedError,
-        StaleConnectionError,
-        TimeoutPhase,
-        UpstreamBusyError,
-        UpstreamError,
-        UpstreamProtocolError,
-        UpstreamTimeoutError,
-        UpstreamUnreachableError,
-    )
     from .http.client_keys import (
         ClientKey,
         by_address,
@@ -179,22 +179,6 @@ _EXPORTS = {
     "dialects.plain": ("PlainDialect",),
     "engines.base": ("Answer", "Cancelled", "Engine", "Loadable", "Refusal", "Truncated"),
     "engines.registry": ("load_engine",),
-    "errors": (
-        "BodyTimeoutError",
-        "ConfigurationError",
-        "EngineError",
-        "MissingExtraError",
-        "ModelError",
-        "QueryliftError",
-        "RequestRefusedError",
-        "StaleConnectionError",
-        "TimeoutPhase",
-        "UpstreamBusyError",
-        "UpstreamError",
-        "UpstreamProtocolError",
-        "UpstreamTimeoutError",
-        "UpstreamUnreachableError",
-    ),
     "http.client_keys": (
         "ClientKey",
         "by_address",
