@@ -8,8 +8,6 @@ from enum import StrEnum
 from ..errors import ConfigurationError
 from .slow_calls import SlowCallDetector
 
-__all__ = ["Breaker", "BreakerState"]
-
 
 class BreakerState(StrEnum):
     """``closed`` allows calls, ``open`` none, ``half_open`` one probe at a time."""

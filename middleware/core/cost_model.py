@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["CostModel", "text_cost"]
-
 _KEEP_AT_RECOVERY = 0.1
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-__all__ = ["Guarded"]
-
 
 class Guarded:
     """Base of the classes whose objects are shared between threads.

@@ -16,8 +16,6 @@ from .guarded import Guarded
 from .outcome import Mode, Reason
 from .reformulation import Verdict
 
-__all__ = ["Memo", "MemoKey", "MemoStats"]
-
 # Bytes of a key, an entry and cachetools' bookkeeping without the texts, measured on CPython 3.11
 # with tracemalloc over 100,000 entries and rounded up.
 ENTRY_OVERHEAD = 900

@@ -9,8 +9,6 @@ from enum import StrEnum
 
 from ..errors import ConfigurationError
 
-__all__ = ["Mode", "Outcome", "Reason", "Source"]
-
 
 class _Word(StrEnum):
     """A word of the vocabulary; hashes as fast as a text."""

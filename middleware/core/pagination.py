@@ -9,8 +9,6 @@ from typing import NamedTuple
 from ..errors import ConfigurationError
 from .guarded import Guarded
 
-__all__ = ["PaginationKey", "PaginationMemory", "Sent"]
-
 
 class PaginationKey(NamedTuple):
     """What two requests have in common if they are pages of one search.

@@ -8,8 +8,6 @@ from collections.abc import Hashable
 from ..errors import ConfigurationError
 from .guarded import Guarded
 
-__all__ = ["RateLimiter"]
-
 
 class RateLimiter(Guarded):
     """A token bucket for each client: ``rate`` texts a second, ``burst`` at once.

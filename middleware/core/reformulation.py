@@ -8,14 +8,6 @@ from typing import NamedTuple
 from .outcome import Mode, Outcome, Reason, Source
 from .text import words
 
-__all__ = [
-    "Reformulation",
-    "Timings",
-    "Verdict",
-    "conclude",
-    "expansion_terms",
-]
-
 
 class Timings(NamedTuple):
     """Where the time of a reformulation went, in seconds.

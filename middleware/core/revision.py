@@ -10,8 +10,6 @@ from hashlib import sha256
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-__all__ = ["code_revision", "revision_of"]
-
 
 def revision_of(decider: object) -> str:
     """Return a digest of what an object decides by: its attributes and ``code_revision``.

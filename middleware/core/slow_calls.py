@@ -7,8 +7,6 @@ import math
 from ..errors import ConfigurationError
 from .cost_model import CostModel
 
-__all__ = ["SlowCallDetector"]
-
 _KEEP = 0.98
 """Weight that older calls keep, so that the usual time changes over dozens of calls."""
 _GROWTH = 1.02

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import unicodedata
 
-__all__ = ["PUNCTUATION", "holds_word", "normalize", "tokens", "words"]
-
 PUNCTUATION = "\"'`“”‘’«»„()[]{}<>,;:!?…。，、"
 """Characters that are stripped from both ends of a token."""
 

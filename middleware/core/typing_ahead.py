@@ -8,8 +8,6 @@ from collections.abc import Hashable
 from ..errors import ConfigurationError
 from .guarded import Guarded
 
-__all__ = ["TypingAhead"]
-
 
 class TypingAhead(Guarded):
     """Tells unfinished texts from finished ones by the client's previous text.

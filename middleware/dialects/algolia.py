@@ -23,8 +23,6 @@ from .operators import WORDS
 from .search_api import SearchApi, is_past_first, json_span, param_span
 from .urlencoded import Params, url_encoder
 
-__all__ = ["AlgoliaDialect"]
-
 _SECURED = re.compile(rb"[0-9a-f]{64}")
 
 

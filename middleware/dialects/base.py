@@ -14,8 +14,6 @@ from enum import StrEnum
 
 from ..core.outcome import Reason
 
-__all__ = ["Dialect", "Expansion", "Part", "QuerySpan", "SearchRequest", "apply_edits"]
-
 MAX_SPANS = 16
 """The most texts of one request that are rewritten; a dialect returns no more."""
 

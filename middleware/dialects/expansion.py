@@ -30,8 +30,6 @@ from collections.abc import Callable
 
 from .base import Expansion, QuerySpan
 
-__all__ = ["WEIGHT", "boosted_should", "in_place", "or_encoder"]
-
 WEIGHT = "0.3"
 """Weight of added terms if the API has weights; the text itself has weight 1."""
 

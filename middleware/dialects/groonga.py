@@ -10,8 +10,6 @@ from .operators import GROONGA
 from .search_api import SearchApi, is_form, is_past_first, param_span
 from .urlencoded import Params, url_encoder
 
-__all__ = ["GroongaDialect"]
-
 
 class GroongaDialect(SearchApi):
     """Finds the text of a ``select`` of Groonga, for every output format."""

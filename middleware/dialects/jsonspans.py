@@ -14,15 +14,6 @@ from typing import NamedTuple, NoReturn
 
 from ..errors import ConfigurationError, QueryliftError
 
-__all__ = [
-    "JsonValue",
-    "MalformedError",
-    "encode_json",
-    "find",
-    "parse_pointer",
-    "read",
-]
-
 Path = tuple[str, ...]
 MAX_DEPTH = 64
 """The deepest nesting of a body that is read; a deeper one is malformed."""

@@ -16,8 +16,6 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 from .base import Expansion, Part, QuerySpan
 from .jsonspans import JsonValue, MalformedError, encode_json
 
-__all__ = ["Layer", "json_layer", "url_layer"]
-
 _URL_UNIT = re.compile(rb"%[0-9A-Fa-f]{2}|[^%]")
 # The two escapes of a surrogate pair are one unit: one character, four bytes of UTF-8.
 _JSON_UNIT = re.compile(

@@ -16,8 +16,6 @@ from .operators import WORDS
 from .search_api import SearchApi, is_past_first, json_span, param_span
 from .urlencoded import Params
 
-__all__ = ["MeilisearchDialect"]
-
 _MULTI = "multi-search"
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from .base import SearchRequest
 from .elasticsearch import ElasticsearchDialect
 
-__all__ = ["OpenSearchDialect"]
-
 _ASYNCHRONOUS = "/_plugins/_asynchronous_search"
 
 

@@ -10,8 +10,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["GROONGA", "LUCENE", "SIMPLE", "WORDS", "QuerySyntax"]
-
 _KEYWORDS = re.compile(r"\b(?:AND|OR|NOT|TO)\b")
 
 

@@ -12,8 +12,6 @@ from functools import lru_cache
 
 from ..errors import ConfigurationError
 
-__all__ = ["PathGlobs"]
-
 
 class PathGlobs:
     """Matches paths against a set of globs; a slash at the end of a path does not matter.

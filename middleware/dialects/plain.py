@@ -15,8 +15,6 @@ from .search_api import is_compressed, is_form, is_json, json_span
 from .signing import signed_parts
 from .urlencoded import FORM, decode_value, value_spans, values
 
-__all__ = ["PAGES", "PlainDialect"]
-
 PAGES = ("page", "start", "offset")
 """Names with which most APIs request a later page."""
 

@@ -9,8 +9,6 @@ from typing import Any
 from ..errors import ConfigurationError
 from .base import Dialect
 
-__all__ = ["ENTRY_POINTS", "dialect_names", "load_dialect"]
-
 ENTRY_POINTS = "querylift.dialects"
 """The entry point group in which other packages register dialects: classes or functions."""
 

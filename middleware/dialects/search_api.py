@@ -15,16 +15,6 @@ from .paths import PathGlobs
 from .signing import signed_parts
 from .urlencoded import FORM, Params, value_span
 
-__all__ = [
-    "SearchApi",
-    "is_compressed",
-    "is_form",
-    "is_json",
-    "is_past_first",
-    "json_span",
-    "param_span",
-]
-
 _METHODS = frozenset({"GET", "POST"})
 
 

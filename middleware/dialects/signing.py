@@ -10,8 +10,6 @@ from __future__ import annotations
 from .base import Part, SearchRequest
 from .urlencoded import values
 
-__all__ = ["signed_parts"]
-
 _EVERYTHING = frozenset(Part)
 _NOTHING: frozenset[Part] = frozenset()
 _BODY = frozenset({Part.BODY})

@@ -17,8 +17,6 @@ from .operators import LUCENE
 from .search_api import SearchApi, is_form, is_json, is_past_first, json_span, param_span
 from .urlencoded import Params, url_encoder
 
-__all__ = ["SolrDialect"]
-
 _HANDLERS = ("select", "query", "browse")
 _ROOTS = ("/solr", "/solr/*", "/api/*/*", "/v2/*/*")
 _PARSERS = (None, "", "lucene", "dismax", "edismax")

@@ -14,8 +14,6 @@ from .jsonspans import Path, read
 from .search_api import SearchApi, is_past_first, json_span, param_span
 from .urlencoded import Params
 
-__all__ = ["TypesenseDialect"]
-
 _MULTI = "multi_search"
 _LEFT_ALONE = ("conversation", "nl_query", "pre_segmented_query")
 

@@ -14,8 +14,6 @@ from ..core.outcome import Reason
 from .base import Part, QuerySpan
 from .jsonspans import MalformedError
 
-__all__ = ["FORM", "Params", "decode_value", "url_encoder", "value_span", "value_spans", "values"]
-
 FORM = "application/x-www-form-urlencoded"
 _BROKEN = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 # Characters that are never escaped (RFC 3986, 2.3), and blanks.

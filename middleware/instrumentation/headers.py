@@ -9,8 +9,6 @@ from urllib.parse import quote
 from ..core.outcome import Outcome, Reason, Source
 from ..core.reformulation import Reformulation
 
-__all__ = ["CONTROL_HEADER", "RESULT_HEADER", "result_headers", "summary"]
-
 RESULT_HEADER = "query-reformulation"
 """The response header with the outcome."""
 CONTROL_HEADER = "query-reformulation-control"

@@ -10,8 +10,6 @@ from ..errors import ConfigurationError
 from ..policy.terms import is_identifier
 from .record import Record
 
-__all__ = ["LogObserver", "redacted"]
-
 _WORD = re.compile(r"\S+")
 
 _log = logging.getLogger("querylift.decisions")

@@ -8,8 +8,6 @@ from typing import Any, Protocol
 from ..errors import ConfigurationError, MissingExtraError
 from .record import Record
 
-__all__ = ["METRICS", "Metrics", "StatsSource"]
-
 METRICS = {
     "querylift_reformulations_total": "decisions, by outcome, reason, source and mode",
     "querylift_reformulation_seconds": "seconds from reading a text to the decision, by outcome",

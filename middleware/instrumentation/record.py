@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from ..core.outcome import Mode
 from ..core.reformulation import Reformulation
 
-__all__ = ["Observer", "Record"]
-
 
 @dataclass(frozen=True, slots=True)
 class Record:

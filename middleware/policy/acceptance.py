@@ -31,8 +31,6 @@ from .terms import (
     protected_terms,
 )
 
-__all__ = ["Acceptance"]
-
 _PIECES = re.compile(r"⁇|<unk>|<pad>|</s>|<extra_id_\d+>|\ufffd|[\x00-\x1f\x7f]")
 _MIN_LOOP_WORDS = 3  # a rewrite that loops over fewer different words has no edits worth using
 _PLAIN = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*", re.UNICODE)

@@ -15,8 +15,6 @@ from .language import is_foreign
 from .quotation import asks_for_a_phrase
 from .terms import BOILERPLATE, FUNCTION_WORDS, is_identifier, is_name
 
-__all__ = ["Admission", "holds_syntax"]
-
 _OPERATOR = re.compile(r"(?<!\S)\(*(?:AND|OR|NOT|NEAR(?:/\d+)?)(?=[\s()]|$)")
 _SYNTAX = re.compile(
     r"""

@@ -11,8 +11,6 @@ from collections.abc import Sequence
 
 from .terms import BOILERPLATE, FUNCTION_WORDS, has_digit
 
-__all__ = ["is_searched_for"]
-
 _MODALS = frozenset("can will may might must".split())
 # Beside these a modal is the verb that it mostly is ("which can", "will it").
 _SUBJECTS = frozenset(

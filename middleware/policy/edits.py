@@ -15,8 +15,6 @@ from .quotation import quoted_pieces
 from .request_words import droppable_words, without_courtesy
 from .terms import has_digit, is_headline, is_pronoun_i, is_protected, is_unit, protected_terms
 
-__all__ = ["apply_safe_edits", "capitalized_names", "same_words"]
-
 
 def same_words(one: str, other: str) -> bool:
     """Return whether two texts differ at most in case and in punctuation around their words."""

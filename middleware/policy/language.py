@@ -13,8 +13,6 @@ from functools import lru_cache
 
 from .terms import FUNCTION_WORDS, word_parts
 
-__all__ = ["foreign_script", "is_foreign", "scripts_of"]
-
 _FUNCTION_WORDS = {
     "de": "der die das und für mit nicht ein eine einen einer auf ist von zu im den dem wie ich "
     "auch bei nach oder ohne wo kann aus sind über zum zur was welche wird zwischen",

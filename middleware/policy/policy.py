@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from .acceptance import Acceptance
 from .admission import Admission
 
-__all__ = ["Policy"]
-
 
 @dataclass(frozen=True)
 class Policy:

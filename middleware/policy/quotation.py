@@ -6,8 +6,6 @@ import re
 
 from ..core.text import tokens
 
-__all__ = ["asks_for_a_phrase", "count_marks", "quotations", "quoted_pieces"]
-
 # A mark behind a digit is an inch or a second, and does not open.
 _QUOTATION = re.compile(r"""(?<![\d\w])"[^"]*"|“[^“”]*”|„[^“”]*[“”]|«[^»]*»""")
 

@@ -9,8 +9,6 @@ from ..core.text import holds_word, words
 from .request_words import ASKERS, droppable_words
 from .terms import CONTRACTIONS, FUNCTION_WORDS, GRAMMAR, folded, is_sentence
 
-__all__ = ["without_remains"]
-
 # Words of grammar before a query that do not belong to it.
 _LEADING = frozenset("a an the any some about for on of with me to".split())
 # Words of grammar that keywords do without, with contractions and conjunctions.

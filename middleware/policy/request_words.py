@@ -17,8 +17,6 @@ from ..core.text import holds_word, words
 from .ambiguous_words import is_searched_for
 from .terms import BOILERPLATE, FUNCTION_WORDS, folded, is_headline, is_pronoun_i, is_protected
 
-__all__ = ["ASKERS", "droppable_words", "without_courtesy"]
-
 # Words that may be dropped anywhere.
 _FILLERS = frozenset(
     "um uh uhm er erm hmm please pls plz thanks thx thankyou kindly especially particularly "

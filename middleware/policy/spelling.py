@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from rapidfuzz.distance import OSA
 
-__all__ = ["close_spelling"]
-
 
 def close_spelling(a: str, b: str) -> bool:
     """Return whether two words differ by no more edits than a misspelling of their length has.

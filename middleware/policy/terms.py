@@ -10,24 +10,6 @@ from collections.abc import Sequence
 
 from ..core.text import PUNCTUATION, tokens
 
-__all__ = [
-    "BOILERPLATE",
-    "CONTRACTIONS",
-    "FUNCTION_WORDS",
-    "GRAMMAR",
-    "folded",
-    "is_headline",
-    "is_identifier",
-    "is_name",
-    "is_negation",
-    "is_number",
-    "is_pronoun_i",
-    "is_protected",
-    "is_sentence",
-    "is_unit",
-    "protected_terms",
-]
-
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*", re.UNICODE)
 
 _NEGATIONS = frozenset(

@@ -17,8 +17,6 @@ import httpx
 
 from ...errors import QueryliftError
 
-__all__ = ["ProbeAnswer", "ProbeError", "SendProbe", "probe_client", "tls_context"]
-
 ProbeAnswer = tuple[int, list[tuple[bytes, bytes]], bytes]
 """Status, headers, and the beginning of the body."""
 SendProbe = Callable[[str], Awaitable[ProbeAnswer]]

@@ -15,8 +15,6 @@ from .client import ProbeError, SendProbe, probe_client, tls_context
 from .probes import PROBES, guess_dialect
 from .schedule import ProbeResult, ProbeSchedule, is_temporary
 
-__all__ = ["LOGGER", "DialectDetector"]
-
 LOGGER = "querylift.detection"
 """The logger that reports what was found."""
 

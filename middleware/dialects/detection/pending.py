@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from ...core.outcome import Reason
 from ..base import Dialect, Part, QuerySpan, SearchRequest
 
-__all__ = ["PendingDialect"]
-
 
 class PendingDialect(Dialect):
     """Rewrites nothing: each request gets one empty span, skipped as ``DIALECT_UNKNOWN``."""

@@ -14,8 +14,6 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["GUESSABLE", "PROBES", "guess_dialect"]
-
 GUESSABLE = frozenset(
     ("algolia", "elasticsearch", "groonga", "meilisearch", "opensearch", "solr", "typesense")
 )

@@ -6,8 +6,6 @@ from typing import NamedTuple
 
 from ..plain import PlainDialect
 
-__all__ = ["ProbeResult", "ProbeSchedule", "is_temporary"]
-
 _FIRST_WAIT = 0.25  # seconds; doubled after each round
 _LONGEST_WAIT = 5.0
 _BOOT_TIME = 60.0
