@@ -65,6 +65,11 @@ class Dispatcher:
         """Whether the engine is loaded."""
         return self._worker.loaded and self._worker.failure is None
 
+    @property
+    def loading(self) -> bool:
+        """Whether the engine is neither loaded nor failed yet."""
+        return not self._worker.loaded and self._worker.failure is None
+
     def mailbox(self, loop: AbstractEventLoop) -> Mailbox:
         """Return what delivers results to the coroutines of an event loop."""
         return self._notifier.mailbox(loop)
@@ -87,7 +92,7 @@ class Dispatcher:
         name = self._engine.name
         until = None if timeout is None else self._clock.now() + timeout
         with self._lock:
-            while not self._worker.loaded and self._worker.failure is None:
+            while self.loading:
                 if not self._worker.started:
                     raise EngineError(f"engine {name} was stopped before it was loaded")
                 if until is not None and self._clock.now() >= until:

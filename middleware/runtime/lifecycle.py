@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
 from ..errors import ConfigurationError, EngineError
+from .clock import Clock
 from .dispatcher import Dispatcher
 from .stats import Stats
 
@@ -23,6 +25,7 @@ class Lifecycle:
     """The part of a ``Reformulator`` that starts and stops its worker; a context manager."""
 
     _dispatcher: Dispatcher
+    _clock: Clock
 
     def __init__(self, load_timeout: float | None, allow_degraded_start: bool) -> None:
         if load_timeout is not None and not load_timeout > 0:
@@ -59,7 +62,7 @@ class Lifecycle:
             self.wait_ready(self._load_timeout)
         except BaseException as error:
             if not self._can_do_without(error):
-                self.close()
+                self._close_after_failure()
                 raise
         return self
 
@@ -73,19 +76,33 @@ class Lifecycle:
 
     async def __aenter__(self) -> Self:
         self.start()
-        wait = asyncio.to_thread(self._dispatcher.wait_loaded, self._load_timeout)
-        waiting = asyncio.ensure_future(wait)
+        loop = asyncio.get_running_loop()
+        loaded: asyncio.Future[None] = loop.create_future()
+
+        def wait() -> None:
+            failure: EngineError | None = None
+            try:
+                self._dispatcher.wait_loaded(self._load_timeout)
+            except EngineError as error:
+                failure = error
+            with suppress(RuntimeError):  # the event loop was closed meanwhile
+                loop.call_soon_threadsafe(_settle, loaded, failure)
+
+        self._clock.spawn("querylift-load-wait", wait)
         try:
-            await asyncio.shield(waiting)
+            await loaded
         except asyncio.CancelledError:
             self.close(timeout=0.0)  # which also ends the thread that waits
-            await asyncio.gather(waiting, return_exceptions=True)
             raise
         except BaseException as error:
             if not self._can_do_without(error):
-                await asyncio.to_thread(self.close)
+                await asyncio.to_thread(self._close_after_failure)
                 raise
         return self
+
+    def _close_after_failure(self) -> None:
+        """Stop the worker, but do not wait further for an engine that loads too slowly."""
+        self.close(timeout=0.0 if self._dispatcher.loading else 5.0)
 
     def _can_do_without(self, error: BaseException) -> bool:
         """Return whether to go on without an engine that failed to load; log if so."""
@@ -105,3 +122,12 @@ class Lifecycle:
     def stats(self) -> Stats:
         """Return a snapshot."""
         return self._dispatcher.stats()
+
+
+def _settle(loaded: asyncio.Future[None], failure: EngineError | None) -> None:
+    if loaded.done():  # cancelled
+        return
+    if failure is None:
+        loaded.set_result(None)
+    else:
+        loaded.set_exception(failure)
