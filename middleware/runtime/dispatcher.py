@@ -106,7 +106,7 @@ class Dispatcher:
 
     def stop(self, timeout: float) -> None:
         """Release all lookups and stop the worker; wait at most ``timeout`` seconds for it."""
-        self._worker.stop(timeout)
+        self._worker.stop(0.0 if self.loading else timeout)
 
     def stats(self) -> Stats:
         """Return a snapshot."""

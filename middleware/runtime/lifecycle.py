@@ -53,7 +53,8 @@ class Lifecycle:
     def close(self, timeout: float = 5.0) -> None:
         """Stop the worker; the memo is kept, and a later call starts the worker again.
 
-        Waits at most ``timeout`` seconds for an engine call, which may go on alone.
+        Waits at most ``timeout`` seconds for an engine call, which may go on alone, and not at all
+        for an engine that is still loading.
         """
         self._dispatcher.stop(timeout)
 
@@ -62,7 +63,7 @@ class Lifecycle:
             self.wait_ready(self._load_timeout)
         except BaseException as error:
             if not self._can_do_without(error):
-                self._close_after_failure()
+                self.close()
                 raise
         return self
 
@@ -96,13 +97,9 @@ class Lifecycle:
             raise
         except BaseException as error:
             if not self._can_do_without(error):
-                await asyncio.to_thread(self._close_after_failure)
+                await asyncio.to_thread(self.close)
                 raise
         return self
-
-    def _close_after_failure(self) -> None:
-        """Stop the worker, but do not wait further for an engine that loads too slowly."""
-        self.close(timeout=0.0 if self._dispatcher.loading else 5.0)
 
     def _can_do_without(self, error: BaseException) -> bool:
         """Return whether to go on without an engine that failed to load; log if so."""

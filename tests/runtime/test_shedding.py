@@ -89,6 +89,8 @@ async def test_what_is_turned_away_in_a_crowd_is_not_even_looked_at(
             return super().check(text)
 
     reformulator = build(budget=0.1, policy=Policy(admission=Looking()))
+    first = asyncio.create_task(reformulator.reformulate("what keeps the engine busy"))
+    await clock.settle()
     texts = distinct(200)
     burst = Burst(reformulator, clock, texts)
     await clock.settle()
@@ -103,6 +105,7 @@ async def test_what_is_turned_away_in_a_crowd_is_not_even_looked_at(
     await pass_time(clock, reformulator, 0.12)
     assert asked.done()
     assert asked.result().reason is Reason.TIMEOUT
+    assert (await first).reason is Reason.TIMEOUT
     assert (await reformulator.reformulate("title:lamp")).reason is Reason.SYNTAX
 
 
