@@ -8,8 +8,6 @@ from typing import Any
 
 from ..errors import ConfigurationError
 
-__all__ = ["ClientKey", "by_address", "by_browser", "by_connection", "by_header", "by_tenant"]
-
 ClientKey = Callable[[Mapping[str, Any]], Hashable]
 """Returns a key that is equal for all requests of one client, from the scope of a request."""
 

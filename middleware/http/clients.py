@@ -16,8 +16,6 @@ from ..runtime.clock import SYSTEM_CLOCK, Clock
 from ..runtime.forking import reset_after_fork
 from .client_keys import ClientKey, by_address, by_browser, by_connection
 
-__all__ = ["Clients"]
-
 
 class Clients:
     """Decides about texts for which earlier searches of the same client matter.

@@ -11,8 +11,6 @@ from typing import Any
 from ..core.outcome import Mode
 from ..errors import ConfigurationError
 
-__all__ = ["DEFAULT_CONTROL", "Control", "Trust", "parse_control", "trusting"]
-
 Trust = Callable[[Mapping[str, Any]], bool]
 """Returns whether the client of a request may control its rewriting, from the request's scope."""
 

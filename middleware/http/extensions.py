@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["BARE_QUERY", "RETRY_SAFE"]
-
 BARE_QUERY: Final = "querylift.bare_query"
 """Set in a scope whose target ended in a bare ``?``, which ASGI cannot express."""
 

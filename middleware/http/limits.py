@@ -12,8 +12,6 @@ from ..errors import BodyTimeoutError, ConfigurationError
 from .request_body import has_body
 from .responses import error_response
 
-__all__ = ["BodyTimeoutMiddleware", "Failed", "RequestLimitMiddleware"]
-
 Failed = Callable[[str, str], None]
 """Counts an answer of the package's own: its kind, and the phase of a timeout or ``""``."""
 

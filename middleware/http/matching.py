@@ -12,8 +12,6 @@ from ..dialects.paths import PathGlobs
 from ..dialects.plain import PlainDialect
 from ..errors import ConfigurationError
 
-__all__ = ["SearchRule", "canonical_path", "first_match"]
-
 _ABSOLUTE_FORM = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 _METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # token, RFC 9110, 5.6.2
 

@@ -6,8 +6,6 @@ from collections.abc import Iterable
 
 from starlette.types import Message, Receive
 
-__all__ = ["FRAMING", "has_body", "read_ahead", "replay", "with_length"]
-
 FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 """The headers of which a request with a body has one (RFC 9112, 6.3)."""
 

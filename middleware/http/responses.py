@@ -12,8 +12,6 @@ from starlette.routing import Route
 from ..instrumentation.metrics import Metrics
 from ..runtime.reformulator import Reformulator
 
-__all__ = ["error_response", "status_routes"]
-
 _NOT_STORED = {"cache-control": "no-store"}
 
 

@@ -19,8 +19,6 @@ from .clients import Clients
 from .control import Control
 from .matching import SearchRule
 
-__all__ = ["Rewritten", "SearchRewriter"]
-
 _log = logging.getLogger("querylift.asgi")
 
 

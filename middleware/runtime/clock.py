@@ -8,8 +8,6 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-__all__ = ["SYSTEM_CLOCK", "Clock", "SystemClock", "Timer"]
-
 
 class Timer(Protocol):
     """A scheduled callback."""

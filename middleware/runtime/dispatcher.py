@@ -24,8 +24,6 @@ from .scheduler import Limits, Scheduler
 from .stats import Stats
 from .worker import Worker
 
-__all__ = ["Dispatcher"]
-
 _log = logging.getLogger("querylift.runtime")
 
 

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from ..core.cost_model import CostModel
 from .flights import Flight
 
-__all__ = ["CompletionEstimator"]
-
 _RESERVE = 0.4
 """The share by which a queue may take longer than predicted.
 

@@ -12,8 +12,6 @@ from ..core.memo import MemoKey
 from ..core.outcome import Reason
 from ..core.reformulation import Verdict
 
-__all__ = ["DROPPED", "Flight", "FlightResult", "SingleFlight", "Wake"]
-
 _REMEMBERED = 16
 """How many verdicts of closed flights are kept for lookups that began before these closed."""
 

@@ -10,8 +10,6 @@ from ..core.memo import Memo, MemoKey
 from ..core.reformulation import Verdict
 from ..instrumentation.record import Observer, Record
 
-__all__ = ["log_memo_fault", "memo_put", "notify", "where"]
-
 _log = logging.getLogger("querylift.runtime")
 
 

@@ -13,8 +13,6 @@ from .clock import Clock
 from .dispatcher import Dispatcher
 from .stats import Stats
 
-__all__ = ["LOAD_TIMEOUT", "Lifecycle"]
-
 LOAD_TIMEOUT = 300.0
 """Seconds that ``with`` waits for the engine; a model may have to be downloaded first."""
 

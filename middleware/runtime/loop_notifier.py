@@ -12,8 +12,6 @@ from weakref import WeakKeyDictionary
 from .clock import Clock
 from .flights import FlightResult
 
-__all__ = ["LoopNotifier", "Mailbox", "ResultFuture", "set_once"]
-
 _VALID_FOR = 0.25
 """Seconds for which a measured delay of an event loop is used."""
 

@@ -8,8 +8,6 @@ from ..core.deadline import Deadline
 from ..core.memo import MemoKey
 from ..core.outcome import Mode
 
-__all__ = ["PendingLookup"]
-
 
 @dataclass(slots=True)
 class PendingLookup:

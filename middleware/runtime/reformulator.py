@@ -31,8 +31,6 @@ from .pending import PendingLookup
 from .scheduler import Limits
 from .thread_waiter import ThreadWaiter
 
-__all__ = ["Reformulator"]
-
 _log = logging.getLogger("querylift.runtime")
 
 

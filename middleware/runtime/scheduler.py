@@ -20,8 +20,6 @@ from ..errors import ConfigurationError
 from .estimator import CompletionEstimator
 from .flights import DROPPED, Flight, FlightResult, SingleFlight, Wake
 
-__all__ = ["Limits", "Scheduler"]
-
 _MAX_ATTEMPTS = 3
 """How often a background flight is started that is cancelled each time."""
 

@@ -22,8 +22,6 @@ from ..core.memo import Memo, MemoKey
 from ..core.outcome import Mode, Reason
 from ..core.reformulation import Verdict
 
-__all__ = ["load", "save"]
-
 _FORMAT = "querylift-memo/1"
 _LONGEST = 2**30  # bytes; a larger file is none of ours
 _REASONS = {reason.value: reason for reason in Reason}

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from ..core.breaker import BreakerState
 from ..core.memo import MemoStats
 
-__all__ = ["Stats"]
-
 
 @dataclass(frozen=True, slots=True)
 class Stats:

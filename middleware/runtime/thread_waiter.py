@@ -8,8 +8,6 @@ from ..core.deadline import Deadline
 from .clock import Clock
 from .flights import FlightResult
 
-__all__ = ["ThreadWaiter"]
-
 
 class ThreadWaiter:
     """A ``Wake`` on which a thread can block. Concurrency: called once, from any thread."""

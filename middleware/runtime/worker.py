@@ -20,8 +20,6 @@ from .flights import Flight, FlightResult
 from .guarded import where
 from .scheduler import Scheduler
 
-__all__ = ["Worker"]
-
 _SWITCH_INTERVAL = 0.0005
 """Seconds for which the engine may keep the interpreter from the event loop, which would wait as
 long at every turn; CPython's default is 5 ms."""

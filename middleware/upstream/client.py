@@ -24,8 +24,6 @@ from .request_head import HeaderLines
 from .response import UpstreamResponse
 from .target import Upstream
 
-__all__ = ["UpstreamClient"]
-
 # Idempotent and free of side effects (RFC 9110, 9.2.1): may be sent again.
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 

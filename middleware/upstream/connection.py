@@ -16,8 +16,6 @@ from .limits import Timeouts
 from .request_head import one_chunk
 from .response_parser import ResponseParser
 
-__all__ = ["NOT_TAKEN", "Connection"]
-
 _HIGH_WATER = 256 * 1024
 
 NOT_TAKEN = "the upstream closed the connection while the request was sent"

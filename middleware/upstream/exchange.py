@@ -22,8 +22,6 @@ from .headers import response_headers
 from .rate_limited_log import RateLimitedLog
 from .response import UpstreamResponse
 
-__all__ = ["WRONG_LENGTH", "ClientGoneError", "Exchange", "Upload"]
-
 WRONG_LENGTH = "the body is not as long as Content-Length says"
 
 # Seconds between two calls of a receive that does not wait for the client to leave.

@@ -20,8 +20,6 @@ from .exchange import WRONG_LENGTH, Exchange, Upload
 from .headers import Forwarding, RequestHeaders, add_framing
 from .target import Upstream, request_target
 
-__all__ = ["Forwarder"]
-
 
 class Forwarder:
     """Forwards every HTTP request to one upstream.

@@ -21,8 +21,6 @@ from typing import Any, Literal
 
 from ..errors import RequestRefusedError, UpstreamProtocolError
 
-__all__ = ["HOP_BY_HOP", "Forwarding", "RequestHeaders", "add_framing", "response_headers"]
-
 HeaderLines = list[tuple[bytes, bytes]]
 Framing = Literal["none", "length", "chunked"]
 

@@ -31,8 +31,6 @@ from .response import UpstreamResponse
 from .response_parser import CUT_OFF, NOT_HTTP
 from .target import Upstream
 
-__all__ = ["HttpxTransport", "translate"]
-
 _FOREIGN = (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, httpx.StreamError)
 
 

@@ -6,8 +6,6 @@ from dataclasses import dataclass, fields
 
 from ..errors import ConfigurationError
 
-__all__ = ["ConnectionLimits", "Timeouts"]
-
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:

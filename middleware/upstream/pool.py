@@ -24,8 +24,6 @@ from .limits import ConnectionLimits, Timeouts
 from .request_head import HeaderLines, request_head
 from .response import UpstreamResponse
 
-__all__ = ["NO_CONNECTION", "Lease", "OriginPool"]
-
 NO_CONNECTION = "no connection to the upstream could be made"
 
 

@@ -6,8 +6,6 @@ import logging
 import time
 from collections.abc import Callable
 
-__all__ = ["RateLimitedLog"]
-
 
 class RateLimitedLog:
     """Logs the first warning of a kind at once, and its repetitions as one line per interval.

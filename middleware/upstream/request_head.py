@@ -7,8 +7,6 @@ from collections.abc import Sequence
 
 from ..errors import RequestRefusedError
 
-__all__ = ["HeaderLines", "one_chunk", "request_head"]
-
 HeaderLines = Sequence[tuple[bytes, bytes]]
 
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2

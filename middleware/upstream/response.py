@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator
 
 from .request_head import HeaderLines
 
-__all__ = ["UpstreamResponse"]
-
 
 class UpstreamResponse(ABC):
     """A response whose head has arrived; iterate over it for the body's bytes as they come.

@@ -6,8 +6,6 @@ import httptools
 
 from ..errors import UpstreamError, UpstreamProtocolError, UpstreamUnreachableError
 
-__all__ = ["CUT_OFF", "NOT_HTTP", "ResponseParser"]
-
 _MAX_HEAD = 100 * 1024
 _BODYLESS = frozenset({204, 304})
 

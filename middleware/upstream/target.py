@@ -23,8 +23,6 @@ from urllib.parse import quote, urlsplit
 from ..errors import ConfigurationError, RequestRefusedError
 from ..http.extensions import BARE_QUERY
 
-__all__ = ["Upstream", "request_target"]
-
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 # Path characters that need no escape (RFC 3986). "%" does: the fallback path is already decoded,
