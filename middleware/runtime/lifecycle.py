@@ -51,8 +51,8 @@ class Lifecycle:
     def close(self, timeout: float = 5.0) -> None:
         """Stop the worker; the memo is kept, and a later call starts the worker again.
 
-        Waits at most ``timeout`` seconds for an engine call, which may go on alone, and not at all
-        for an engine that is still loading.
+        Waits at most ``timeout`` seconds for an engine call, which may go on alone, and half a
+        second for an engine that is still loading.
         """
         self._dispatcher.stop(timeout)
 
