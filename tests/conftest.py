@@ -46,7 +46,8 @@ A single test that starts a process or the like in another folder has its marker
 HEAVY = ("torch", "transformers", "scipy")
 """What no fast test may import: they run where these are not installed."""
 
-settings.register_profile("fast", max_examples=10, deadline=None)
+FAST_EXAMPLES = 5
+settings.register_profile("fast", max_examples=FAST_EXAMPLES, deadline=None)
 
 
 @pytest.fixture
@@ -66,6 +67,11 @@ def marker_of(path: Path) -> str | None:
         ),
         None,
     )
+
+
+def at_most(examples: int) -> int:
+    """Return how many examples a property tries: so many, and fewer in the fast tests."""
+    return FAST_EXAMPLES if settings().max_examples == FAST_EXAMPLES else examples
 
 
 def only_fast(config: pytest.Config) -> bool:

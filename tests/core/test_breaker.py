@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from middleware.core.breaker import Breaker, BreakerState
 from middleware.errors import ConfigurationError
+from tests.conftest import at_most
 
 
 def opened(**options: Any) -> Breaker:
@@ -160,5 +161,7 @@ class Machine(RuleBasedStateMachine):
         assert self.breaker.state(self.now + 8.0) is not BreakerState.OPEN
 
 
-Machine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+Machine.TestCase.settings = settings(
+    max_examples=at_most(60), stateful_step_count=40, deadline=None
+)
 TestMachine = Machine.TestCase

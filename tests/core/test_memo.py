@@ -15,6 +15,7 @@ from middleware.core.memo import ENTRY_OVERHEAD, Memo, MemoKey
 from middleware.core.outcome import Mode, Reason
 from middleware.core.reformulation import Verdict
 from middleware.errors import ConfigurationError
+from tests.conftest import at_most
 
 REJECTED = Verdict(reason=Reason.REJECTED_DRIFT)
 
@@ -239,5 +240,7 @@ class Machine(RuleBasedStateMachine):
         assert stats.bytes <= 64 * 2**20
 
 
-Machine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+Machine.TestCase.settings = settings(
+    max_examples=at_most(60), stateful_step_count=40, deadline=None
+)
 TestMachine = Machine.TestCase

@@ -11,10 +11,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from middleware.dialects.base import SearchRequest
+from tests.conftest import at_most
 
 # As few as the profile says, if that is less: the fast tests' has 10. Without a deadline, because
 # the machine may be loaded.
-QUICK = settings(max_examples=min(40, settings().max_examples), deadline=None)
+QUICK = settings(max_examples=at_most(40), deadline=None)
 FORM = "application/x-www-form-urlencoded"
 WORDS = st.lists(st.text("abcdefgéß水", min_size=2, max_size=6), min_size=1, max_size=4).map(
     " ".join

@@ -20,6 +20,7 @@ from middleware.engines.base import Refusal, Truncated
 from middleware.runtime.reformulator import Reformulator
 from middleware.runtime.scheduler import Limits, Scheduler
 from middleware.testing import ManualClock, ScriptedEngine
+from tests.conftest import at_most
 
 from .conftest import Build
 from .lookups import answered, distinct
@@ -221,7 +222,7 @@ def check(found: Reformulation, text: str) -> None:
 
 
 @given(text=ANY_TEXT, mode=st.sampled_from(["replace", "expand", "shadow", "off"]))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=at_most(300), deadline=None)
 def test_no_text_raises_or_is_a_fault(echo: Reformulator, text: str, mode: str) -> None:
     check(echo.reformulate_sync(text, mode=mode), text)
 
@@ -231,7 +232,9 @@ def test_no_text_raises_or_is_a_fault(echo: Reformulator, text: str, mode: str) 
     answer=st.just(Truncated()) | ANY_TEXT,
 )
 @settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=at_most(200),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_no_answer_raises_or_is_a_fault(
     adversary: tuple[Reformulator, dict[str, Any]], text: list[str], answer: str | Truncated

@@ -15,6 +15,7 @@ from middleware.core.outcome import Mode, Reason
 from middleware.core.reformulation import Verdict
 from middleware.runtime.flights import Flight, FlightResult, SingleFlight, Wake
 from middleware.runtime.scheduler import Limits, Scheduler
+from tests.conftest import at_most
 
 KEYS = st.integers(0, 11)
 SECONDS = st.sampled_from([0.0, 0.05, 0.2, 1.0, 5.0])
@@ -226,5 +227,7 @@ class Machine(RuleBasedStateMachine):
             assert not self.owed
 
 
-Machine.TestCase.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
+Machine.TestCase.settings = settings(
+    max_examples=at_most(120), stateful_step_count=40, deadline=None
+)
 TestMachine = Machine.TestCase

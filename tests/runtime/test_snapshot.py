@@ -21,6 +21,7 @@ from middleware.core.memo import Memo, MemoKey
 from middleware.core.outcome import Mode, Reason
 from middleware.core.reformulation import Verdict
 from middleware.runtime.snapshot import load, save
+from tests.conftest import at_most
 
 
 def key(text: str = "red lamp", scope: str = "") -> MemoKey:
@@ -49,7 +50,7 @@ _VERDICTS = st.one_of(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=at_most(40), deadline=None)
 @given(entries=st.dictionaries(_KEYS, _VERDICTS, max_size=8))
 def test_what_was_known_is_known_again(
     entries: dict[MemoKey, Verdict], tmp_path_factory: pytest.TempPathFactory

@@ -21,6 +21,7 @@ from middleware.http.extensions import RETRY_SAFE
 from middleware.http.matching import SearchRule
 from middleware.runtime.reformulator import Reformulator
 from middleware.testing import ManualClock, ScriptedEngine
+from tests.conftest import at_most
 
 from .conftest import Build
 from .driving import FORM, JSON, App, Client, body_messages, call, http_scope, said, until
@@ -280,7 +281,7 @@ async def test_what_writes_by_get_is_not_sent_twice(
 
 
 # Any character at all: what an engine could come up with, whatever acceptance may let through.
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=at_most(150), deadline=None, suppress_health_check=list(HealthCheck))
 @given(noise=st.text(st.characters(codec=None), min_size=1, max_size=12), plus=st.booleans())
 async def test_no_rewrite_reaches_into_its_neighbours(build: Build, noise: str, plus: bool) -> None:
     """Whatever the engine says, the other parameters say what they said, in their order."""

@@ -16,6 +16,7 @@ from middleware.dialects.plain import PlainDialect
 from middleware.http.matching import SearchRule
 from middleware.runtime.reformulator import Reformulator
 from middleware.testing import ScriptedEngine
+from tests.conftest import at_most
 
 from .conftest import Build
 from .driving import (
@@ -200,7 +201,7 @@ async def test_an_engine_that_fails_leaves_the_request_as_it_is(build: Build) ->
     assert app.bodies == [body]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=at_most(60), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     query=st.lists(
         st.one_of(
