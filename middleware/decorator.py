@@ -21,7 +21,7 @@ R = TypeVar("R")
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _DECISIONS = (Reformulation, Reformulation | None)
 # The same annotations as text, for handlers whose other annotations cannot be evaluated.
-_NAMED = re.compile(r"(?:\w+\.)*(?:Optional\[)?(?:\w+\.)*Reformulation\]?(?:\s*\|\s*None)?")
+_NAMED = re.compile(r"(?:\w++\.)*+(?:Optional\[(?:\w++\.)*+)?Reformulation\]?(?:\s*\|\s*None)?")
 _NO_TEXT = Reformulation.untouched("", Reason.EMPTY)
 
 

@@ -89,7 +89,8 @@ def canonical_path(scope: Mapping[str, Any]) -> str:
         if path.startswith(root) and path[len(root) : len(root) + 1] in ("/", ""):
             path = path[len(root) :]
     if path[:1] != "/":
-        path = _ABSOLUTE_FORM.sub("", path, count=1)
+        absolute = _ABSOLUTE_FORM.match(path)
+        path = path[absolute.end() :] if absolute else path
     if "%" in path:
         path = unquote(path)
     if "/." in path or "//" in path:

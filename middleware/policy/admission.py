@@ -25,17 +25,18 @@ _SYNTAX = re.compile(
     | \w\?[a-z0-9]                              # single-character wildcard; not "so?It"
     | [\w"]~\d*(?!\S)                           # fuzzy and proximity
     | \w\^\d                                    # boost
-    | \[[^\[\]]*\sTO\s[^\[\]]*[\]}]             # range
-    | (?<!\S)/.+/(?!\S)                         # regular expression
+    | \[(?>[^\[\]]*?\sTO\s)[^\[\]}]*+[\]}]      # range
+    | ^(?>.*?(?<!\S)/).+/(?!\S)                 # regular expression
     | \{!|\$\{|_val_|_query_                    # local parameters, templates
     | [{}<>\\`|^]|==|!=|=>                      # code
     | ;(?!(?:s|t|d|m|re|ll|ve)\b)\S|;\s*$       # a statement's end; not "didn;t"
-    | \w\((?:\)|[^)\s,.=_$"'(]*[,.=_$"'(][^)\s]*\))    # a call; not "item(s)", "O(n)"
-    | \w[._]\w+\([^)\s]*\)                     # os.remove(x)
+    # A call; not "item(s)", "O(n)". Only the first bracket of a stretch can begin one.
+    | (?:(?<!\S)|(?<=\)))(?>[^)\s]*?\w\()(?:\)|[^)\s,.=_$"'(]*+[,.=_$"'(][^)\s]*+\))
+    | (?<!\S)(?>\S*?(?:(?<=\w\.)|\b(?=\w+_\w))\w++\()[^)\s]*+\)   # os.remove(x)
     | (?<!\S)\w+=\S|\w\s=\s\w|(?<!\S)\$[A-Za-z_]  # assignment, parameter, variable
     | (?<!\S)(?:def\s+\w+\s*\(|class\s+\w+(?:\(\S*\))?:)
     | ^(?:from\s+[\w.]+\s+import|import\s+[\w.]+\s+as)\s
-    | \bSELECT\b.+\bFROM\b|^select\s+\w+(?:\s*,\s*\w+)*\s+from\s+\w
+    | ^(?>.*?\bSELECT\b).+\bFROM\b|^select\s+\w+(?:\s*,\s*\w+)*\s+from\s+\w
     | \b(?:INSERT\s+INTO|DELETE\s+FROM|UPDATE\s+\w+\s+SET)\b
     """,
     re.VERBOSE,

@@ -6,13 +6,16 @@ import re
 
 from ..core.text import tokens
 
-# A mark behind a digit is an inch or a second, and does not open.
-_QUOTATION = re.compile(r"""(?<![\d\w])"[^"]*"|“[^“”]*”|„[^“”]*[“”]|«[^»]*»""")
+# A mark behind a digit is an inch or a second, and does not open. No quotation holds its own
+# opening mark: a run of these would be read once for each.
+_QUOTATION = re.compile(r"""(?<![\d\w])"[^"]*"|“[^“”]*”|„[^„“”]*[“”]|«[^«»]*»""")
 
 
 # The same, and marks that only open: one behind a digit is an inch or a second, and one inside a
 # word opens nothing.
-_QUOTED = re.compile(r"""(?<![^\s(+\-\[])"(?=\S)|(?<![\d\s])"[^"]*"|“[^”]*”|„[^“”]*[“”]|«[^»]*»""")
+_QUOTED = re.compile(
+    r"""(?<![^\s(+\-\[])"(?=\S)|(?<![\d\s])"[^"]*"|“[^“”]*”|„[^„“”]*[“”]|«[^«»]*»"""
+)
 # With so many words beside its quotations, a text is prose that quotes.
 _PROSE = 8
 

@@ -81,7 +81,9 @@ _LETTERED = frozenset(
     "phase stage model size".split()
 )
 # "e.g." and initials end no sentence.
-_SENTENCE_END = re.compile(r"(?<![.\s]\w)(?<!^\w)[.!?;:]+[)\"'”’]*$")
+_SENTENCE_END = re.compile(
+    r"(?<![.!?;:])(?:(?<![.\s]\w)(?<!^\w)[.!?;:]|[.!?;:]{2})[.!?;:]*+[)\"'”’]*+$"
+)
 _COURTESY = re.compile(
     r"^(?:hi|hello|hey|ok|okay|dear) (?:there|everyone|all|guys|assistant|librarian)\b"
     r"|^(?:hi|hello|hey|ok|okay|so|well|oh|alright|right|now|listen|sorry)(?=\s?[,.!-]+\s)"

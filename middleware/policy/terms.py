@@ -64,21 +64,23 @@ _IDENTIFIER = re.compile(
     | [0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}         # UUID
     | (?:97[89][- ]?)?(?:\d[- ]?){9}[\dx]                 # ISBN
     | \d{7,}                                              # EAN, UPC, part number
-    | \w*[a-z0-9]_[a-z0-9]\w*                             # snake_case
-    | v?\d+(?:\.\d+){2,}\S*                               # version 1.2.3, IPv4
+    | (?=\w*[a-z0-9]_[a-z0-9])\w++                        # snake_case
+    | v?\d++\.\d++\.\d\S*+                                # version 1.2.3, IPv4
     | \d+(?:\.\d+)*-?rc\d+
     | (?:CVE|ISO|IEC|RFC|PEP|DIN|EN)-?\d[\w.:-]*
     """,
     re.VERBOSE | re.IGNORECASE,
 )
 _LONGEST_WORD = 64  # characters; beyond, a token is a key, a hash or no text at all
-_CAMEL = re.compile(r"[a-z]+[a-z0-9]*(?:[A-Z][a-z0-9]+)+|(?:[A-Z][a-z0-9]+){2,}[A-Z]?")
+_CAMEL = re.compile(r"[a-z][a-z0-9]*+(?:[A-Z][a-z0-9]++)++|(?:[A-Z][a-z0-9]++){2,}+[A-Z]?")
 _NAME = re.compile(r"[^\W\d_]{1,4}/[^\W\d_]{1,4}|(?=\w?\w?\d)[^\W_]{2,3}")
-# Letters and digits in turn, upper case or joined by hyphens: a stock or part number.
+# Letters and digits in turn, upper case or joined by hyphens: a stock or part number. As "\w" holds
+# the underscore too, one that joins has an alternative of its own: with two ways to read it, a run
+# of them would have exponentially many.
 _PART_NUMBER = re.compile(
-    r"(?=[^a-z]*\d)(?=[^a-z]*[A-Z])[A-Z0-9]+(?:[-_./][A-Z0-9]+)*"
-    r"|(?=\S*\d)(?=\S*[A-Za-z])\w+(?:[-_./]\w+)+"
-    r"|(?=\S*[A-Za-z])(?:[A-Za-z]+\d+[A-Za-z]+\d*|\d+[A-Za-z]+\d+\w*)"
+    r"(?=[^a-z]*\d)(?=[^a-z]*[A-Z])[A-Z0-9]++(?:[-_./][A-Z0-9]++)*+"
+    r"|(?=\S*\d)(?=\S*[A-Za-z])(?:\w++(?:[-./]\w++)++|(?=\w+_\w)\w++)"
+    r"|[A-Za-z]++\d++[A-Za-z]++\d*+|\d++[A-Za-z]++\d\w*+"
 )
 _KNOWN_COMPOUND = re.compile(
     r"\d+(?:[.,]\d+)?-(?:inch|in|year|years|month|day|week|hour|minute|pack|piece|piece|foot|ft|mm"
