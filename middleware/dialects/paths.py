@@ -32,18 +32,38 @@ def _compiled(globs: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def _pattern(glob: str) -> str:
+    """Return a pattern that needs no second try of what it passed over.
+
+    The first match of what stands between two ``**`` is as good as any later one, so it is final
+    (an atomic group). Only what follows the last ``**`` must be at the end of the path.
+    """
     if not glob.startswith("/"):
         raise ConfigurationError(f"path {glob!r} must start with '/'; write it like '/search'")
-    return "".join(_segment(segment, glob) for segment in glob.rstrip("/").split("/")[1:])
+    first, *others = "".join(
+        _segment(segment, glob) for segment in glob.rstrip("/").split("/")[1:]
+    ).split(_ANY_SEGMENTS)
+    if not others:
+        return first
+    inner = [rf"(?>{_SKIPPED}{part}(?=/|\Z))" for part in others[:-1] if part]
+    last = rf"{_SKIPPED}{others[-1]}(?=/*\Z)" if others[-1] else "(?:/[^/]*+)*+"
+    return "".join([first, *inner, last])
+
+
+_ANY_SEGMENTS = "\0"  # in no path
+_SKIPPED = r"(?:/[^/]*+)*?"
 
 
 def _segment(segment: str, glob: str) -> str:
     if segment == "**":
-        return r"(?:/[^/]*)*"
+        return _ANY_SEGMENTS
     if "**" in segment:
         raise ConfigurationError(
             f"path {glob!r}: '**' stands for whole segments; write it like '/a/**/b'"
         )
     if segment == "*":
-        return r"/[^/]+"
-    return "/" + r"[^/]*".join(map(re.escape, segment.split("*")))
+        return r"/[^/]++"
+    first, *parts = map(re.escape, segment.split("*"))
+    if not parts:
+        return f"/{first}"
+    inner = "".join(f"(?>[^/]*?{part})" for part in parts[:-1] if part)
+    return rf"/{first}{inner}[^/]*{parts[-1]}(?=/|\Z)" if parts[-1] else f"/{first}{inner}[^/]*+"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,6 +42,30 @@ from .requests import QUICK
 def test_globs(glob: str, path: str, matches: bool) -> None:
     """One star is within a segment, two are across."""
     assert (PathGlobs([glob]).match(path) is not None) is matches
+
+
+_SEGMENTS = st.sampled_from(["**", "*", "a", "b", "a*", "*b", "*a*", "a*b", "*a*b*"])
+_PATHS = st.text(alphabet="/aab", max_size=14).map(lambda text: f"/{text}")
+
+
+def naive(segments: list[str], path: list[str]) -> bool:
+    """Match segment by segment, trying every split; slow, but plainly what globs mean."""
+    if not segments:
+        return not any(path)
+    first, rest = segments[0], segments[1:]
+    if first == "**":
+        return any(naive(rest, path[skipped:]) for skipped in range(len(path) + 1))
+    if not path or (first == "*" and not path[0]):
+        return False
+    return fnmatchcase(path[0], first) and naive(rest, path[1:])
+
+
+@QUICK
+@given(st.lists(_SEGMENTS, min_size=1, max_size=6), _PATHS)
+def test_no_match_is_missed(segments: list[str], path: str) -> None:
+    """A pattern never goes back over what it passed, and finds what trying everything finds."""
+    found = PathGlobs(["/" + "/".join(segments)]).match(path)
+    assert (found is not None) is naive(segments, path.split("/")[1:])
 
 
 @QUICK
