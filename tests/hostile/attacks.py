@@ -173,28 +173,28 @@ def attack_text(pattern: re.Pattern[Any], attack: tuple[str, str, str], size: in
     return text.encode("latin-1", "replace") if _is_bytes(pattern) else text
 
 
-def seconds(use: Callable[[], Any], *, limit: float = 0.5) -> float:
+def seconds(use: Callable[..., Any], *given: Any, limit: float = 0.5) -> float:
     """Return the CPU time of a call in this thread; a call beyond ``limit`` is stopped."""
     began = time.thread_time()
     with _stopped_after(limit):
-        use()
+        use(*given)
     return time.thread_time() - began
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """A call took more CPU time than it may."""
 
 
 @contextmanager
 def _stopped_after(limit: float) -> Iterator[None]:
     def stop(signum: int, frame: FrameType | None) -> None:
-        raise Stopped
+        raise StoppedError
 
     before = signal.signal(signal.SIGVTALRM, stop)
     signal.setitimer(signal.ITIMER_VIRTUAL, limit)
     try:
         yield
-    except Stopped:
+    except StoppedError:
         pass
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
