@@ -8,12 +8,30 @@ PUNCTUATION = "\"'`“”‘’«»„()[]{}<>,;:!?…。，、"
 """Characters that are stripped from both ends of a token."""
 
 
+_MOST_MARKS = 30  # combining marks in a row; no language has more (UAX #15, stream-safe text)
+
+
 def normalize(text: str) -> str:
     """Return the text in NFC with white space collapsed; case, accents and quotes stay.
 
     The memo's keys and the model's input are normalized, as equal forms are one request.
     """
     return " ".join((text if text.isascii() else unicodedata.normalize("NFC", text)).split())
+
+
+def stacks_marks(text: str) -> bool:
+    """Return whether a text has so many combining marks in a row that it is none.
+
+    ``normalize`` sorts each row in quadratic time.
+    """
+    if text.isascii() or len(text) <= _MOST_MARKS:
+        return False
+    row = 0
+    for mark in map(unicodedata.combining, text):
+        row = row + 1 if mark else 0
+        if row > _MOST_MARKS:
+            return True
+    return False
 
 
 def tokens(text: str) -> list[str]:

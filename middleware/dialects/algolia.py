@@ -17,12 +17,13 @@ from functools import partial
 from ..core.outcome import Reason
 from .base import Part, QuerySpan, SearchRequest
 from .expansion import in_place
-from .jsonspans import JsonValue, Path, encode_json, read
+from .jsonspans import JsonValue, MalformedError, Path, encode_json, read
 from .layers import json_layer
 from .operators import WORDS
 from .search_api import SearchApi, is_past_first, json_span, param_span
 from .urlencoded import Params, url_encoder
 
+_MOST_PACKED = 2000  # ampersands of packed parameters, or escapes, in a body
 _SECURED = re.compile(rb"[0-9a-f]{64}")
 
 
@@ -49,6 +50,8 @@ class AlgoliaDialect(SearchApi):
         if request.method == "GET":
             found = _param(params, Part.QUERY_STRING)
         elif body:
+            if max(map(body.count, (b"\\", b"&"))) > _MOST_PACKED:
+                raise MalformedError("too much is packed in strings")
             root = read(body, _enter)
             fixed = fixed or bool(_restrictions(root.get("apiKey").text or "").data)
             many = request.path.rstrip("/").endswith("/queries")

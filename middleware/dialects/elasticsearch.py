@@ -14,12 +14,13 @@ from dataclasses import replace
 
 from .base import Part, QuerySpan, SearchRequest
 from .expansion import WEIGHT, boosted_should, in_place, or_encoder
-from .jsonspans import JsonValue, MalformedError, Path, read
+from .jsonspans import JsonValue, MalformedError, Path, allowance, read
 from .layers import url_layer
 from .operators import LUCENE, SIMPLE, QuerySyntax
 from .search_api import SearchApi, is_json, is_past_first, json_span, param_span
 from .urlencoded import Params, url_encoder
 
+_MOST_LINES = 512  # of a multi-search
 _LINES = ("application/x-ndjson", "application/ndjson", "application/vnd.elasticsearch+x-ndjson")
 
 # Compound queries, and the keys of the queries in them: one each, or a list.
@@ -127,16 +128,19 @@ def _multi(body: bytes) -> Iterator[QuerySpan]:
     """Yield the spans of a multi-search: for each search a header line, maybe blank, and a body."""
     if not body.endswith(b"\n"):
         raise MalformedError("a multi-search ends with a newline")
+    if body.count(b"\n") > _MOST_LINES:
+        raise MalformedError("too many searches")
+    allowed = allowance()
     start = 1 if body.startswith(b"\n") else 0  # the server skips this newline too
     lines = body[start:-1].split(b"\n")
     if len(lines) % 2:
         raise MalformedError("a header has no body")
     for position, line in enumerate(lines):
         if position % 2:
-            for span in _search(line, paged=False):
+            for span in _search(line, False, allowed):
                 yield _moved(span, start)
         elif line.strip():
-            read(line, lambda path: not path)
+            read(line, lambda path: not path, allowed)
         start += len(line) + 1
 
 
@@ -147,9 +151,9 @@ def _moved(span: QuerySpan, by: int) -> QuerySpan:
     return replace(span, start=span.start + by, stop=span.stop + by, expansion=expansion)
 
 
-def _search(data: bytes, paged: bool) -> Iterator[QuerySpan]:
-    """Yield the spans of one search's JSON."""
-    root = read(data, _enter)
+def _search(data: bytes, paged: bool, allowed: Iterator[int] | None = None) -> Iterator[QuerySpan]:
+    """Yield the spans of one search's JSON; ``allowed`` is that of ``read``."""
+    root = read(data, _enter, allowed)
     paged = (
         paged
         or is_past_first(root.get("from").value)

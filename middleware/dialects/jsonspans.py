@@ -10,18 +10,23 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from types import EllipsisType
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from ..errors import ConfigurationError, QueryliftError
 
 Path = tuple[str, ...]
 MAX_DEPTH = 64
 """The deepest nesting of a body that is read; a deeper one is malformed."""
+MAX_VALUES = 1200
+"""The most values of a body that are read one by one; one with more is taken for malformed."""
+MAX_TOKENS = 20_000
+"""The most commas, opening brackets and, counted twice as objects cost the scanner most, colons."""
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _BLANKS = " \t\n\r"
 # An array of nothing but numbers is usually a vector. It holds no text.
-_NUMBERS = re.compile(r"\[[ \t\n\r]*[-0-9][-+0-9.eE, \t\n\r]*\]")
+_NUMBERS = re.compile(r"\[[ \t\n\r]*+[-0-9][-+0-9.eE, \t\n\r]*+\]")
+_TOKENS = (b",", b"[", b"{", b":", b":")
 _STARTS = (b"{", b"[", b" ", b"\t", b"\n", b"\r")
 
 
@@ -82,25 +87,37 @@ def parse_pointer(pointer: str) -> Path:
     return tuple(t.replace("~1", "/").replace("~0", "~") for t in pointer[1:].split("/"))
 
 
-def read(data: bytes, enter: Callable[[Path], bool]) -> JsonValue:
+def allowance() -> Iterator[int]:
+    """Return an iterator of which ``read`` takes one item for each value, ``MAX_VALUES`` in all."""
+    return iter(range(MAX_VALUES))
+
+
+def read(
+    data: bytes, enter: Callable[[Path], bool], allowed: Iterator[int] | None = None
+) -> JsonValue:
     """Return the document in ``data`` with the bounds of its values, as deep as ``enter`` allows.
 
     ``enter`` takes the path of an object or array and returns whether to read its members. The
-    standard library's scanner, written in C, passes over the others.
+    standard library's scanner, written in C, passes over the others. ``allowed`` is an
+    ``allowance`` that several documents of a request share.
 
-    Errors: ``MalformedError`` if it is nested too deeply or is not JSON in UTF-8. ``NaN`` and a
-    byte order mark are not JSON.
+    Errors: ``MalformedError`` if it is nested too deeply, has too many values, or is not JSON in
+    UTF-8. ``NaN`` and a byte order mark are not JSON.
     """
     if not data.startswith(_STARTS):
         raise MalformedError("neither an object nor an array")
+    if sum(map(data.count, _TOKENS)) > MAX_TOKENS:
+        raise MalformedError("too many values")
     try:
         data.decode("utf-8")
         # In Latin-1 the position of a character is the position of a byte. JSON's punctuation
         # is ASCII, which never occurs within a longer UTF-8 sequence.
-        reader = _Reader(data.decode("latin-1"), enter)
+        reader = _Reader(data.decode("latin-1"), enter, allowed or allowance())
         found = reader.value(reader.skip_space(0), ())
         if reader.skip_space(found.stop) != len(data):
             raise MalformedError("something follows the document")
+    except StopIteration:
+        raise MalformedError("no value, or too many") from None
     except (ValueError, IndexError, RecursionError) as error:
         raise MalformedError(str(error)) from None
     return found
@@ -146,24 +163,29 @@ def _refuse_constant(name: str) -> NoReturn:
     raise MalformedError(f"{name} is not JSON")
 
 
-# The standard library's scanner: reads one value and returns where it ends.
-_scan = json.JSONDecoder(parse_constant=_refuse_constant).raw_decode
+# The standard library's scanner: reads one value and returns where it ends. It raises
+# ``StopIteration`` if there is none. An integer of thousands of digits takes longer than a float.
+_decoder = json.JSONDecoder(parse_int=float, parse_constant=_refuse_constant)
+_scan: Callable[[str, int], tuple[Any, int]] = _decoder.scan_once  # type: ignore[attr-defined]
 
 
 class _Reader:
     """One pass over a document that was decoded as Latin-1."""
 
-    def __init__(self, text: str, enter: Callable[[Path], bool]) -> None:
+    def __init__(self, text: str, enter: Callable[[Path], bool], allowed: Iterator[int]) -> None:
         self._text = text
         self._enter = enter
+        self._allowed = allowed
 
     def value(self, at: int, path: Path) -> JsonValue:
-        """Return the value that starts at ``at``."""
+        """Return the value that starts at ``at``; ``StopIteration`` if there may be no more."""
+        next(self._allowed)
         first = self._text[at]
-        if first in "{[" and not _NUMBERS.match(self._text, at) and self._enter(path):
-            if len(path) >= MAX_DEPTH:
-                raise MalformedError("nested too deeply")
-            return self._object(at, path) if first == "{" else self._array(at, path)
+        if first == "{":
+            if self._enter(path):
+                return self._object(at, path)
+        elif first == "[" and not _NUMBERS.match(self._text, at) and self._enter(path):
+            return self._array(at, path)
         value, end = _scan(self._text, at)
         if first in "{[":
             value = ...
@@ -180,7 +202,7 @@ class _Reader:
 
     def _object(self, start: int, path: Path) -> JsonValue:
         members: list[tuple[str, JsonValue]] = []
-        at = self.skip_space(start + 1)
+        at = self._inside(start, path)
         while self._text[at] != "}" or members:
             if self._text[at] != '"':
                 raise MalformedError("a key is no string")
@@ -199,7 +221,7 @@ class _Reader:
 
     def _array(self, start: int, path: Path) -> JsonValue:
         items: list[JsonValue] = []
-        at = self.skip_space(start + 1)
+        at = self._inside(start, path)
         while self._text[at] != "]" or items:
             item = self.value(at, (*path, str(len(items))))
             items.append(item)
@@ -208,6 +230,11 @@ class _Reader:
                 break
             at = self._comma(at)
         return JsonValue(start, at + 1, ..., (), tuple(items))
+
+    def _inside(self, start: int, path: Path) -> int:
+        if len(path) >= MAX_DEPTH:
+            raise MalformedError("nested too deeply")
+        return self.skip_space(start + 1)
 
     def _comma(self, at: int) -> int:
         if self._text[at] != ",":
@@ -218,4 +245,5 @@ class _Reader:
         """Return the string in UTF-8; ASCII is the same in Latin-1 and UTF-8."""
         if latin.isascii():
             return latin
-        return str(json.loads(self._text[start:stop].encode("latin-1").decode("utf-8")))
+        raw = self._text[start:stop].encode("latin-1").decode("utf-8")
+        return str(_scan(raw, 0)[0]) if "\\" in raw else raw[1:-1]

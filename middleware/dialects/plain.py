@@ -13,7 +13,7 @@ from .expansion import in_place
 from .jsonspans import MalformedError, find, parse_pointer, read
 from .search_api import is_compressed, is_form, is_json, json_span
 from .signing import signed_parts
-from .urlencoded import FORM, decode_value, value_spans, values
+from .urlencoded import FORM, decode_value, has_too_many, value_spans, values
 
 PAGES = ("page", "start", "offset")
 """Names with which most APIs request a later page."""
@@ -66,11 +66,15 @@ class PlainDialect(Dialect):
         if "/_" in request.path and _is_command(request.path):
             return ()
         query_string = request.query_string
+        if has_too_many(query_string):
+            return ()
         find_spans = _found if len(query_string) > _CACHED_LENGTH else _cached
         spans, paged = find_spans(query_string, self.params, self._pages)
         found = list(spans)
         if request.body and self.wants_body(request):
             if request.media_type == FORM:
+                if has_too_many(request.body):
+                    return ()
                 found += _expanding(value_spans(Part.BODY, request.body, self.params))
                 paged = paged or _is_paged(request.body, self._pages)
             else:
@@ -135,6 +139,8 @@ def _is_paged(data: bytes, pages: frozenset[str]) -> bool:
 
 
 def _is_past_first(name: str, value: str | int | float | None) -> bool:
+    if isinstance(value, str) and len(value) > 99:
+        return False
     try:
         return float(value or 0) > ("page" in name.lower())
     except (ValueError, OverflowError):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import islice
 
 from ..core.outcome import Reason
-from .base import MAX_SPANS, Dialect, Part, QuerySpan, SearchRequest
+from .base import MAX_SPANS, MAX_TEXT, Dialect, Part, QuerySpan, SearchRequest
 from .jsonspans import JsonValue, MalformedError, encode_json
 from .operators import WORDS, QuerySyntax
 from .paths import PathGlobs
@@ -95,7 +95,7 @@ def is_past_first(value: object, first: int = 0) -> bool:
     """
     if value is None or value == "":
         return False
-    if not isinstance(value, str | int | float):
+    if not isinstance(value, str | int | float) or (isinstance(value, str) and len(value) > 99):
         return True
     try:
         return not 0 <= float(value) <= first
@@ -111,12 +111,13 @@ def json_span(
     ``paged`` skips the text as one of a later page. ``syntax`` skips a text that uses operators
     and removes those of a rewrite; ``None`` keeps both as they are.
     """
-    text = value.text
+    text, skip = value.text, None
     if text is None:
         return None
-    # JSON can escape a lone surrogate, but that is no text: it has no bytes in UTF-8.
-    broken = not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text)
-    skip = Reason.UNENCODABLE if broken else None
+    if value.stop - value.start > MAX_TEXT:
+        text, skip = "", Reason.TOO_LONG
+    elif not _is_encodable(text):
+        skip = Reason.UNENCODABLE
     span = QuerySpan(Part.BODY, value.start, value.stop, text, encode_json, skip)
     return _with_rules(span, paged, syntax)
 
@@ -137,6 +138,15 @@ def param_span(
     if bounds is None:
         return None
     return _with_rules(value_span(part, params.data, *bounds), paged, syntax)
+
+
+def _is_encodable(text: str) -> bool:
+    """Return whether a text has bytes in UTF-8; JSON can escape a lone surrogate, which has none."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _with_rules(span: QuerySpan, paged: bool, syntax: QuerySyntax | None) -> QuerySpan:

@@ -7,15 +7,20 @@ other names, order, duplicates, names without a value and broken escapes.
 from __future__ import annotations
 
 import re
+from binascii import a2b_qp
 from collections.abc import Callable, Collection, Iterator
-from urllib.parse import quote, quote_plus, unquote_to_bytes
+from urllib.parse import quote, quote_plus
 
 from ..core.outcome import Reason
-from .base import Part, QuerySpan
+from .base import MAX_SPANS, MAX_TEXT, Part, QuerySpan
 from .jsonspans import MalformedError
 
 FORM = "application/x-www-form-urlencoded"
-_BROKEN = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+MAX_PARAMS = 1000
+"""The most parameters of a query string or form, as in most servers; more are not looked at."""
+_MAX_NAME = 256  # bytes, encoded
+
+BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 # Characters that are never escaped (RFC 3986, 2.3), and blanks.
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~ -]*")
 
@@ -24,10 +29,12 @@ class Params:
     """The parameters of a query string or form, by decoded name.
 
     Looking up a name that occurs more than once raises ``MalformedError``, because servers
-    differ in which one they use.
+    differ in which one they use. Errors: ``MalformedError`` for more than ``MAX_PARAMS``.
     """
 
     def __init__(self, data: bytes) -> None:
+        if has_too_many(data):
+            raise MalformedError("too many parameters")
         self.data = data
         self._bounds: dict[str, list[tuple[int, int]]] = {}
         for name, start, stop in _pairs(data):
@@ -49,20 +56,27 @@ class Params:
         return None if bounds is None else decode_value(self.data[slice(*bounds)])
 
 
+def has_too_many(data: bytes) -> bool:
+    """Return whether a query string or form has more than ``MAX_PARAMS`` parameters."""
+    return len(data) > MAX_PARAMS and data.count(b"&") >= MAX_PARAMS
+
+
 def values(data: bytes, names: Collection[str]) -> Iterator[tuple[str, int, int]]:
     """Yield name, start and stop of each value whose decoded name is one of ``names``."""
     return ((name, start, stop) for name, start, stop in _pairs(data) if name in names)
 
 
 def value_spans(part: Part, data: bytes, names: Collection[str]) -> list[QuerySpan]:
-    """Return a span for each value of the parameters ``names`` in ``data``."""
-    found = []
+    """Return a span for each of the first ``MAX_SPANS`` values of the parameters ``names``."""
+    found: list[QuerySpan] = []
     position = 0
     for pair in data.split(b"&"):  # not through _pairs: every search runs through this loop
         raw_name, equals, _ = pair.partition(b"=")
         if equals and _name(raw_name) in names:
             start = position + len(raw_name) + 1
             found.append(value_span(part, data, start, position + len(pair)))
+            if len(found) == MAX_SPANS:
+                break
         position += len(pair) + 1
     return found
 
@@ -70,6 +84,8 @@ def value_spans(part: Part, data: bytes, names: Collection[str]) -> list[QuerySp
 def value_span(part: Part, data: bytes, start: int, stop: int) -> QuerySpan:
     """Return the span of one value; one that is no text is skipped as ``UNENCODABLE``."""
     raw = data[start:stop]
+    if len(raw) > MAX_TEXT:
+        return QuerySpan(part, start, stop, "", url_encoder(raw), Reason.TOO_LONG)
     text = decode_value(raw)
     skip = Reason.UNENCODABLE if text is None else None
     return QuerySpan(part, start, stop, text or "", url_encoder(raw), skip)
@@ -93,17 +109,28 @@ def url_encoder(raw: bytes) -> Callable[[str], bytes]:
 
 
 def decode_value(raw: bytes) -> str | None:
-    """Return the text of an encoded value; ``None`` if it is not UTF-8 or has a broken escape.
+    """Return the text of an encoded value.
 
-    Servers differ in how they read a percent sign without two hex digits.
+    ``None`` if it is not UTF-8, has a broken escape, which servers read differently, or is longer
+    than ``MAX_TEXT``.
     """
+    if len(raw) > MAX_TEXT:
+        return None
     text = raw.replace(b"+", b" ")
     try:
         if b"%" not in raw:
             return text.decode("utf-8")
-        return None if _BROKEN.search(raw) else unquote_to_bytes(text).decode("utf-8")
+        return None if BROKEN_ESCAPE.search(raw) else unescaped(text).decode("utf-8")
     except UnicodeDecodeError:
         return None
+
+
+def unescaped(raw: bytes) -> bytes:
+    """Return bytes with their percent escapes decoded, of which none may be broken.
+
+    Quoted-printable is the same but for its escape sign, and has a decoder in C.
+    """
+    return a2b_qp(raw.replace(b"=", b"=3D").replace(b"%", b"="))
 
 
 def _pairs(data: bytes) -> Iterator[tuple[str, int, int]]:
@@ -117,7 +144,8 @@ def _pairs(data: bytes) -> Iterator[tuple[str, int, int]]:
 
 
 def _name(raw: bytes) -> str:
-    if raw.isalnum():
+    if raw.isalnum() and len(raw) <= _MAX_NAME:
         return raw.decode("ascii")
-    # A name in Latin-1 or with a broken escape is still a name. It is never edited.
-    return unquote_to_bytes(raw.replace(b"+", b" ")).decode("utf-8", "replace")
+    # A name in Latin-1, with a broken escape or of any length is still a name. It is never edited.
+    whole = raw.replace(b"+", b" ")[:_MAX_NAME]
+    return (whole if BROKEN_ESCAPE.search(whole) else unescaped(whole)).decode("utf-8", "replace")
