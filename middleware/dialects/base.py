@@ -16,7 +16,7 @@ from ..core.outcome import Reason
 
 MAX_SPANS = 16
 """The most texts of one request that are rewritten; a dialect returns no more."""
-MAX_TEXT = 8192
+MAX_TEXT = 4096
 """The most bytes that hold a text; a longer one is skipped as ``TOO_LONG`` without being read."""
 
 

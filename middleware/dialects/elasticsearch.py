@@ -20,7 +20,7 @@ from .operators import LUCENE, SIMPLE, QuerySyntax
 from .search_api import SearchApi, is_json, is_past_first, json_span, param_span
 from .urlencoded import Params, url_encoder
 
-_MOST_LINES = 512  # of a multi-search
+_MOST_LINES = 256  # of a multi-search
 _LINES = ("application/x-ndjson", "application/ndjson", "application/vnd.elasticsearch+x-ndjson")
 
 # Compound queries, and the keys of the queries in them: one each, or a list.

@@ -17,7 +17,7 @@ from ..errors import ConfigurationError, QueryliftError
 Path = tuple[str, ...]
 MAX_DEPTH = 64
 """The deepest nesting of a body that is read; a deeper one is malformed."""
-MAX_VALUES = 1200
+MAX_VALUES = 1000
 """The most values of a body that are read one by one; one with more is taken for malformed."""
 MAX_TOKENS = 20_000
 """The most commas, opening brackets and, counted twice as objects cost the scanner most, colons."""
@@ -25,7 +25,7 @@ MAX_TOKENS = 20_000
 _SPACE = re.compile(r"[ \t\n\r]*")
 _BLANKS = " \t\n\r"
 # An array of nothing but numbers is usually a vector. It holds no text.
-_NUMBERS = re.compile(r"\[[ \t\n\r]*+[-0-9][-+0-9.eE, \t\n\r]*+\]")
+_NUMBERS = re.compile(r"\[[ \t\n\r]{0,64}+[-0-9][-+0-9.eE, \t\n\r]*+\]")
 _TOKENS = (b",", b"[", b"{", b":", b":")
 _STARTS = (b"{", b"[", b" ", b"\t", b"\n", b"\r")
 

@@ -10,7 +10,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-_KEYWORDS = re.compile(r"\b(?:AND|OR|NOT|TO)\b")
+# A set of first characters, then what is around them: patterns that begin so pass over a text fast.
+_KEYWORDS = re.compile(r"[ANOT](?<!\w.)(?:(?<=A)ND|(?<=N)OT|(?<=O)R|(?<=T)O)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,27 +57,27 @@ class QuerySyntax:
 
 
 def _syntax(
-    always: str, leading: str, blanked: str = "", extra: str = "", keywords: bool = True
+    always: str, leading: str, blanked: str = "", doubled: str = "", keywords: bool = True
 ) -> QuerySyntax:
-    """Return a syntax of single characters and the pattern ``extra``.
+    """Return a syntax of single characters, and of those that are operators if ``doubled``.
 
     ``leading`` are operators at the beginning of a word only.
     """
-    escaped = f"[{re.escape(always)}]"
-    if leading:
-        escaped += rf"|(?<!\S)[{re.escape(leading)}]"
-    if extra:
-        escaped += f"|{extra}"
-    blank = f"[{re.escape(blanked)}]" if blanked else ""
     return QuerySyntax(
-        re.compile(f"{escaped}|{blank}" if blank else escaped),
-        re.compile(escaped),
-        re.compile(blank) if blank else None,
+        _operators(always + blanked, leading, doubled),
+        _operators(always, leading, doubled),
+        re.compile(f"[{re.escape(blanked)}]") if blanked else None,
         keywords,
     )
 
 
-LUCENE = _syntax('\\(){}[]^"~*?:/=!', "+-", "<>", "&&|\\|\\|")
+def _operators(always: str, leading: str, doubled: str) -> re.Pattern[str]:
+    kinds = [rf"(?<=[{re.escape(always)}])", rf"(?<=[{re.escape(leading)}])(?<!\S.)"]
+    kinds += [f"(?<={re.escape(char)}){re.escape(char)}" for char in doubled]
+    return re.compile(f"[{re.escape(always + leading + doubled)}](?:{'|'.join(kinds)})")
+
+
+LUCENE = _syntax('\\(){}[]^"~*?:/=!', "+-", "<>", "&|")
 """``query_string``, the ``q`` parameter of Elasticsearch, and Solr's three main parsers."""
 
 SIMPLE = _syntax('\\()"~*|+', "-", keywords=False)
@@ -86,6 +87,9 @@ GROONGA = _syntax('\\()"~*<>:^', "+-")
 """Groonga's query syntax."""
 
 WORDS = QuerySyntax(
-    re.compile(r'"|(?<!\S)[-!+](?=\S)'), None, re.compile(r'"|(?<!\S)[-!+]+(?=\S)'), False
+    re.compile(r'["!+-](?:(?<=")|(?<!\S.)(?=\S))'),
+    None,
+    re.compile(r'"|(?<!\S)[-!+]+(?=\S)'),
+    False,
 )
 """APIs with quoted phrases and ``-excluded`` words, which have no escape."""

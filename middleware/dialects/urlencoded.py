@@ -147,5 +147,5 @@ def _name(raw: bytes) -> str:
     if raw.isalnum() and len(raw) <= _MAX_NAME:
         return raw.decode("ascii")
     # A name in Latin-1, with a broken escape or of any length is still a name. It is never edited.
-    whole = raw.replace(b"+", b" ")[:_MAX_NAME]
+    whole = raw[:_MAX_NAME].replace(b"+", b" ")
     return (whole if BROKEN_ESCAPE.search(whole) else unescaped(whole)).decode("utf-8", "replace")

@@ -29,18 +29,20 @@ class Control:
 
 
 DEFAULT_CONTROL = Control()
+_MOST_ENTRIES = 32
 
 
 def parse_control(value: str, *, max_budget: float) -> Control:
     """Parse a comma list of ``off``, ``no-cache``, ``no-store``, ``budget=<ms>``, ``mode=<mode>``.
 
     A budget is cut to ``max_budget`` seconds. Unknown entries are ignored, as a search must get
-    through. If entries contradict each other, the last one wins.
+    through, and so are those after the first 32. If entries contradict each other, the last one
+    wins.
     """
     mode: Mode | None = None
     budget: float | None = None
     cached = stored = True
-    for entry in value.lower().split(","):
+    for entry in value.lower().split(",", _MOST_ENTRIES)[:_MOST_ENTRIES]:
         name, _, argument = (part.strip() for part in entry.partition("="))
         if name == "off":
             mode = Mode.OFF

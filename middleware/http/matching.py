@@ -12,6 +12,9 @@ from ..dialects.paths import PathGlobs
 from ..dialects.plain import PlainDialect
 from ..errors import ConfigurationError
 
+MAX_PATH = 8192
+"""The most characters of a search's path."""
+
 _ABSOLUTE_FORM = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 _METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # token, RFC 9110, 5.6.2
 
@@ -68,7 +71,9 @@ class SearchRule:
 
 
 def first_match(rules: Sequence[SearchRule], method: str, path: str) -> SearchRule | None:
-    """Return the first rule that matches a request, or ``None``."""
+    """Return the first rule that matches a request, or ``None``, as for too long a path."""
+    if len(path) > MAX_PATH:
+        return None
     for rule in rules:
         if method in rule.methods and (rule.path_matches is None or rule.path_matches(path)):
             return rule
@@ -80,9 +85,12 @@ def canonical_path(scope: Mapping[str, Any]) -> str:
 
     It is decoded (by the server, and once more if something is left, so that ``%252e`` hides
     nothing), its dot segments are resolved (RFC 3986, 5.2.4), repeated slashes are one, and a
-    mount's prefix and the authority of an absolute form are removed.
+    mount's prefix and the authority of an absolute form are removed. A path longer than
+    ``MAX_PATH`` is returned as it is, and matches no rule.
     """
     path: str = scope["path"]
+    if len(path) > MAX_PATH:
+        return path
     root: str = scope.get("root_path", "")
     if root:
         root = root.rstrip("/")
@@ -103,7 +111,7 @@ def _resolved(path: str) -> str:
     segment = ""
     for segment in path.split("/"):
         if segment == "..":
-            kept = kept[:-1]
+            del kept[-1:]
         elif segment not in ("", "."):
             kept.append(segment)
     if kept and segment in ("", ".", ".."):  # a folder, whose path ends with a slash

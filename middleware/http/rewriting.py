@@ -19,6 +19,9 @@ from .clients import Clients
 from .control import Control
 from .matching import SearchRule
 
+_SHARE = 1024
+"""Characters of texts that are looked at in one turn of the event loop."""
+
 _log = logging.getLogger("querylift.asgi")
 
 
@@ -62,8 +65,12 @@ class SearchRewriter:
             if clients.typing is not None:
                 typed = clients.typed_text(spans, scope, tenant, request.path)
             found: list[Reformulation | PendingLookup] = []
-            waits = False
+            waits, looked_at = False, 0
             for span in spans:
+                looked_at += len(span.text)
+                if looked_at > _SHARE:
+                    await asyncio.sleep(0)
+                    looked_at = 0
                 if span.skip is not None or span.text == typed:
                     found.append(self._skipped(span, mode, scope, tenant, request.path))
                     continue

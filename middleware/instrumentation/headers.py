@@ -39,7 +39,7 @@ def result_headers(
     """
     duration = b"%.3f" % (1000 * reformulation.timings.total)
     value = _item(reformulation.outcome, reformulation.source, reformulation.reason) + duration
-    if expose_query:
+    if expose_query and len(reformulation.query) <= MAX_QUERY:
         query = quote(reformulation.query, safe=" ", errors="surrogatepass")
         if len(query) <= MAX_QUERY:
             value += b';q="%b"' % query.encode("ascii")

@@ -10,6 +10,7 @@ from ..errors import ConfigurationError
 from ..policy.terms import is_identifier
 from .record import Record
 
+_LONGEST = 1024  # characters
 _WORD = re.compile(r"\S+")
 
 _log = logging.getLogger("querylift.decisions")
@@ -19,8 +20,10 @@ class LogObserver:
     """Logs each decision at level ``INFO``; with ``queries`` also the texts, which are personal.
 
     ``redact`` replaces words with a digit or an ``@``, and other identifiers, by ``…``. Names of
-    people stay, as they look like other words. ``sample`` is the share of the decisions that is
-    logged. Errors: ``ConfigurationError`` for a share that is not within 0 and 1.
+    people stay, as they look like other words. Texts are cut after 1,024 characters. ``sample`` is
+    the share of the decisions that is logged.
+
+    Errors: ``ConfigurationError`` for a share that is not within 0 and 1.
     """
 
     def __init__(self, *, queries: bool = False, redact: bool = False, sample: float = 1.0) -> None:
@@ -43,11 +46,15 @@ class LogObserver:
             f"mode={record.mode} ms={1000 * result.timings.total:.1f}"
         )
         if self._queries:
-            original, query = result.original, result.query
+            original, query = _start(result.original), _start(result.query)
             if self._redact:
                 original, query = redacted(original), redacted(query)
             line += f" original={original!r} query={query!r}"
         _log.info("%s", line)
+
+
+def _start(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def redacted(text: str) -> str:

@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 
 from ..core.outcome import Reason
 from ..core.revision import revision_of
-from ..core.text import tokens
+from ..core.text import stacks_marks, tokens
 from ..errors import ConfigurationError
 from .language import is_foreign
 from .quotation import asks_for_a_phrase
@@ -42,6 +42,7 @@ _SYNTAX = re.compile(
     re.VERBOSE,
 )
 _URL = re.compile(r"(?<!\S)(?:https?|ftp|file)://\S+", re.IGNORECASE)
+_LONGEST_RAW = 4  # times as long as its normal form, which joins up to three characters in one
 # Most queries are lower-case words. None of the patterns above matches these, and they have only
 # encodable characters (a test checks both); so they skip a third of admission's work.
 _PLAIN = re.compile("(?!from |import |select )[a-z0-9][a-z0-9 ]*")
@@ -140,6 +141,12 @@ class Admission:
     def revision(self) -> str:
         """A digest of the limits, the word lists and the code that decide."""
         return revision_of(self)
+
+    def check_raw(self, text: str) -> Reason | None:
+        """Return the reason not even to normalize a text, or ``None``; its time is bounded."""
+        if len(text) > _LONGEST_RAW * self.max_chars:
+            return Reason.TOO_LONG
+        return Reason.UNENCODABLE if stacks_marks(text) else None
 
     def check(self, text: str) -> Reason | None:
         """Return the reason not to rewrite a normalized text, or ``None`` to admit it."""

@@ -166,7 +166,7 @@ class Reformulator(Lifecycle):
         reason: Reason | None = Reason.DISABLED
         pending: PendingLookup | None = None
         try:
-            if mode is not Mode.OFF:
+            if mode is not Mode.OFF and (reason := self.policy.admission.check_raw(text)) is None:
                 # Shadow mode does what replace mode would do, and shares its memo entries.
                 keyed = Mode.REPLACE if mode is Mode.SHADOW else mode
                 key = MemoKey(normalize(text), self._engine_key, self._policy_key, keyed, scope)
