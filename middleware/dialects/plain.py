@@ -66,10 +66,12 @@ class PlainDialect(Dialect):
         if "/_" in request.path and _is_command(request.path):
             return ()
         query_string = request.query_string
-        if has_too_many(query_string):
+        if len(query_string) <= _CACHED_LENGTH:
+            spans, paged = _cached(query_string, self.params, self._pages)
+        elif has_too_many(query_string):
             return ()
-        find_spans = _found if len(query_string) > _CACHED_LENGTH else _cached
-        spans, paged = find_spans(query_string, self.params, self._pages)
+        else:
+            spans, paged = _found(query_string, self.params, self._pages)
         found = list(spans)
         if request.body and self.wants_body(request):
             if request.media_type == FORM:

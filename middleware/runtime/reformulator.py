@@ -31,6 +31,8 @@ from .pending import PendingLookup
 from .scheduler import Limits
 from .thread_waiter import ThreadWaiter
 
+_PLAIN_LENGTH = 512  # of ASCII, which is normalized in no time
+
 _log = logging.getLogger("querylift.runtime")
 
 
@@ -166,7 +168,10 @@ class Reformulator(Lifecycle):
         reason: Reason | None = Reason.DISABLED
         pending: PendingLookup | None = None
         try:
-            if mode is not Mode.OFF and (reason := self.policy.admission.check_raw(text)) is None:
+            plain = len(text) <= _PLAIN_LENGTH and text.isascii()
+            if mode is not Mode.OFF and (
+                plain or (reason := self.policy.admission.check_raw(text)) is None
+            ):
                 # Shadow mode does what replace mode would do, and shares its memo entries.
                 keyed = Mode.REPLACE if mode is Mode.SHADOW else mode
                 key = MemoKey(normalize(text), self._engine_key, self._policy_key, keyed, scope)

@@ -11,6 +11,8 @@ It corrects these points of uvicorn's class (with httptools), which matter to a 
   the end of the connection ends it.
 - A request without ``Host``, or with two, is accepted. Here it is refused (RFC 9112, 3.2).
 - A client that never reads its response holds the connection forever. Here it is disconnected.
+- Each line of a chunked body, and each blank line before a request, costs time however many there
+  are. Here blank lines are bounded, and much data is read in several turns of the event loop.
 - Any number of requests may be pipelined; a malformed one is answered before those ahead of it; and
   only the last one learns that the client has disconnected. Here all three are right.
 """
@@ -20,14 +22,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, cast
 
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from ..http.extensions import BARE_QUERY
+from .exchange import HoldingFlow, UnframedCycle
 
 if TYPE_CHECKING:
     import asyncio
 
-    from uvicorn._types import ASGI3Application, ASGISendEvent
+    from uvicorn._types import ASGI3Application
 
 MAX_HEAD = 64 * 1024
 """Bytes of a request's target and headers. A larger head is refused with 400."""
@@ -35,9 +39,17 @@ MAX_HEAD = 64 * 1024
 MAX_PIPELINED = 32
 """Requests on one connection that may wait for the response to an earlier one."""
 
+MAX_HEADERS = 500
+"""Headers of a request. One with more is refused with 400."""
+
+MAX_PIECES = 200
+"""Pieces, such as lines of a chunked body, that are fed to the parser in one turn of the loop."""
+
 _SEND_TIMEOUT = 30.0  # seconds
 _TOO_LARGE = "The request's head is too large."
-_NOT_ASCII = re.compile(rb"[\x80-\xff]")
+_BLANK_LINES = re.compile(rb"[\r\n]+")
+_MAX_BLANK = 64  # bytes of blank lines before a request
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]+)[;\s]")
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -53,6 +65,9 @@ class BoundedProtocol(HttpToolsProtocol):
     _body_left = 0  # bytes of a body whose length is known
     _parsed = 0  # bytes of the head that the parser has reported
     _received = 0  # bytes of the head that came, reported or not
+    _last = False  # the last request is complete
+    _blank = 0  # bytes of blank lines before the head
+    _size_line = b""  # the beginning of a chunk's first line
 
     _running: RequestResponseCycle | None = None  # the next to respond; ``cycle`` came last
     _refusal: str | None = None  # the error for a malformed request, until its turn to respond
@@ -65,16 +80,64 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start to read a request line."""
         super().connection_made(transport)
+        self.flow = self._flow = HoldingFlow(transport)
         self._line = bytearray()
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, with each request target escaped to ASCII."""
-        while data and self._refusal is None and not self.transport.is_closing():
-            size = self._piece_size(data)
-            piece, data = data[:size], data[size:]
+        if self._flow.rest is not None:
+            self._flow.rest += data
+        else:
+            self._take(data)
+
+    def _take(self, data: bytes) -> None:
+        """Feed the parser piece by piece; the rest after many pieces waits for the loop's turn."""
+        at = pieces = 0
+        while at < len(data) and self._refusal is None and not self.transport.is_closing():
+            if pieces == MAX_PIECES:
+                self._flow.hold(data[at:])
+                self.loop.call_soon(self._go_on)
+                return
+            pieces += 1
+            if self._line is not None and not self._line and data[at] in b"\r\n":
+                at = self._after_blank_lines(data, at)
+                continue
+            chunks = self._line is None and not self._reading_head and not self._body_left
+            size = self._piece_size(data, at)
+            piece = data[at : at + size]
+            at += size
             if self._line is not None:
                 piece = self._escaped(piece, self._line)
             self._feed(piece)
+            if chunks and self._line is None and not self._reading_head:
+                self._read_chunk_size(piece)
+
+    def _go_on(self) -> None:
+        """Feed what is left of data, and read on once nothing is."""
+        self._take(self._flow.release())
+        full = self.cycle is not None and len(self.cycle.body) > HIGH_WATER_LIMIT
+        if not (full or self.pipeline or self._refusal is not None):
+            self.flow.resume_reading()
+
+    def _after_blank_lines(self, data: bytes, at: int) -> int:
+        """Return where blank lines before a request end (RFC 9112, 2.2); refuse many of them."""
+        blank = _BLANK_LINES.match(data, at)
+        end = blank.end() if blank else at
+        self._blank += end - at
+        if self._blank > _MAX_BLANK:
+            self.send_400_response("Too many blank lines.")
+        return end
+
+    def _read_chunk_size(self, piece: bytes) -> None:
+        """Take note of the length of the chunk whose first line, or the end of it, is ``piece``.
+
+        So a chunk is one piece, however many lines it holds. Other lines between chunks tell none.
+        """
+        self._size_line += piece[: max(0, 64 - len(self._size_line))]
+        if piece.endswith(b"\n"):
+            size = _CHUNK_SIZE.match(self._size_line)
+            self._body_left = int(size[1], 16) if size else 0
+            self._size_line = b""
 
     def _feed(self, data: bytes) -> None:
         """Feed the parser, and refuse a head that it buffers without an end."""
@@ -84,23 +147,24 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._reading_head and self._received > MAX_HEAD and not self.transport.is_closing():
             self.send_400_response(_TOO_LARGE)
 
-    def _piece_size(self, data: bytes) -> int:
+    def _piece_size(self, data: bytes, at: int) -> int:
         """Return how many bytes to feed, such that each request starts a new piece."""
-        if self._line is not None and not data.isascii():
-            return data.find(b"\n") + 1 or len(data)  # headers may hold such bytes, unescaped
+        line_end = data.find(b"\n", at) + 1 or len(data)
+        if self._line is not None and not data[at:line_end].isascii():
+            return line_end - at  # headers may hold such bytes, unescaped
         if self._line is not None or self._reading_head:
-            if self._reading_head and data[:1] in b"\r\n":  # the last piece may end with half of it
-                return data.find(b"\n") + 1 or len(data)
-            end = data.find(b"\r\n\r\n")
-            return end + 4 if end >= 0 else len(data)
+            if self._reading_head and data[at] in b"\r\n":  # the last piece may end with half of it
+                return line_end - at
+            end = data.find(b"\r\n\r\n", at)
+            return (end + 4 if end >= 0 else len(data)) - at
         # A chunked body may end with any of its lines.
-        return self._body_left or data.find(b"\n") + 1 or len(data)
+        return len(data) - at if self._last else self._body_left or line_end - at
 
     def on_message_begin(self) -> None:
         """Start to read a head."""
         if not self._line:  # the line is complete, or was in one piece with the last request
             self._line = None
-        self._reading_head, self._parsed, self._received = True, 0, 0
+        self._reading_head, self._parsed, self._received, self._blank = True, 0, 0, 0
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
@@ -112,6 +176,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """Take a header; drop a trailer."""
         if self._reading_head:
             self._count(len(name) + len(value) + 4)  # with ": " and the end of the line
+            if len(self.headers) == MAX_HEADERS:
+                raise ValueError("too many headers")
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -143,7 +209,7 @@ class BoundedProtocol(HttpToolsProtocol):
             scope["raw_path"] = self.root_path.encode("ascii") + path
             scope["query_string"] = query
         if scope["http_version"] == "1.0":
-            self.cycle.__class__ = _UnframedCycle
+            self.cycle.__class__ = UnframedCycle
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""
@@ -154,7 +220,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """End a request, and start to read the next one's line."""
         self._body_left = 0
         # After the last request of a connection, no more is read.
-        self._line = bytearray() if self.parser.should_keep_alive() else None
+        self._last = not self.parser.should_keep_alive()
+        self._line = None if self._last else bytearray()
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
@@ -213,8 +280,6 @@ class BoundedProtocol(HttpToolsProtocol):
 
         ``line`` collects the line as it was sent; once it is complete, its target is kept.
         """
-        if not line:
-            data = data.lstrip(b"\r\n")  # empty lines may come first (RFC 9112, 2.2)
         end = data.find(b"\n")
         part = data if end < 0 else data[:end]
         line += part
@@ -222,23 +287,11 @@ class BoundedProtocol(HttpToolsProtocol):
             self._line = None
             if end >= 0 and not line.isascii() and len(words := line.split()) == 3:
                 self._typed = bytes(words[1])
-        return data if data.isascii() else _escape(data)
-
-
-class _UnframedCycle(RequestResponseCycle):
-    """A response to HTTP/1.0: without a length, the end of the connection ends it."""
-
-    _unframed = False
-
-    async def send(self, message: ASGISendEvent) -> None:
-        """Send a part of the response."""
-        if message["type"] == "http.response.start":
-            if all(name.lower() != b"content-length" for name, _ in message.get("headers", ())):
-                self._unframed, self.chunked_encoding = True, False
-        elif message["type"] == "http.response.body" and self._unframed:
-            self.expected_content_length = len(message.get("body", b""))  # any length is accepted
-        await super().send(message)
+        return data if part.isascii() else _escape(part) + data[len(part) :]
 
 
 def _escape(line: bytes) -> bytes:
-    return _NOT_ASCII.sub(lambda byte: b"%%%02X" % byte[0][0], line)
+    for byte in set(line):
+        if byte > 0x7F:  # one pass for each, as a line may be long
+            line = line.replace(b"%c" % byte, b"%%%02X" % byte)
+    return line
