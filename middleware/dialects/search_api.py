@@ -141,7 +141,7 @@ def param_span(
 
 
 def _is_encodable(text: str) -> bool:
-    """Return whether a text has bytes in UTF-8; a lone surrogate, which JSON can escape, has none."""
+    """Return whether a text has bytes in UTF-8; a lone surrogate has none."""
     try:
         text.encode()
     except UnicodeEncodeError:

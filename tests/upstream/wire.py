@@ -134,10 +134,12 @@ async def _body(request: Received, reader: asyncio.StreamReader) -> bytes:
     if lengths := request.values(b"content-length"):
         return await reader.readexactly(int(lengths[0]))
     if request.values(b"transfer-encoding"):
-        raw = b""
-        while not raw.endswith(b"0\r\n\r\n"):
-            raw += await reader.readuntil(b"\r\n")
-        return raw
+        parts, size = [], 1
+        while size:
+            line = await reader.readuntil(b"\r\n")
+            size = int(line.split(b";")[0], 16)
+            parts += [line, await reader.readexactly(size + 2)]
+        return b"".join(parts)
     return b""
 
 
