@@ -11,8 +11,8 @@ It corrects these points of uvicorn's class (with httptools), which matter to a 
   the end of the connection ends it.
 - A request without ``Host``, or with two, is accepted. Here it is refused (RFC 9112, 3.2).
 - A client that never reads its response holds the connection forever. Here it is disconnected.
-- Each line of a chunked body, and each blank line before a request, costs time however many there
-  are. Here blank lines are bounded, and much data is read in several turns of the event loop.
+- Any number of blank lines, headers, escapes and tiny chunks holds the event loop. Here they are
+  bounded, and chunks are read in several turns of the loop.
 - Any number of requests may be pipelined; a malformed one is answered before those ahead of it; and
   only the last one learns that the client has disconnected. Here all three are right.
 """
@@ -41,6 +41,9 @@ MAX_PIPELINED = 32
 
 MAX_HEADERS = 500
 """Headers of a request. One with more is refused with 400."""
+
+MAX_ESCAPES = 4096
+"""Percent escapes in a request's path, each of which takes long to decode."""
 
 MAX_PIECES = 200
 """Pieces, such as lines of a chunked body, that are fed to the parser in one turn of the loop."""
@@ -129,10 +132,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return end
 
     def _read_chunk_size(self, piece: bytes) -> None:
-        """Take note of the length of the chunk whose first line, or the end of it, is ``piece``.
-
-        So a chunk is one piece, however many lines it holds. Other lines between chunks tell none.
-        """
+        """Read a chunk's length from its first line, or the end of it: a chunk is one piece."""
         self._size_line += piece[: max(0, 64 - len(self._size_line))]
         if piece.endswith(b"\n"):
             size = _CHUNK_SIZE.match(self._size_line)
@@ -194,6 +194,8 @@ class BoundedProtocol(HttpToolsProtocol):
             raise ValueError("not exactly one Host")
         if version == "1.0" and b"transfer-encoding" in names:  # RFC 9112, 6.1
             raise ValueError("chunked HTTP/1.0")
+        if self.url.partition(b"?")[0].count(b"%") > MAX_ESCAPES:
+            raise ValueError("too many escapes in the path")
         if b"content-length" in names:  # the parser has validated it
             self._body_left = int(self.headers[names.index(b"content-length")][1])
         if len(self.pipeline) >= MAX_PIPELINED:

@@ -17,15 +17,14 @@ FORM, JSON, LINES = "application/x-www-form-urlencoded", "application/json", "ap
 
 def filled(unit: str, start: str = "", end: str = "", size: int = MAX_BODY) -> bytes:
     """Return as many units as fit, between a start and an end; ``#`` in a unit counts them."""
-    parts, left = [start], size - len(start.encode()) - len(end.encode())
-    number = 0
-    while True:
-        part = unit.replace("#", f"{number:x}")
-        left -= len(part.encode())
-        if left < 0:
-            return "".join([*parts, end]).encode()
+    left = size - len(start.encode()) - len(end.encode())
+    if "#" not in unit:
+        return (start + unit * (left // len(unit.encode())) + end).encode()
+    parts, number = [start], 0
+    while (left := left - len(part := unit.replace("#", f"{number:x}"))) >= 0:
         parts.append(part)
         number += 1
+    return "".join([*parts, end]).encode()
 
 
 def forms(name: str, size: int) -> Iterator[bytes]:
