@@ -79,12 +79,12 @@ async def longest_turn(request: bytes) -> tuple[int, float]:
     ]
     best, status = 9.0, 0
     for _ in range(3):
-        engine = ScriptedEngine(lambda text: f"lifted {text}")
+        reformulator = Reformulator(ScriptedEngine(lambda text: f"lifted {text}"))
         async with upstream() as raw:
             app = ReverseProxy(
                 raw.url,
                 rules=rules,
-                reformulator=Reformulator(engine),
+                reformulator=reformulator,
                 trust_control=True,
                 expose_query=True,
             )
@@ -92,6 +92,7 @@ async def longest_turn(request: bytes) -> tuple[int, float]:
                 await asyncio.to_thread(sent, port, get(b"/s?q=red+lamp"))
                 with turns() as found:
                     answer = await asyncio.to_thread(sent, port, request)
+        await asyncio.to_thread(reformulator.close)
         best, status = min(best, max(found)), split(answer)[0]
         if best < LONGEST / 2:
             break
