@@ -18,7 +18,10 @@ from types import FrameType, ModuleType
 from typing import Any
 
 PARTS = ("core", "policy", "dialects", "http", "upstream", "instrumentation")
-MODULES = ("serving.protocol", "asgi", "proxy", "decorator", "runtime.reformulator")
+MODULES = (
+    *("serving.protocol", "serving.exchange", "asgi", "proxy", "decorator", "runtime.reformulator"),
+    *("engines.spelling_hints", "engines.t5.tokenizer"),
+)
 _METHODS = ("fullmatch", "match", "search", "finditer", "sub")
 _CLASSES = {
     sre.CATEGORY_DIGIT: "1",
