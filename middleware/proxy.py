@@ -58,6 +58,9 @@ class ReverseProxy:
         transport: httpx.AsyncBaseTransport | None = None,
         **options: Unpack[MiddlewareOptions],
     ) -> None:
+        unknown = options.keys() - MiddlewareOptions.__annotations__
+        if unknown:  # also without a middleware that would say so
+            raise TypeError(f"ReverseProxy got unknown options: {', '.join(sorted(unknown))}")
         self.metrics = options.get("metrics")
         self._failed = None if self.metrics is None else self.metrics.failed
         self.client = (

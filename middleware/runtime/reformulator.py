@@ -68,7 +68,9 @@ class Reformulator(Lifecycle):
         allow_degraded_start: bool = False,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        if not 0 < budget < 60:
+        if not callable(getattr(engine, "generate", None)):
+            raise ConfigurationError(f"{engine!r} is not an engine; load_engine() returns one")
+        if not isinstance(budget, int | float) or not 0 < budget < 60:
             raise ConfigurationError(
                 f"budget ({budget}) is in seconds, above 0 and below 60; 0.1 is 100 ms"
             )

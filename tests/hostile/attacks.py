@@ -9,6 +9,7 @@ import itertools
 import pkgutil
 import re
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -177,10 +178,38 @@ def attack_text(pattern: re.Pattern[Any], attack: tuple[str, str, str], size: in
 
 
 def seconds(use: Callable[..., Any], *given: Any, limit: float = 0.5) -> float:
-    """Return the CPU time of a call in this thread; a call beyond ``limit`` is stopped."""
+    """Return the CPU time of a call in this thread, as on the machine that set the bounds.
+
+    A call beyond ``limit`` is stopped.
+    """
     began = time.thread_time()
     with _stopped_after(limit):
         use(*given)
+    return (time.thread_time() - began) / slowness()
+
+
+_REFERENCE = 0.0025  # CPU seconds of ``_work`` on the machine where the bounds were measured
+_measured = (float("-inf"), 1.0)
+
+
+def slowness() -> float:
+    """Return how many times slower this machine is now; measured twice a second.
+
+    Processors that are shared or traced for coverage take longer for the same work.
+    """
+    global _measured
+    if time.monotonic() - _measured[0] > 0.5:
+        taken = min(_work() for _ in range(2))
+        traced = 2.0 if sys.gettrace() is not None else 1.0
+        _measured = time.monotonic(), traced * max(1.0, taken / _REFERENCE)
+    return _measured[1]
+
+
+def _work() -> float:
+    began = time.thread_time()
+    found = {}
+    for number in range(20_000):
+        found[str(number % 97)] = number
     return time.thread_time() - began
 
 

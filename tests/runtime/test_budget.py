@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from middleware import Reformulator
 from middleware.core.outcome import Outcome, Reason, Source
 from middleware.core.reformulation import Reformulation
 from middleware.errors import ConfigurationError
@@ -96,10 +97,15 @@ async def test_a_call_may_bring_a_larger_budget(
     assert asked.result().outcome is Outcome.REWRITTEN
 
 
-@pytest.mark.parametrize("budget", [0, -0.1, 60, 100, float("nan")])
-def test_a_budget_that_is_none_is_refused_at_once(build: Build, budget: float) -> None:
+@pytest.mark.parametrize("budget", [0, -0.1, 60, 100, float("nan"), "0.1", None])
+def test_a_budget_that_is_none_is_refused_at_once(build: Build, budget: object) -> None:
     with pytest.raises(ConfigurationError, match="budget"):
         build(budget=budget)
+
+
+def test_what_is_no_engine_is_refused_at_once() -> None:
+    with pytest.raises(ConfigurationError, match="'t5' is not an engine; load_engine"):
+        Reformulator("t5")  # type: ignore[arg-type]
 
 
 async def test_times_add_up_for_the_first_and_for_those_behind(

@@ -195,6 +195,11 @@ async def test_options_reach_the_middleware_and_the_forwarder(
     assert len(raw.requests) == 3
 
 
+def test_unknown_options_are_refused_also_where_nothing_is_rewritten() -> None:
+    with pytest.raises(TypeError, match="unknown options: prefx"):
+        ReverseProxy("http://127.0.0.1:9", rules=[], prefx="/x")  # type: ignore[call-arg]
+
+
 async def test_without_a_reformulator_it_only_forwards() -> None:
     async with proxied(None, prefix="/ops") as (raw, port):
         response = await exchange(port, get(b"/search?q=red+lamp"))
