@@ -285,10 +285,8 @@ class Reformulator(Lifecycle):
         notify(self._observers, Record(decision, mode, self.engine.name))
         return decision
 
-    # --- On the worker thread ---
-
     def _judge(self, flight: Flight, result: EngineResult) -> Verdict:
-        """Return the verdict on an engine's result, and store it."""
+        """Return the verdict on an engine's result, and store it; on the worker thread."""
         verdict = verdict_of(flight.text, flight.key.mode, result, self.policy.acceptance)
         if flight.stored:
             memo_put(self.memo, flight.key, verdict, self._clock.now())
