@@ -14,6 +14,7 @@ from ..core.outcome import Reason
 from ..errors import ConfigurationError, EngineError, ModelError
 from .base import Answer, Cancelled, Refusal, Truncated
 from .checkpoint import locate
+from .claims import one_thread
 from .repetition import repetition_end
 from .spelling_hints import Lexicon, encode_hinted, fingerprint, read_words
 from .threads import default_threads
@@ -110,6 +111,7 @@ class TransformersEngine:
         self._lexicon = Lexicon.of(Path(folder), self._words)
         self.generate(["warm up"], lambda index: False)
 
+    @one_thread
     def generate(self, texts: Sequence[str], cancelled: Callable[[int], bool]) -> Sequence[Answer]:
         """Return greedy rewrites; see ``Engine``."""
         if self._model is None:

@@ -42,7 +42,7 @@ class RequestLimitMiddleware:
             if self._failed is not None:
                 self._failed("proxy_busy", "")
             response = error_response(
-                503, "proxy_busy", "too many requests are under way", retry_after=1
+                503, "proxy_busy", "too many requests are in progress", retry_after=1
             )
             await response(scope, receive, send)
             return

@@ -23,7 +23,7 @@ from ..core.outcome import Mode, Reason
 from ..core.reformulation import Verdict
 
 _FORMAT = "querylift-memo/1"
-_LONGEST = 2**30  # bytes; a larger file is none of ours
+_LONGEST = 2**30  # bytes; no memo writes a larger file
 _REASONS = {reason.value: reason for reason in Reason}
 
 _log = logging.getLogger("querylift.runtime")
@@ -60,10 +60,10 @@ def save(file: Path, memo: Memo, *, now: float) -> bool:
 
 
 def _clear(file: Path) -> None:
-    """Remove what a process began to write and was killed over; one that lives may write still."""
+    """Remove the unfinished files of processes that have ended; a living one may go on writing."""
     for left in file.parent.glob(f".{glob.escape(file.name)}.*"):
         number = left.name.rpartition(".")[2]
-        if os.name != "posix" or not number.isdigit():  # elsewhere signal 0 is none to ask with
+        if os.name != "posix" or not number.isdigit():  # elsewhere signal 0 does not ask
             continue
         try:
             if int(number) != os.getpid():

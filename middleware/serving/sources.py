@@ -143,15 +143,15 @@ def _from_text(place: str, text: str, default: Any) -> Any:
         raise ConfigurationError(f"{place} must be {kind}, not {text!r}") from None
 
 
-def _unknown(place: str, flat: str, spell: Callable[[Setting], str]) -> ConfigurationError:
+def _unknown(place: str, flat: str, name_of: Callable[[Setting], str]) -> ConfigurationError:
     """Return the error for a name that no setting has.
 
-    ``spell`` gives a setting's name in the source that the wrong name was found in.
+    ``name_of`` gives a setting's name in the source that the wrong name was found in.
     """
     now = _RENAMED.get(flat, flat)
     if now in _BY_FLAT:
-        return ConfigurationError(f"{place} is now {spell(_BY_FLAT[now])}")
+        return ConfigurationError(f"{place} is now {name_of(_BY_FLAT[now])}")
     near = [s.flat for s in SETTINGS if flat in (s.key, s.name.replace(".", "_"))]
     near = near or difflib.get_close_matches(flat, _BY_FLAT, n=1)
-    hint = f"did you mean {spell(_BY_FLAT[near[0]])}?" if near else "`serve --help` lists them"
+    hint = f"did you mean {name_of(_BY_FLAT[near[0]])}?" if near else "`serve --help` lists them"
     return ConfigurationError(f"{place} is not a setting; {hint}")

@@ -17,8 +17,8 @@ _ROOT = Path(middleware.__file__).parent
 _PURE = {"errors": set[str](), "core": {"cachetools", "rapidfuzz"}, "policy": {"rapidfuzz"}}
 """Parts that do no I/O and measure no time -> the libraries that they may use."""
 _IMPURE = {
-    "asyncio", "concurrent", "multiprocessing", "selectors", "socket", "subprocess", "threading",
-    "time",
+    "_thread", "asyncio", "concurrent", "multiprocessing", "select", "selectors", "signal",
+    "socket", "subprocess", "threading", "time",
 }  # fmt: skip
 _DOMAIN = {"errors", "core", "policy"}
 _ANY = {"serving", "lab", "demo", "cli"}

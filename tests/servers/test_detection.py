@@ -361,7 +361,7 @@ async def test_failures_of_a_probe() -> None:
 
 def test_unknown_names_fail_at_the_start() -> None:
     """The error lists the known names, before anything is probed."""
-    for name in ("elastic", "", "undecided"):
+    for name in ("elastic", "", "pending"):
         with pytest.raises(ConfigurationError, match=r"no dialect is called .*algolia.*typesense"):
             build_proxy(Settings(upstream=UpstreamSettings(url="http://127.0.0.1:1"), dialect=name))
 

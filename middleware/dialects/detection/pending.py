@@ -11,7 +11,7 @@ from ..base import Dialect, Part, QuerySpan, SearchRequest
 class PendingDialect(Dialect):
     """Rewrites nothing: each request gets one empty span, skipped as ``DIALECT_UNKNOWN``."""
 
-    name = "undecided"
+    name = "pending"
     pages = False
     writes_by_get = True  # the API may turn out to be one where it does
 

@@ -21,6 +21,7 @@ from ...core.outcome import Mode
 from ...errors import ConfigurationError, EngineError
 from ...policy.acceptance import Acceptance
 from ..base import Answer, Engine
+from ..claims import one_thread
 from ..judging import EngineResult
 from .start import checked_address, connect_shared, start_child
 from .wire import decode, error_of, identity, receive, send
@@ -147,6 +148,7 @@ class ProcessEngine:
             self._child.join()
         self._forget()
 
+    @one_thread
     def _call(
         self,
         texts: Sequence[str],

@@ -12,6 +12,7 @@ from ...core.outcome import Reason
 from ...errors import ConfigurationError, EngineError
 from ..base import Answer, Cancelled, Refusal, Truncated
 from ..checkpoint import locate
+from ..claims import one_thread
 from ..spelling_hints import Lexicon, encode_hinted, fingerprint, read_words
 from ..threads import default_threads
 from .architecture import SMALL, Architecture
@@ -122,6 +123,7 @@ class T5Engine:
         self._tokenizer, self._steps, self._process = tokenizer, steps, os.getpid()
         self.generate(["warm up", "a second text to warm up a batch"], lambda index: False)
 
+    @one_thread
     def generate(self, texts: Sequence[str], cancelled: Callable[[int], bool]) -> Sequence[Answer]:
         """Return rewrites; see ``Engine``."""
         import torch
