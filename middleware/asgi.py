@@ -101,7 +101,11 @@ class ReformulationMiddleware:
         self._rewriter = SearchRewriter(reformulator, Clients() if clients is None else clients)
 
     def set_rules(self, rules: Iterable[SearchRule], *, guessed: bool = False) -> None:
-        """Replace the rules from the next request on; ``guessed``: nobody chose their dialect."""
+        """Replace the rules from the next request on.
+
+        Pass ``guessed`` if their dialect was detected or assumed, and nobody chose it; ``/readyz``
+        tells it.
+        """
         checked = (rules,) if isinstance(rules, SearchRule) else tuple(rules)
         for rule in checked:
             if not isinstance(rule, SearchRule):

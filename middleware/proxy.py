@@ -41,8 +41,11 @@ class ReverseProxy:
     Unix socket. The other options are those of ``ReformulationMiddleware``.
 
     Requests for which the upstream has no free connection are answered with 503 and
-    ``Retry-After``, before their texts are looked up. ``background`` may be set to a service that
-    runs from start-up to shutdown, or from the first request if the server runs no lifespan.
+    ``Retry-After``, before their texts are looked up.
+
+    The attribute ``background`` holds a ``BackgroundService`` or ``None``. The proxy starts the
+    service at start-up, or at the first request if the server runs no lifespan, and stops it at
+    shutdown.
 
     Serve it with uvicorn's own ``Date`` and ``Server`` headers off, as those of the upstream are
     passed on. Errors: ``ConfigurationError`` from the constructor.
@@ -106,7 +109,11 @@ class ReverseProxy:
         await self._app(scope, receive, send)
 
     def set_rules(self, rules: Iterable[SearchRule], *, guessed: bool = False) -> None:
-        """Replace the rules from the next request on; ``guessed``: nobody chose their dialect."""
+        """Replace the rules from the next request on.
+
+        Pass ``guessed`` if their dialect was detected or assumed, and nobody chose it; ``/readyz``
+        tells it.
+        """
         if self._middleware is not None:
             self._middleware.set_rules(rules, guessed=guessed)
 

@@ -2,6 +2,8 @@
 
 A page holds a mark such as ``<!-- generated: settings -->``. When the site is built,
 ``on_page_markdown`` replaces it by the output of the function of that name in ``GENERATORS``.
+The lines below a mark, up to the next empty one, are for readers of the raw Markdown; they are
+replaced as well.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 PACKAGE = "middleware"  # the folder, under which mkdocstrings finds the sources
 
-MARK = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
+MARK = re.compile(r"^<!-- generated: (\w+) -->$(?:\n.+)*", re.MULTILINE)
 
 TABLES = {
     "": "Top level",
@@ -28,6 +30,9 @@ TABLES = {
     "admin": "Table [admin]",
     "log": "Table [log]",
 }
+
+OPTIONS = {"Reformulator": "    options:\n      inherited_members: true\n"}
+"""Options of mkdocstrings for one name: ``start``, ``close`` and ``stats`` are inherited."""
 
 API_PARTS = {
     "Ways in": ("asgi", "proxy", "decorator"),
@@ -162,7 +167,7 @@ def api() -> str:
         parts.append(f"## {heading}\n")
         for name in names:
             left.pop(name)
-            parts.append(f"::: {PACKAGE}.{name}\n")
+            parts.append(f"::: {PACKAGE}.{name}\n{OPTIONS.get(name, '')}")
     if left:
         raise LookupError(f"no part of the API page for {', '.join(left)}")
     parts.append("## For tests: querylift.testing\n")
@@ -210,7 +215,8 @@ def _arguments(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
 
 def _invocation(action: argparse.Action) -> str:
     choices = "{" + ",".join(map(str, action.choices)) + "}" if action.choices else ""
-    metavar = str(action.metavar or choices or action.dest.upper())
+    given = action.metavar or choices or action.dest.upper()
+    metavar = given if isinstance(given, str) else " ".join(given)
     if not action.option_strings:
         return f"`[{metavar} …]`" if action.nargs == "*" else f"`{metavar}`"
     option = action.option_strings[-1]

@@ -61,7 +61,7 @@ class Memo(Guarded):
     are never stored.
 
     Invariants: ``entries <= max_entries`` and ``bytes <= max_bytes``; an expired entry is never
-    returned. Concurrency: safe from any thread once guarded; each call holds the lock for
+    returned. Concurrency: safe from any thread after ``guard``; each call holds the lock for
     microseconds. Errors: ``ConfigurationError`` from the constructor.
     """
 

@@ -85,7 +85,7 @@ class Reason(_Word):
     TYPING = "typing", Outcome.SKIPPED, "the text is still being typed"
     SIGNED = "signed", Outcome.SKIPPED, "the request is signed, so changing it would break it"
     SHADOW = "shadow", Outcome.SKIPPED, "the rewrite is computed and recorded but not used"
-    NOT_READY = "not_ready", Outcome.SKIPPED, "the model is still loading"
+    NOT_READY = "not_ready", Outcome.SKIPPED, "the model is not loaded, or not yet"
     DIALECT_UNKNOWN = (
         "dialect_unknown",
         Outcome.SKIPPED,

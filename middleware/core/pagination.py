@@ -14,8 +14,9 @@ class PaginationKey(NamedTuple):
     """What two requests have in common if they are pages of one search.
 
     ``scope`` is the tenant, ``client`` a key per client, ``path`` the canonical path, ``text`` the
-    text that the client sent. ``expands`` is whether terms can be added beside the text, as one
-    text in two places of a request may be rewritten differently.
+    text that the client sent. ``expands`` tells whether the API can add terms at the text's place.
+    It belongs to the key because ``expand`` mode sends the same text differently where terms can
+    be added and where they cannot.
     """
 
     scope: str
@@ -39,8 +40,8 @@ class PaginationMemory(Guarded):
     because later pages belong to the one that the client saw last. Each call is passed the time.
 
     Invariants: at most ``max_entries`` entries, the least recently used is dropped first; an
-    expired one is never returned. Concurrency: safe from any thread once guarded; each call holds
-    the lock for a microsecond. Errors: ``ConfigurationError`` from the constructor.
+    expired one is never returned. Concurrency: safe from any thread after ``guard``; each call
+    holds the lock for a microsecond. Errors: ``ConfigurationError`` from the constructor.
     """
 
     def __init__(self, *, max_entries: int = 10_000, ttl: float = 900.0) -> None:

@@ -14,8 +14,8 @@ class RateLimiter(Guarded):
 
     It limits a client's share of the engine's time, and the number of new keys that it puts into
     the memo. Beyond ``max_entries`` clients the least recent one is forgotten, which refills its
-    bucket. Each call is passed the time. Concurrency: safe from any thread once guarded; each call
-    holds the lock for a microsecond. Errors: ``ConfigurationError`` from the constructor.
+    bucket. Each call is passed the time. Concurrency: safe from any thread after ``guard``; each
+    call holds the lock for a microsecond. Errors: ``ConfigurationError`` from the constructor.
     """
 
     def __init__(self, rate: float, *, burst: float = 20.0, max_entries: int = 10_000) -> None:

@@ -21,7 +21,7 @@ class TypingAhead(Guarded):
     ``client`` is a key per client and place of search; two people with one key are mixed up. Each
     call is passed the time. Texts of more than ``max_chars`` characters are finished and not
     stored. Invariants: at most ``max_entries`` clients, none of them silent for longer than the
-    window. Concurrency: safe from any thread once guarded; each call holds the lock for a
+    window. Concurrency: safe from any thread after ``guard``; each call holds the lock for a
     microsecond. Errors: ``ConfigurationError`` from the constructor.
     """
 

@@ -119,7 +119,10 @@ class Dialect(ABC):
     name: str = "custom"
     """The name shown in logs and on ``/readyz``, and by which settings select the dialect."""
     paths: tuple[str, ...] = ("/**",)
-    """Globs of the paths that are searches, unless settings name others; see ``paths``."""
+    """Globs of the paths that are searches, unless the settings name others.
+
+    ``*`` stands for anything within a segment, ``**`` for any number of segments.
+    """
     pages: bool = True
     """Whether it tells a later page from a first one. If not, first pages are not remembered."""
     writes_by_get: bool = False

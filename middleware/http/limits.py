@@ -13,7 +13,10 @@ from .request_body import has_body
 from .responses import error_response
 
 Failed = Callable[[str, str], None]
-"""Counts an answer of the package's own: its kind, and the phase of a timeout or ``""``."""
+"""Called for each error answer that the package makes itself, to count it.
+
+The arguments are the kind of the error, and the phase of a timeout or ``""``.
+"""
 
 _MIN_RATE = 500.0
 """Bytes a second at which a body has to arrive on average, as for Apache's mod_reqtimeout."""

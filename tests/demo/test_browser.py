@@ -160,7 +160,7 @@ def test_a_late_rewrite_offers_another_try(view: View) -> None:
 def test_a_loading_model_is_told(view: View) -> None:
     """While the model loads the page says so and that it tries again by itself."""
     verdict = view(_asking("early query")).text(within="verdict")
-    assert "The model is still loading" in verdict
+    assert "The model is not loaded, or not yet" in verdict
     assert "repeated by itself" in verdict
 
 
