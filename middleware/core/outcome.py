@@ -54,6 +54,9 @@ class Mode(_Word):
             raise ConfigurationError(f"mode {word!r} is none of {', '.join(cls)}") from None
 
 
+_SKIPPED, _FALLBACK = Outcome.SKIPPED, Outcome.FALLBACK
+
+
 class Reason(_Word):
     """Why a query was not rewritten; every reason belongs to exactly one outcome."""
 
@@ -68,61 +71,57 @@ class Reason(_Word):
         member.explanation = explanation
         return member
 
-    DISABLED = "disabled", Outcome.SKIPPED, "rewriting is switched off for this request"
-    EMPTY = "empty", Outcome.SKIPPED, "there is no text to rewrite"
-    TOO_SHORT = "too_short", Outcome.SKIPPED, "the text is too short to say anything about"
-    TOO_LONG = "too_long", Outcome.SKIPPED, "the text is longer than a query can be"
-    SYNTAX = "syntax", Outcome.SKIPPED, "the text uses query-language syntax or is code"
-    QUOTED = "quoted", Outcome.SKIPPED, "the text asks for an exact phrase in quotation marks"
-    IDENTIFIER = "identifier", Outcome.SKIPPED, "the text is a code, name or address to match as is"
-    LANGUAGE = "language", Outcome.SKIPPED, "the text is in a language the model does not know"
-    UNENCODABLE = (
-        "unencodable",
-        Outcome.SKIPPED,
-        "the text has characters the model cannot represent",
-    )
-    PAGED = "paged", Outcome.SKIPPED, "the request asks for a later page of an earlier search"
-    TYPING = "typing", Outcome.SKIPPED, "the text is still being typed"
-    SIGNED = "signed", Outcome.SKIPPED, "the request is signed, so changing it would break it"
-    SHADOW = "shadow", Outcome.SKIPPED, "the rewrite is computed and recorded but not used"
-    NOT_READY = "not_ready", Outcome.SKIPPED, "the model is not loaded, or not yet"
+    DISABLED = "disabled", _SKIPPED, "rewriting is switched off for this request"
+    EMPTY = "empty", _SKIPPED, "there is no text to rewrite"
+    TOO_SHORT = "too_short", _SKIPPED, "the text is too short to say anything about"
+    TOO_LONG = "too_long", _SKIPPED, "the text is longer than a query can be"
+    SYNTAX = "syntax", _SKIPPED, "the text uses query-language syntax or is code"
+    QUOTED = "quoted", _SKIPPED, "the text asks for an exact phrase in quotation marks"
+    IDENTIFIER = "identifier", _SKIPPED, "the text is a code, name or address to match as is"
+    LANGUAGE = "language", _SKIPPED, "the text is in a language the model does not know"
+    UNENCODABLE = "unencodable", _SKIPPED, "the text has characters the model cannot represent"
+    PAGED = "paged", _SKIPPED, "the request asks for a later page of an earlier search"
+    TYPING = "typing", _SKIPPED, "the text is still being typed"
+    SIGNED = "signed", _SKIPPED, "the request is signed, so changing it would break it"
+    SHADOW = "shadow", _SKIPPED, "the rewrite is computed and recorded but not used"
+    NOT_READY = "not_ready", _SKIPPED, "the model is not loaded, or not yet"
     DIALECT_UNKNOWN = (
         "dialect_unknown",
-        Outcome.SKIPPED,
+        _SKIPPED,
         "the upstream has not told yet which search API it is",
     )
 
-    TIMEOUT = "timeout", Outcome.FALLBACK, "the rewrite was not ready within the budget"
-    OVERLOADED = "overloaded", Outcome.FALLBACK, "too many rewrites were waiting already"
+    TIMEOUT = "timeout", _FALLBACK, "the rewrite was not ready within the budget"
+    OVERLOADED = "overloaded", _FALLBACK, "too many rewrites were waiting already"
     RATE_LIMITED = (
         "rate_limited",
-        Outcome.FALLBACK,
+        _FALLBACK,
         "the client asked for more new rewrites than one may have",
     )
     PREDICTED_LATE = (
         "predicted_late",
-        Outcome.FALLBACK,
+        _FALLBACK,
         "the rewrite would not have been ready within the budget",
     )
-    BREAKER_OPEN = "breaker_open", Outcome.FALLBACK, "the engine failed too often and is rested"
-    ENGINE_ERROR = "engine_error", Outcome.FALLBACK, "the engine failed on this text"
-    REJECTED_EMPTY = "rejected_empty", Outcome.FALLBACK, "the model answered with nothing"
-    REJECTED_LOOP = "rejected_loop", Outcome.FALLBACK, "the rewrite repeats itself"
-    REJECTED_TRUNCATED = "rejected_truncated", Outcome.FALLBACK, "the rewrite has no end"
+    BREAKER_OPEN = "breaker_open", _FALLBACK, "the engine failed too often and is rested"
+    ENGINE_ERROR = "engine_error", _FALLBACK, "the engine failed on this text"
+    REJECTED_EMPTY = "rejected_empty", _FALLBACK, "the model answered with nothing"
+    REJECTED_LOOP = "rejected_loop", _FALLBACK, "the rewrite repeats itself"
+    REJECTED_TRUNCATED = "rejected_truncated", _FALLBACK, "the rewrite has no end"
     REJECTED_UNKNOWN_TOKEN = (
         "rejected_unknown_token",
-        Outcome.FALLBACK,
+        _FALLBACK,
         "the rewrite holds pieces that are no text",
     )
     REJECTED_LOST_TERM = (
         "rejected_lost_term",
-        Outcome.FALLBACK,
+        _FALLBACK,
         "the rewrite lost a number, negation, unit, identifier or protected term",
     )
-    REJECTED_DRIFT = "rejected_drift", Outcome.FALLBACK, "the rewrite is about something else"
+    REJECTED_DRIFT = "rejected_drift", _FALLBACK, "the rewrite is about something else"
     REJECTED_LANGUAGE = (
         "rejected_language",
-        Outcome.FALLBACK,
+        _FALLBACK,
         "the rewrite is in another language than the text",
     )
-    REJECTED_LENGTH = "rejected_length", Outcome.FALLBACK, "the rewrite is far longer than the text"
+    REJECTED_LENGTH = "rejected_length", _FALLBACK, "the rewrite is far longer than the text"
