@@ -22,7 +22,8 @@ _FOLDER, _DISTRIBUTION = "middleware", "querylift"
 
 def share_modules(canonical: str) -> None:
     """Let the package's other name give the modules of ``canonical``, the name it was loaded by."""
-    if canonical in (_FOLDER, _DISTRIBUTION):
+    known = any(isinstance(finder, _AliasFinder) for finder in sys.meta_path)  # after a reload
+    if canonical in (_FOLDER, _DISTRIBUTION) and not known:
         other = _FOLDER if canonical == _DISTRIBUTION else _DISTRIBUTION
         sys.meta_path.insert(0, _AliasFinder(other, canonical))
 
