@@ -24,8 +24,6 @@ from .scheduler import Limits, Scheduler
 from .stats import Stats
 from .worker import Worker
 
-_LOAD_STOP_TIMEOUT = 0.5  # seconds; a load cannot be cancelled, and may take minutes
-
 _log = logging.getLogger("querylift.runtime")
 
 
@@ -106,7 +104,7 @@ class Dispatcher:
 
     def stop(self, timeout: float) -> None:
         """Release all lookups and stop the worker; wait at most ``timeout`` seconds for it."""
-        self._worker.stop(min(timeout, _LOAD_STOP_TIMEOUT) if self.loading else timeout)
+        self._worker.stop(timeout)
 
     def stats(self) -> Stats:
         """Return a snapshot."""

@@ -51,8 +51,8 @@ class Lifecycle:
     def close(self, timeout: float = 5.0) -> None:
         """Stop the worker; the memo is kept, and a later call starts the worker again.
 
-        Waits at most ``timeout`` seconds for an engine call, which may go on alone, and half a
-        second for an engine that is still loading.
+        Waits at most ``timeout`` seconds for an engine call or a load, which may go on alone. A
+        process that ends while torch is loading in it may abort.
         """
         self._dispatcher.stop(timeout)
 

@@ -165,6 +165,7 @@ async def test_both_raise_where_it_cannot_be_loaded(fault: Exception, said: str)
     assert not any(t.name == "querylift-engine" for t in threading.enumerate())
 
 
+@pytest.mark.slow  # closing waits for the load, which stands still on this clock
 async def test_with_waits_for_the_load_timeout_at_most(clock: ManualClock) -> None:
     entered: list[str] = []
 
