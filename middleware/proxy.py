@@ -9,6 +9,7 @@ import httpx
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .asgi import MiddlewareOptions, ReformulationMiddleware, without_control
+from .errors import UpstreamBusyError
 from .http.matching import SearchRule
 from .http.responses import error_response
 from .runtime.reformulator import Reformulator
@@ -96,15 +97,13 @@ class ReverseProxy:
             if not self._background_started:
                 self._start_background()
             if self.client.saturated:
+                busy = UpstreamBusyError()
                 if self._failed is not None:
-                    self._failed("upstream_busy", "")
-                busy = error_response(
-                    503,
-                    "upstream_busy",
-                    "every connection to the upstream is in use",
-                    retry_after=1,
+                    self._failed(busy.kind, "")
+                response = error_response(
+                    busy.status, busy.kind, busy.detail, retry_after=busy.retry_after
                 )
-                await busy(scope, receive, send)
+                await response(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
