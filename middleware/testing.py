@@ -63,6 +63,7 @@ class ManualClock:
     _waiting: list[_Waiting] = field(default_factory=list)
     _threads: list[threading.Thread] = field(default_factory=list)
     _busy: set[threading.Thread] = field(default_factory=set)
+    _ending: list[threading.Thread] = field(default_factory=list)
     _monitor: threading.Condition = field(default_factory=threading.Condition)
     _released: bool = False
 
@@ -98,6 +99,7 @@ class ManualClock:
             finally:
                 with self._monitor:
                     self._busy.discard(thread)
+                    self._ending.append(thread)
                     self._monitor.notify_all()
 
         thread = threading.Thread(name=name, target=run, daemon=True)
@@ -157,8 +159,12 @@ class ManualClock:
             for _ in range(20):  # a wake, its future, its task, and their consequences
                 await asyncio.sleep(0)
             with self._monitor:
-                if not self._busy:
-                    return
+                ending, self._ending = self._ending, []
+                at_rest = not self._busy
+            for thread in ending:  # their work is done, but they are alive for some microseconds
+                thread.join(_SETTLE_TIMEOUT)
+            if at_rest:
+                return
 
     def release(self) -> None:
         """Wake all threads that wait for a time, now and from now on; the last step of a test.

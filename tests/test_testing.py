@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 
 import pytest
@@ -75,8 +76,24 @@ async def test_a_thread_sleeps_until_its_time_and_is_waited_for(clock: ManualClo
     assert woke == [1.0, 2.0]
     await clock.advance(1.0)
     assert woke == [1.0, 2.0, 3.0]
-    thread.join(5)
     assert not thread.is_alive()
+
+
+async def test_a_thread_whose_work_is_done_has_ended_once_the_clock_is_at_rest(
+    clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = threading.Thread.run
+
+    def run_slowly(thread: threading.Thread) -> None:
+        run(thread)
+        for _ in range(1000):  # the interpreter's own work between the target and the end
+            os.sched_yield()
+
+    monkeypatch.setattr(threading.Thread, "run", run_slowly)
+    threads = [clock.spawn("short", lambda: None) for _ in range(20)]
+    await clock.settle()
+    assert not any(thread.is_alive() for thread in threads)
+    assert clock.threads == []
 
 
 async def test_a_notified_thread_is_waited_for(clock: ManualClock) -> None:
