@@ -8,8 +8,7 @@ import threading
 
 import pytest
 
-from middleware.engines.base import Cancelled, Truncated
-from middleware.errors import ConfigurationError
+from middleware import Cancelled, ConfigurationError, Truncated
 from middleware.runtime.clock import SystemClock
 from middleware.testing import ManualClock, ScriptedEngine
 

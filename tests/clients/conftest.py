@@ -12,10 +12,8 @@ from typing import Any
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from middleware import Reformulator, ReverseProxy, SearchRule
 from middleware.dialects.registry import load_dialect
-from middleware.http.matching import SearchRule
-from middleware.proxy import ReverseProxy
-from middleware.runtime.reformulator import Reformulator
 from middleware.serving.server import served_in_thread
 from middleware.testing import ScriptedEngine
 

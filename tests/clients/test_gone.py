@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from middleware.proxy import ReverseProxy
+from middleware import ReverseProxy
 from middleware.serving.server import bound_socket, served_in_thread
 
 from .conftest import PLAIN

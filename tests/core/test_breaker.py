@@ -9,8 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from middleware.core.breaker import Breaker, BreakerState
-from middleware.errors import ConfigurationError
+from middleware import Breaker, BreakerState, ConfigurationError
 from tests.conftest import at_most
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from middleware.errors import MissingExtraError
+from middleware import MissingExtraError
 
 
 def test_a_missing_extra_is_told_with_both_ways_to_install_it() -> None:

@@ -7,12 +7,16 @@ from collections.abc import Callable
 
 import pytest
 
+from middleware import (
+    Memo,
+    MemoKey,
+    Mode,
+    PaginationKey,
+    PaginationMemory,
+    RateLimiter,
+    TypingAhead,
+)
 from middleware.core.guarded import Guarded
-from middleware.core.memo import Memo, MemoKey
-from middleware.core.outcome import Mode
-from middleware.core.pagination import PaginationKey, PaginationMemory
-from middleware.core.rate_limit import RateLimiter
-from middleware.core.typing_ahead import TypingAhead
 
 KEY = MemoKey("a", "engine", "policy", Mode.REPLACE, "")
 PAGE = PaginationKey("", "me", "/", "a", True)

@@ -11,10 +11,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from middleware.core.memo import ENTRY_OVERHEAD, Memo, MemoKey
-from middleware.core.outcome import Mode, Reason
-from middleware.core.reformulation import Verdict
-from middleware.errors import ConfigurationError
+from middleware import ConfigurationError, Memo, MemoKey, Mode, Reason, Verdict
+from middleware.core.memo import ENTRY_OVERHEAD
 from tests.conftest import at_most
 
 REJECTED = Verdict(reason=Reason.REJECTED_DRIFT)

@@ -6,8 +6,7 @@ import re
 
 import pytest
 
-from middleware.core.outcome import Mode, Outcome, Reason, Source
-from middleware.errors import ConfigurationError
+from middleware import ConfigurationError, Mode, Outcome, Reason, Source
 
 # RFC 9651, 3.3.4: sf-token = ( ALPHA / "*" ) *( tchar / ":" / "/" )
 TOKEN = re.compile(r"[A-Za-z*][!#$%&'*+\-.^_`|~0-9A-Za-z:/]*")

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from middleware.core.pagination import PaginationKey, PaginationMemory, Sent
-from middleware.errors import ConfigurationError
+from middleware import ConfigurationError, PaginationKey, PaginationMemory, Sent
 
 
 def key(text: str = "red lamp", **other: Any) -> PaginationKey:

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from middleware.core.rate_limit import RateLimiter
-from middleware.errors import ConfigurationError
+from middleware import ConfigurationError, RateLimiter
 
 
 def test_a_burst_and_then_the_rate() -> None:

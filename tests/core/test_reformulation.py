@@ -8,15 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from middleware.core.deadline import Deadline
-from middleware.core.outcome import Mode, Outcome, Reason, Source
-from middleware.core.reformulation import (
-    Reformulation,
-    Timings,
-    Verdict,
-    conclude,
-    expansion_terms,
-)
+from middleware import Deadline, Mode, Outcome, Reason, Reformulation, Source, Timings, Verdict
+from middleware.core.reformulation import conclude, expansion_terms
 from middleware.core.text import normalize, words
 
 

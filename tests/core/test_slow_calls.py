@@ -6,9 +6,7 @@ import math
 
 import pytest
 
-from middleware.core.breaker import Breaker, BreakerState
-from middleware.core.slow_calls import SlowCallDetector
-from middleware.errors import ConfigurationError
+from middleware import Breaker, BreakerState, ConfigurationError, SlowCallDetector
 
 
 def used(seconds: float, *, above: float = 0.1) -> SlowCallDetector:

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from middleware.core.typing_ahead import TypingAhead
-from middleware.errors import ConfigurationError
+from middleware import ConfigurationError, TypingAhead
 
 
 def judged(*texts: tuple[float, str]) -> list[bool]:

@@ -10,7 +10,7 @@ from importlib import resources
 import httpx
 import pytest
 
-from middleware.core.outcome import Outcome, Reason, Source
+from middleware import Outcome, Reason, Source
 from middleware.demo.backend import build_backend
 from middleware.demo.examples import Example
 from middleware.demo.index import SearchIndex

@@ -10,7 +10,7 @@ from urllib.parse import quote, quote_plus
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from middleware.dialects.base import SearchRequest
+from middleware import SearchRequest
 from tests.conftest import at_most
 
 # As few as the profile says, if that is less: the fast tests' has 10. Without a deadline, because

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from middleware.dialects.base import Expansion, Part, QuerySpan, apply_edits
+from middleware import Expansion, Part, QuerySpan
+from middleware.dialects.base import apply_edits
 
 from .requests import QUICK, request
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from middleware.core.outcome import Reason
-from middleware.dialects.base import Dialect, Part, QuerySpan, SearchRequest, apply_edits
+from middleware import Dialect, Part, QuerySpan, Reason, SearchRequest
+from middleware.dialects.base import apply_edits
 from middleware.dialects.registry import dialect_names, load_dialect
 
 from .requests import ADVERSARIAL, OPTIONS, QUICK, SAMPLES, WORDS, Sample, request

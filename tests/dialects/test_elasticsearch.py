@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 import pytest
 
-from middleware.core.outcome import Reason
-from middleware.dialects.base import QuerySpan, SearchRequest, apply_edits
+from middleware import QuerySpan, Reason, SearchRequest
+from middleware.dialects.base import apply_edits
 from middleware.dialects.elasticsearch import ElasticsearchDialect
 from middleware.dialects.opensearch import OpenSearchDialect
 

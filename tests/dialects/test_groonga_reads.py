@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from middleware.dialects.base import QuerySpan, apply_edits
+from middleware import QuerySpan
+from middleware.dialects.base import apply_edits
 from middleware.dialects.groonga import GroongaDialect
 
 from .requests import request

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from middleware.core.outcome import Reason
-from middleware.dialects.base import QuerySpan, SearchRequest, apply_edits
+from middleware import QuerySpan, Reason, SearchRequest
+from middleware.dialects.base import apply_edits
 from middleware.dialects.registry import load_dialect
 
 from .requests import FORM, request

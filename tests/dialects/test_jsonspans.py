@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from middleware import ConfigurationError
 from middleware.dialects.jsonspans import (
     MAX_DEPTH,
     MISSING,
@@ -20,7 +21,6 @@ from middleware.dialects.jsonspans import (
     parse_pointer,
     read,
 )
-from middleware.errors import ConfigurationError
 
 from .requests import QUICK
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from middleware import ConfigurationError
 from middleware.dialects.paths import PathGlobs
-from middleware.errors import ConfigurationError
 
 from .requests import QUICK
 

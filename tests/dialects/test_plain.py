@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from middleware.core.outcome import Reason
+from middleware import ConfigurationError, PlainDialect, Reason
 from middleware.dialects.base import apply_edits
-from middleware.dialects.plain import PlainDialect
-from middleware.errors import ConfigurationError
 
 from .requests import FORM, request
 

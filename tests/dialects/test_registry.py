@@ -6,12 +6,10 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
+from middleware import ConfigurationError, Part, PlainDialect
 from middleware.dialects import registry
-from middleware.dialects.base import Part
-from middleware.dialects.plain import PlainDialect
 from middleware.dialects.registry import dialect_names, load_dialect
 from middleware.dialects.signing import signed_parts
-from middleware.errors import ConfigurationError
 
 from .requests import request
 

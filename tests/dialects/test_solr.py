@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from middleware.core.outcome import Reason
-from middleware.dialects.base import QuerySpan, SearchRequest, apply_edits
+from middleware import QuerySpan, Reason, SearchRequest
+from middleware.dialects.base import apply_edits
 from middleware.dialects.solr import SolrDialect
 
 from .requests import FORM, request

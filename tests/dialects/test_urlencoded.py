@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from middleware.core.outcome import Reason
-from middleware.dialects.base import Part, QuerySpan
+from middleware import Part, QuerySpan, Reason
 from middleware.dialects.jsonspans import JsonValue, MalformedError, encode_json, read
 from middleware.dialects.layers import json_layer, url_layer
 from middleware.dialects.urlencoded import Params, decode_value, url_encoder, value_spans, values

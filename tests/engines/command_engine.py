@@ -8,9 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from middleware.core.outcome import Reason
-from middleware.engines.base import Answer, Cancelled, Refusal, Truncated
-from middleware.errors import ModelError
+from middleware import Answer, Cancelled, ModelError, Reason, Refusal, Truncated
 
 
 def never(index: int) -> bool:

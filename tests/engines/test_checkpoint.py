@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from middleware import ModelError
 from middleware.engines.checkpoint import BUNDLED, bundled_model, locate
-from middleware.errors import ModelError
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 9156800\n"
 

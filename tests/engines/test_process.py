@@ -15,14 +15,21 @@ from typing import Any
 
 import pytest
 
-from middleware.core.outcome import Mode, Reason
-from middleware.core.reformulation import Verdict
+from middleware import (
+    Acceptance,
+    Cancelled,
+    ConfigurationError,
+    EngineError,
+    Mode,
+    ModelError,
+    Reason,
+    Refusal,
+    Truncated,
+    Verdict,
+    load_engine,
+)
 from middleware.core.text import normalize
-from middleware.engines.base import Cancelled, Refusal, Truncated
 from middleware.engines.process import ProcessEngine
-from middleware.engines.registry import load_engine
-from middleware.errors import ConfigurationError, EngineError, ModelError
-from middleware.policy.acceptance import Acceptance
 
 from .command_engine import CommandEngine, never
 

@@ -9,11 +9,10 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
+from middleware import Answer, ConfigurationError, MissingExtraError, ModelError, load_engine
 from middleware.engines import registry
-from middleware.engines.base import Answer
 from middleware.engines.checkpoint import bundled_model
-from middleware.engines.registry import DEFAULT_ENGINE, engine_names, load_engine
-from middleware.errors import ConfigurationError, MissingExtraError, ModelError
+from middleware.engines.registry import DEFAULT_ENGINE, engine_names
 
 
 class Shouting:

@@ -15,11 +15,8 @@ from typing import Any
 
 import pytest
 
-from middleware.core.reformulation import Verdict
-from middleware.engines.base import Cancelled
+from middleware import Acceptance, Cancelled, ConfigurationError, EngineError, Verdict
 from middleware.engines.process import ProcessEngine
-from middleware.errors import ConfigurationError, EngineError
-from middleware.policy.acceptance import Acceptance
 
 from .command_engine import CommandEngine, never
 from .test_process import end_all, loaded, wait_for_end

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from middleware import ConfigurationError, EngineError
 from middleware.engines.spelling_hints import MARK, WORDS_FILE, Lexicon, fingerprint, read_words
-from middleware.errors import ConfigurationError, EngineError
 
 WORDS = (
     "the water house screen flat wireless headphones after wafer cream shirt weird because "

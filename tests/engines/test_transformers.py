@@ -11,11 +11,18 @@ import pytest
 torch = pytest.importorskip("torch")
 from safetensors.torch import load_file, save_file  # noqa: E402
 
-from middleware.core.outcome import Reason  # noqa: E402
-from middleware.engines.base import Cancelled, Loadable, Refusal, Truncated  # noqa: E402
+from middleware import (  # noqa: E402
+    Cancelled,
+    ConfigurationError,
+    EngineError,
+    Loadable,
+    ModelError,
+    Reason,
+    Refusal,
+    Truncated,
+)
 from middleware.engines.checkpoint import bundled_model  # noqa: E402
 from middleware.engines.transformers import TransformersEngine  # noqa: E402
-from middleware.errors import ConfigurationError, EngineError, ModelError  # noqa: E402
 
 TEXTS = [
     "red shoes",

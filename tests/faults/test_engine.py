@@ -9,8 +9,8 @@ from time import perf_counter
 
 import pytest
 
+from middleware import EngineError
 from middleware.engines.t5 import T5Engine
-from middleware.errors import EngineError
 
 from .running import Served, fresh, serving, until
 

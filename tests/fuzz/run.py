@@ -13,12 +13,17 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
-from middleware.dialects.base import Part, QuerySpan, SearchRequest
-from middleware.dialects.plain import PlainDialect
+from middleware import (
+    Part,
+    PlainDialect,
+    QuerySpan,
+    Reformulator,
+    ReverseProxy,
+    SearchRequest,
+    SearchRule,
+)
 from middleware.dialects.registry import dialect_names, load_dialect
-from middleware.http.matching import SearchRule, canonical_path, first_match
-from middleware.proxy import ReverseProxy
-from middleware.runtime.reformulator import Reformulator
+from middleware.http.matching import canonical_path, first_match
 from middleware.serving.protocol import BoundedProtocol
 from middleware.testing import ScriptedEngine
 from tests.upstream.wire import front

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from middleware.core.outcome import Mode, Reason
-from middleware.policy.acceptance import Acceptance
+from middleware import Acceptance, Mode, Reason
 
 NASTY = (
     '"}', '"},"filter":{"match_all":{}},"x":{"y":"', "'; DROP TABLE docs; --", "&q=b&fq=*:*",

@@ -10,13 +10,15 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from middleware.asgi import ReformulationMiddleware
-from middleware.core.outcome import Mode
-from middleware.dialects.base import SearchRequest
+from middleware import (
+    Mode,
+    Policy,
+    ReformulationMiddleware,
+    Reformulator,
+    SearchRequest,
+    SearchRule,
+)
 from middleware.dialects.registry import load_dialect
-from middleware.http.matching import SearchRule
-from middleware.policy.policy import Policy
-from middleware.runtime.reformulator import Reformulator
 from middleware.testing import ScriptedEngine
 from tests.dialects.requests import OPTIONS, SAMPLES, TEXTS, Sample
 from tests.dialects.structure import outline

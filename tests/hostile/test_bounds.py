@@ -9,15 +9,19 @@ from time import perf_counter
 
 import pytest
 
-from middleware.core.memo import Memo, MemoKey
-from middleware.core.outcome import Mode, Reason
-from middleware.core.reformulation import Verdict
+from middleware import (
+    Limits,
+    Memo,
+    MemoKey,
+    Mode,
+    PlainDialect,
+    Reason,
+    Reformulator,
+    ReverseProxy,
+    SearchRule,
+    Verdict,
+)
 from middleware.dialects.elasticsearch import ElasticsearchDialect
-from middleware.dialects.plain import PlainDialect
-from middleware.http.matching import SearchRule
-from middleware.proxy import ReverseProxy
-from middleware.runtime.reformulator import Reformulator
-from middleware.runtime.scheduler import Limits
 from middleware.testing import ScriptedEngine
 from tests.upstream.wire import RawUpstream, exchange, front, get, split, upstream
 

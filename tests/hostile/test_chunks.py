@@ -6,9 +6,7 @@ import asyncio
 
 import pytest
 
-from middleware.http.matching import SearchRule
-from middleware.proxy import ReverseProxy
-from middleware.runtime.reformulator import Reformulator
+from middleware import Reformulator, ReverseProxy, SearchRule
 from middleware.serving.protocol import MAX_PIECES, BoundedProtocol
 from middleware.testing import ScriptedEngine
 from tests.upstream.wire import Received, front, get, split, upstream

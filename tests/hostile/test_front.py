@@ -9,7 +9,7 @@ from time import perf_counter
 
 import pytest
 
-from middleware.proxy import ReverseProxy
+from middleware import ReverseProxy
 from middleware.serving.server import _Server, bound_socket
 from tests.upstream.wire import RawUpstream, exchange, front, get, split, upstream
 

@@ -8,9 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from middleware.http.matching import SearchRule
-from middleware.proxy import ReverseProxy
-from middleware.runtime.reformulator import Reformulator
+from middleware import Reformulator, ReverseProxy, SearchRule
 from middleware.serving.protocol import MAX_HEAD
 from middleware.serving.server import _Server, bound_socket
 from middleware.testing import ScriptedEngine

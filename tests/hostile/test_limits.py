@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from middleware.core.outcome import Reason
+from middleware import Admission, Reason, Reformulator, SearchRequest
 from middleware.core.text import stacks_marks
-from middleware.dialects.base import MAX_TEXT, SearchRequest
+from middleware.dialects.base import MAX_TEXT
 from middleware.dialects.jsonspans import MAX_VALUES
 from middleware.dialects.registry import load_dialect
 from middleware.dialects.urlencoded import MAX_PARAMS
-from middleware.policy.admission import Admission
-from middleware.runtime.reformulator import Reformulator
 from middleware.testing import ScriptedEngine
 from tests.hostile.worst import FORM, JSON, LINES
 

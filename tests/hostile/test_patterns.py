@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from middleware import Admission
 from middleware.dialects.paths import PathGlobs
-from middleware.policy.admission import Admission
 from middleware.policy.terms import is_identifier, is_protected
 from tests.hostile.attacks import attack_text, attacks, patterns, seconds, used, variants
 

@@ -10,11 +10,14 @@ from contextlib import asynccontextmanager
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from middleware.errors import ConfigurationError
-from middleware.http.limits import BodyTimeoutMiddleware, RequestLimitMiddleware
-from middleware.http.matching import SearchRule
-from middleware.proxy import ReverseProxy
-from middleware.runtime.reformulator import Reformulator
+from middleware import (
+    BodyTimeoutMiddleware,
+    ConfigurationError,
+    Reformulator,
+    RequestLimitMiddleware,
+    ReverseProxy,
+    SearchRule,
+)
 from middleware.testing import ScriptedEngine
 from tests.upstream.wire import RawUpstream, exchange, front, get, split, upstream
 from tests.ways.driving import App, Client, call, http_scope, until

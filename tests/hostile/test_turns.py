@@ -10,11 +10,8 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
+from middleware import PlainDialect, Reformulator, ReverseProxy, SearchRule
 from middleware.dialects.elasticsearch import ElasticsearchDialect
-from middleware.dialects.plain import PlainDialect
-from middleware.http.matching import SearchRule
-from middleware.proxy import ReverseProxy
-from middleware.runtime.reformulator import Reformulator
 from middleware.serving.protocol import BoundedProtocol
 from middleware.testing import ScriptedEngine
 from tests.hostile.attacks import slowness

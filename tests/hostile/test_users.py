@@ -12,13 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from middleware.asgi import ReformulationMiddleware
-from middleware.core.memo import Memo
+from middleware import (
+    Clients,
+    Memo,
+    ReformulationMiddleware,
+    Reformulator,
+    ReverseProxy,
+    SearchRule,
+)
 from middleware.dialects.elasticsearch import ElasticsearchDialect
-from middleware.http.clients import Clients
-from middleware.http.matching import SearchRule
-from middleware.proxy import ReverseProxy
-from middleware.runtime.reformulator import Reformulator
 from middleware.runtime.snapshot import save
 from middleware.testing import ScriptedEngine
 from tests.upstream.wire import exchange, front, get, split, upstream

@@ -6,10 +6,11 @@ from functools import partial
 
 import pytest
 
-from middleware.dialects.base import MAX_SPANS, Dialect, Part, SearchRequest, apply_edits
+from middleware import Dialect, Part, SearchRequest, SearchRule
+from middleware.dialects.base import MAX_SPANS, apply_edits
 from middleware.dialects.registry import dialect_names, load_dialect
 from middleware.http.control import parse_control
-from middleware.http.matching import MAX_PATH, SearchRule, canonical_path, first_match
+from middleware.http.matching import MAX_PATH, canonical_path, first_match
 from tests.hostile.attacks import seconds
 from tests.hostile.worst import APIS, worst_requests
 

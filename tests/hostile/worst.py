@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from urllib.parse import quote
 
-from middleware.dialects.base import SearchRequest
+from middleware import SearchRequest
 
 MAX_BODY = 256 * 1024
 MAX_TARGET = 60 * 1024

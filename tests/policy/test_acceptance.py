@@ -6,11 +6,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from middleware.core.outcome import Mode, Outcome, Reason
+from middleware import Acceptance, Admission, ConfigurationError, Mode, Outcome, Reason
 from middleware.core.text import normalize, tokens
-from middleware.errors import ConfigurationError
-from middleware.policy.acceptance import Acceptance
-from middleware.policy.admission import Admission, holds_syntax
+from middleware.policy.admission import holds_syntax
 from middleware.policy.terms import is_protected, protected_terms
 
 ACCEPTANCE = Acceptance()

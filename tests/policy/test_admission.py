@@ -8,11 +8,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from middleware.core.outcome import Outcome, Reason
+from middleware import Admission, ConfigurationError, Outcome, Reason
 from middleware.core.text import normalize, tokens
-from middleware.errors import ConfigurationError
 from middleware.policy import admission
-from middleware.policy.admission import Admission, holds_syntax
+from middleware.policy.admission import holds_syntax
 from middleware.policy.quotation import asks_for_a_phrase
 
 ADMISSION = Admission()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from middleware.policy.acceptance import Acceptance
+from middleware import Acceptance
 from middleware.policy.request_words import droppable_words
 
 MEANT = [

@@ -6,10 +6,8 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from middleware.core.outcome import Mode, Outcome, Reason
+from middleware import Acceptance, Admission, Mode, Outcome, Reason
 from middleware.core.text import normalize, tokens, words
-from middleware.policy.acceptance import Acceptance
-from middleware.policy.admission import Admission
 from middleware.policy.edits import apply_safe_edits, capitalized_names, same_words
 from middleware.policy.request_words import droppable_words, without_courtesy
 from middleware.policy.spelling import close_spelling

@@ -17,11 +17,9 @@ from typing import Any
 import pytest
 
 import middleware.policy
+from middleware import Acceptance, Admission, Policy
 from middleware.core import text
 from middleware.core.revision import code_revision
-from middleware.policy.acceptance import Acceptance
-from middleware.policy.admission import Admission
-from middleware.policy.policy import Policy
 
 ROOT = Path(middleware.__file__).parents[1]
 MODULES = [

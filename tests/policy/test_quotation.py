@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from middleware.core.outcome import Reason
-from middleware.policy.acceptance import Acceptance
+from middleware import Acceptance, Reason
 from middleware.policy.quotation import quotations, quoted_pieces
 
 LETTER = 'could you find papers that tell what "all the world is a stage" means in hamlit please'

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from middleware.core.outcome import Mode
+from middleware import Acceptance, Mode
 from middleware.core.text import words
-from middleware.policy.acceptance import Acceptance
 from middleware.policy.request_remains import without_remains
 from middleware.policy.request_words import droppable_words
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from middleware.instrumentation.record import Record
-from middleware.runtime.reformulator import Reformulator
+from middleware import Record, Reformulator
 from middleware.testing import ManualClock, ScriptedEngine
 
 Build = Callable[..., Reformulator]

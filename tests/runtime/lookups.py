@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from itertools import islice, product
 from typing import Any
 
-from middleware.core.reformulation import Reformulation
+from middleware import Reformulation
 from middleware.testing import ManualClock
 
 Asked = Coroutine[Any, Any, Reformulation]

@@ -13,12 +13,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from middleware.core.memo import Memo
-from middleware.core.outcome import Outcome, Reason, Source
-from middleware.core.reformulation import Reformulation
-from middleware.engines.base import Refusal, Truncated
-from middleware.runtime.reformulator import Reformulator
-from middleware.runtime.scheduler import Limits, Scheduler
+from middleware import (
+    Limits,
+    Memo,
+    Outcome,
+    Reason,
+    Reformulation,
+    Reformulator,
+    Refusal,
+    Source,
+    Truncated,
+)
+from middleware.runtime.scheduler import Scheduler
 from middleware.testing import ManualClock, ScriptedEngine
 from tests.conftest import at_most
 

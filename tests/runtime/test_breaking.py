@@ -6,10 +6,7 @@ import asyncio
 
 import pytest
 
-from middleware.core.breaker import Breaker, BreakerState
-from middleware.core.outcome import Outcome, Reason
-from middleware.instrumentation.record import Record
-from middleware.runtime.reformulator import Reformulator
+from middleware import Breaker, BreakerState, Outcome, Reason, Record, Reformulator
 from middleware.testing import ManualClock, ScriptedEngine
 
 from .conftest import Build

@@ -6,10 +6,7 @@ import asyncio
 
 import pytest
 
-from middleware import Reformulator
-from middleware.core.outcome import Outcome, Reason, Source
-from middleware.core.reformulation import Reformulation
-from middleware.errors import ConfigurationError
+from middleware import ConfigurationError, Outcome, Reason, Reformulation, Reformulator, Source
 from middleware.testing import ManualClock, ScriptedEngine
 
 from .conftest import Build

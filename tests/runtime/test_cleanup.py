@@ -10,14 +10,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from middleware.core.breaker import Breaker
-from middleware.core.memo import Memo
-from middleware.core.outcome import Outcome, Reason
-from middleware.core.reformulation import Reformulation
-from middleware.engines.base import Answer
-from middleware.instrumentation.record import Record
-from middleware.runtime.reformulator import Reformulator
-from middleware.runtime.scheduler import Limits
+from middleware import (
+    Answer,
+    Breaker,
+    Limits,
+    Memo,
+    Outcome,
+    Reason,
+    Record,
+    Reformulation,
+    Reformulator,
+)
 from middleware.testing import ManualClock, ScriptedEngine
 
 from .lookups import distinct

@@ -8,14 +8,19 @@ from typing import Any
 
 import pytest
 
-from middleware.core.outcome import Mode, Outcome, Reason
-from middleware.core.reformulation import Verdict
-from middleware.engines.base import Answer, Cancelled
+from middleware import (
+    Acceptance,
+    Answer,
+    Cancelled,
+    EngineError,
+    Mode,
+    Outcome,
+    Policy,
+    Reason,
+    Reformulator,
+    Verdict,
+)
 from middleware.engines.judging import EngineResult
-from middleware.errors import EngineError
-from middleware.policy.acceptance import Acceptance
-from middleware.policy.policy import Policy
-from middleware.runtime.reformulator import Reformulator
 from middleware.testing import ScriptedEngine
 
 TEXT = "warm winter jacket"

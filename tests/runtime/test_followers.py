@@ -7,13 +7,18 @@ from collections import Counter
 
 import pytest
 
-from middleware.core.deadline import Deadline
-from middleware.core.memo import MemoKey
-from middleware.core.outcome import Mode, Outcome, Reason, Source
-from middleware.core.reformulation import Verdict
+from middleware import (
+    Deadline,
+    Limits,
+    MemoKey,
+    Mode,
+    Outcome,
+    PendingLookup,
+    Reason,
+    Source,
+    Verdict,
+)
 from middleware.runtime.flights import Flight, FlightResult, SingleFlight
-from middleware.runtime.pending import PendingLookup
-from middleware.runtime.scheduler import Limits
 from middleware.testing import ManualClock, ScriptedEngine
 
 from .conftest import Build

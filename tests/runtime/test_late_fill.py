@@ -6,8 +6,7 @@ import asyncio
 
 import pytest
 
-from middleware.core.outcome import Outcome, Reason, Source
-from middleware.runtime.scheduler import Limits
+from middleware import Limits, Outcome, Reason, Source
 from middleware.testing import ManualClock, ScriptedEngine
 
 from .conftest import Build

@@ -10,10 +10,16 @@ from typing import Any
 
 import pytest
 
-from middleware.core.outcome import Outcome, Reason, Source
-from middleware.core.reformulation import Reformulation
-from middleware.errors import ConfigurationError, EngineError, ModelError
-from middleware.runtime.reformulator import Reformulator
+from middleware import (
+    ConfigurationError,
+    EngineError,
+    ModelError,
+    Outcome,
+    Reason,
+    Reformulation,
+    Reformulator,
+    Source,
+)
 from middleware.runtime.scheduler import Scheduler
 from middleware.testing import ManualClock, ScriptedEngine
 

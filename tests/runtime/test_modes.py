@@ -6,13 +6,18 @@ import asyncio
 
 import pytest
 
-from middleware.core.memo import Memo
-from middleware.core.outcome import Mode, Outcome, Reason, Source
-from middleware.errors import ConfigurationError
-from middleware.instrumentation.record import Record
-from middleware.policy.acceptance import Acceptance
-from middleware.policy.policy import Policy
-from middleware.runtime.scheduler import Limits
+from middleware import (
+    Acceptance,
+    ConfigurationError,
+    Limits,
+    Memo,
+    Mode,
+    Outcome,
+    Policy,
+    Reason,
+    Record,
+    Source,
+)
 from middleware.testing import ManualClock, ScriptedEngine
 
 from .conftest import Build

@@ -6,13 +6,10 @@ from typing import Any
 
 import pytest
 
-from middleware.core.breaker import Breaker, BreakerState
+from middleware import Breaker, BreakerState, Deadline, Limits, MemoKey, Mode, Reason
 from middleware.core.cost_model import CostModel
-from middleware.core.deadline import Deadline
-from middleware.core.memo import MemoKey
-from middleware.core.outcome import Mode, Reason
 from middleware.runtime.flights import Flight, SingleFlight
-from middleware.runtime.scheduler import Limits, Scheduler
+from middleware.runtime.scheduler import Scheduler
 
 NOW = 100.0
 

@@ -8,13 +8,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from middleware.core.breaker import Breaker, BreakerState
-from middleware.core.deadline import Deadline
-from middleware.core.memo import MemoKey
-from middleware.core.outcome import Mode, Reason
-from middleware.core.reformulation import Verdict
+from middleware import Breaker, BreakerState, Deadline, Limits, MemoKey, Mode, Reason, Verdict
 from middleware.runtime.flights import Flight, FlightResult, SingleFlight, Wake
-from middleware.runtime.scheduler import Limits, Scheduler
+from middleware.runtime.scheduler import Scheduler
 from tests.conftest import at_most
 
 KEYS = st.integers(0, 11)

@@ -8,14 +8,17 @@ from typing import Any
 
 import pytest
 
+from middleware import (
+    Admission,
+    ConfigurationError,
+    Limits,
+    Outcome,
+    Policy,
+    Reason,
+    Reformulation,
+    Reformulator,
+)
 from middleware.core.cost_model import text_cost
-from middleware.core.outcome import Outcome, Reason
-from middleware.core.reformulation import Reformulation
-from middleware.errors import ConfigurationError
-from middleware.policy.admission import Admission
-from middleware.policy.policy import Policy
-from middleware.runtime.reformulator import Reformulator
-from middleware.runtime.scheduler import Limits
 from middleware.testing import ManualClock, ScriptedEngine
 
 from .conftest import Build

@@ -17,9 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from middleware.core.memo import Memo, MemoKey
-from middleware.core.outcome import Mode, Reason
-from middleware.core.reformulation import Verdict
+from middleware import Memo, MemoKey, Mode, Reason, Verdict
 from middleware.runtime.snapshot import load, save
 from tests.conftest import at_most
 

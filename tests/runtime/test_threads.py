@@ -12,11 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from middleware.core.memo import Memo
-from middleware.core.outcome import Outcome, Source
-from middleware.core.reformulation import Reformulation
-from middleware.runtime.reformulator import Reformulator
-from middleware.runtime.scheduler import Limits
+from middleware import Limits, Memo, Outcome, Reformulation, Reformulator, Source
 from middleware.testing import ScriptedEngine
 
 from .lookups import distinct

@@ -15,10 +15,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 
+from middleware import ConfigurationError
 from middleware.dialects.detection.client import ProbeAnswer, ProbeError, SendProbe, probe_client
 from middleware.dialects.detection.detector import LOGGER, DialectDetector
 from middleware.dialects.detection.probes import PROBES
-from middleware.errors import ConfigurationError
 from middleware.serving.assembly import build_proxy
 from middleware.serving.server import served_in_thread
 from middleware.serving.settings import Settings, UpstreamSettings

@@ -11,9 +11,7 @@ from typing import Any
 
 import pytest
 
-from middleware.http.matching import SearchRule
-from middleware.proxy import ReverseProxy
-from middleware.runtime.reformulator import Reformulator
+from middleware import Reformulator, ReverseProxy, SearchRule
 from middleware.serving.protocol import MAX_HEAD, MAX_PIPELINED, BoundedProtocol
 from middleware.testing import ScriptedEngine
 from tests.upstream.wire import (

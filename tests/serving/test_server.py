@@ -9,7 +9,7 @@ import httpx
 import pytest
 from starlette.responses import PlainTextResponse
 
-from middleware.errors import ConfigurationError
+from middleware import ConfigurationError
 from middleware.serving.server import address_of, bound_socket, served_in_thread
 
 

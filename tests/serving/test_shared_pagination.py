@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from middleware.core.pagination import PaginationKey, PaginationMemory, Sent
+from middleware import PaginationKey, PaginationMemory, Sent
 from middleware.serving.shared_pagination import SharedPaginationMemory
 
 

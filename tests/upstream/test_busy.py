@@ -10,10 +10,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from middleware.errors import UpstreamBusyError
-from middleware.upstream.client import UpstreamClient
+from middleware import ConnectionLimits, Timeouts, UpstreamBusyError, UpstreamClient
 from middleware.upstream.forwarder import Forwarder
-from middleware.upstream.limits import ConnectionLimits, Timeouts
 from middleware.upstream.rate_limited_log import RateLimitedLog
 from tests.upstream.wire import (
     Held,

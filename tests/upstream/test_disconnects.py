@@ -12,9 +12,8 @@ from typing import Any
 
 import pytest
 
-from middleware.upstream.client import UpstreamClient
+from middleware import ConnectionLimits, Timeouts, UpstreamClient
 from middleware.upstream.forwarder import Forwarder
-from middleware.upstream.limits import ConnectionLimits, Timeouts
 from tests.upstream.wire import FRONTS, Received, exchange, front, get, reply, split, upstream
 
 pytestmark = pytest.mark.anyio

@@ -13,19 +13,20 @@ from typing import Any
 import httpx
 import pytest
 
-from middleware.errors import (
+from middleware import (
     ConfigurationError,
+    ConnectionLimits,
     QueryliftError,
+    Timeouts,
     UpstreamBusyError,
+    UpstreamClient,
     UpstreamError,
     UpstreamProtocolError,
     UpstreamTimeoutError,
     UpstreamUnreachableError,
 )
-from middleware.upstream.client import UpstreamClient
 from middleware.upstream.forwarder import Forwarder
 from middleware.upstream.httpx_transport import translate
-from middleware.upstream.limits import ConnectionLimits, Timeouts
 from tests.upstream.wire import FRONTS, Received, exchange, front, get, split, upstream
 
 pytestmark = pytest.mark.anyio

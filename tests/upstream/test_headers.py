@@ -6,14 +6,8 @@ from typing import Any
 
 import pytest
 
-from middleware.errors import RequestRefusedError, UpstreamProtocolError
-from middleware.upstream.headers import (
-    HOP_BY_HOP,
-    Forwarding,
-    RequestHeaders,
-    add_framing,
-    response_headers,
-)
+from middleware import Forwarding, RequestRefusedError, UpstreamProtocolError
+from middleware.upstream.headers import HOP_BY_HOP, RequestHeaders, add_framing, response_headers
 
 Lines = list[tuple[bytes, bytes]]
 

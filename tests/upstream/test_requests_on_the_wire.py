@@ -12,9 +12,8 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from middleware.upstream.client import UpstreamClient
+from middleware import Forwarding, UpstreamClient
 from middleware.upstream.forwarder import Forwarder
-from middleware.upstream.headers import Forwarding
 from tests.upstream.wire import FRONTS, RawUpstream, exchange, front, get, reply, split, upstream
 
 pytestmark = pytest.mark.anyio

@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 
-from middleware.errors import UpstreamError, UpstreamUnreachableError
-from middleware.upstream.client import UpstreamClient
-from middleware.upstream.limits import ConnectionLimits
+from middleware import ConnectionLimits, UpstreamClient, UpstreamError, UpstreamUnreachableError
 from tests.upstream.wire import Received, reply, upstream
 
 pytestmark = pytest.mark.anyio

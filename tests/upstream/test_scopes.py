@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from middleware import UpstreamClient
 from middleware.http.extensions import RETRY_SAFE
-from middleware.upstream.client import UpstreamClient
 from middleware.upstream.forwarder import Forwarder
 from tests.upstream.wire import exchange, front, get, split, upstream
 

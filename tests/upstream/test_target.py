@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from middleware.errors import ConfigurationError, RequestRefusedError
-from middleware.upstream.target import Upstream, request_target
+from middleware import ConfigurationError, RequestRefusedError, Upstream
+from middleware.upstream.target import request_target
 
 
 def scope(raw: bytes | None, query: bytes = b"", **more: Any) -> dict[str, Any]:

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from middleware.errors import UpstreamUnreachableError
-from middleware.upstream.client import UpstreamClient
+from middleware import UpstreamClient, UpstreamUnreachableError
 
 pytestmark = [
     pytest.mark.anyio,

@@ -9,11 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from middleware.http.matching import SearchRule
-from middleware.proxy import ReverseProxy
-from middleware.runtime.reformulator import Reformulator
+from middleware import Reformulator, ReverseProxy, SearchRule, UpstreamClient
 from middleware.testing import ScriptedEngine
-from middleware.upstream.client import UpstreamClient
 from tests.upstream.wire import RawUpstream, exchange, front, get, split
 
 pytestmark = pytest.mark.anyio

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from middleware.runtime.reformulator import Reformulator
+from middleware import Reformulator
 from middleware.testing import ManualClock, ScriptedEngine
 
 Build = Callable[..., Reformulator]

@@ -6,10 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
-from middleware.dialects.plain import PlainDialect
-from middleware.http.matching import SearchRule
-from middleware.proxy import ReverseProxy
-from middleware.runtime.reformulator import Reformulator
+from middleware import PlainDialect, Reformulator, ReverseProxy, SearchRule
 from tests.upstream.wire import (
     Answer,
     RawUpstream,

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from middleware.asgi import ReformulationMiddleware
-from middleware.dialects.plain import PlainDialect
-from middleware.errors import ConfigurationError
-from middleware.http.matching import SearchRule
-from middleware.runtime.reformulator import Reformulator
+from middleware import (
+    ConfigurationError,
+    PlainDialect,
+    ReformulationMiddleware,
+    Reformulator,
+    SearchRule,
+)
 from middleware.testing import ManualClock, ScriptedEngine
 
 from .conftest import Build

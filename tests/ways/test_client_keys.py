@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from middleware.errors import ConfigurationError
-from middleware.http.client_keys import by_address, by_browser, by_tenant
+from middleware import ConfigurationError, by_address, by_browser, by_tenant
 
 from .driving import http_scope
 

@@ -9,14 +9,17 @@ from typing import Any
 import pytest
 from starlette.types import Scope
 
-from middleware.asgi import ReformulationMiddleware
-from middleware.core.rate_limit import RateLimiter
-from middleware.core.typing_ahead import TypingAhead
+from middleware import (
+    Clients,
+    ConfigurationError,
+    RateLimiter,
+    ReformulationMiddleware,
+    SearchRule,
+    TypingAhead,
+    by_connection,
+    by_header,
+)
 from middleware.dialects.registry import load_dialect
-from middleware.errors import ConfigurationError
-from middleware.http.client_keys import by_connection, by_header
-from middleware.http.clients import Clients
-from middleware.http.matching import SearchRule
 from middleware.serving.assembly import build_clients, build_proxy
 from middleware.serving.settings import Settings, UpstreamSettings
 from middleware.testing import ManualClock, ScriptedEngine

@@ -10,12 +10,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from middleware.asgi import MAX_BUDGET, ReformulationMiddleware
-from middleware.core.outcome import Mode
-from middleware.errors import ConfigurationError
-from middleware.http.control import DEFAULT_CONTROL, Control, parse_control, trusting
-from middleware.http.matching import SearchRule
-from middleware.runtime.reformulator import Reformulator
+from middleware import (
+    ConfigurationError,
+    Mode,
+    ReformulationMiddleware,
+    Reformulator,
+    SearchRule,
+    trusting,
+)
+from middleware.asgi import MAX_BUDGET
+from middleware.http.control import DEFAULT_CONTROL, Control, parse_control
 from middleware.testing import ManualClock, ScriptedEngine
 
 from .conftest import Build

@@ -8,19 +8,21 @@ from typing import Any
 
 import pytest
 
-from middleware.asgi import ReformulationMiddleware
-from middleware.core.outcome import Mode
-from middleware.core.typing_ahead import TypingAhead
-from middleware.dialects.base import Dialect
+from middleware import (
+    Clients,
+    Dialect,
+    LogObserver,
+    Metrics,
+    Mode,
+    PlainDialect,
+    Record,
+    ReformulationMiddleware,
+    SearchRule,
+    TypingAhead,
+)
 from middleware.dialects.detection.pending import PendingDialect
-from middleware.dialects.plain import PlainDialect
 from middleware.dialects.registry import load_dialect
-from middleware.http.clients import Clients
 from middleware.http.extensions import RETRY_SAFE
-from middleware.http.matching import SearchRule
-from middleware.instrumentation.logs import LogObserver
-from middleware.instrumentation.metrics import Metrics
-from middleware.instrumentation.record import Record
 from middleware.testing import ManualClock
 
 from .conftest import Build

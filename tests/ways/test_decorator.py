@@ -10,11 +10,15 @@ from typing import Any
 
 import pytest
 
-from middleware.core.outcome import Mode, Reason, Source
-from middleware.core.reformulation import Reformulation
-from middleware.decorator import reformulated
-from middleware.errors import ConfigurationError
-from middleware.runtime.reformulator import Reformulator
+from middleware import (
+    ConfigurationError,
+    Mode,
+    Reason,
+    Reformulation,
+    Reformulator,
+    Source,
+    reformulated,
+)
 from middleware.testing import ManualClock, ScriptedEngine
 
 from .conftest import Build

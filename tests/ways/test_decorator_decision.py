@@ -10,10 +10,7 @@ from typing import TYPE_CHECKING, Any, Optional
 import pytest
 
 import middleware
-from middleware.core.outcome import Outcome, Reason, Source
-from middleware.core.reformulation import Reformulation
-from middleware.decorator import reformulated
-from middleware.runtime.reformulator import Reformulator
+from middleware import Outcome, Reason, Reformulation, Reformulator, Source, reformulated
 
 if TYPE_CHECKING:
     from somewhere import Unknown  # type: ignore[import-not-found]

@@ -10,10 +10,7 @@ import pytest
 from fastapi import Depends, FastAPI, HTTPException, Query
 from pydantic import BaseModel
 
-from middleware.core.outcome import Reason
-from middleware.core.reformulation import Reformulation
-from middleware.decorator import reformulated
-from middleware.runtime.reformulator import Reformulator
+from middleware import Reason, Reformulation, Reformulator, reformulated
 
 pytestmark = pytest.mark.anyio
 

@@ -7,10 +7,8 @@ from itertools import count
 
 import pytest
 
-from middleware.core.outcome import Source
-from middleware.engines.registry import load_engine
+from middleware import Reformulator, Source, load_engine
 from middleware.lab.benchmarks.overhead import loop_delays
-from middleware.runtime.reformulator import Reformulator
 
 pytestmark = pytest.mark.anyio
 

@@ -18,10 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 
-from middleware.asgi import ReformulationMiddleware
-from middleware.dialects.plain import PlainDialect
-from middleware.http.matching import SearchRule
-from middleware.runtime.reformulator import Reformulator
+from middleware import PlainDialect, ReformulationMiddleware, Reformulator, SearchRule
 from middleware.testing import ScriptedEngine
 
 from .driving import RESULT, parsed, said

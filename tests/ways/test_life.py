@@ -19,14 +19,19 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route, Router
 from starlette.types import Message, Receive, Scope, Send
 
-from middleware.asgi import ReformulationMiddleware
-from middleware.engines.base import Answer
-from middleware.errors import ConfigurationError, MissingExtraError, ModelError
-from middleware.http.matching import SearchRule
+from middleware import (
+    Answer,
+    ConfigurationError,
+    Metrics,
+    MissingExtraError,
+    ModelError,
+    ReformulationMiddleware,
+    Reformulator,
+    ReverseProxy,
+    SearchRule,
+)
 from middleware.http.responses import status_routes
-from middleware.instrumentation.metrics import METRICS, Metrics
-from middleware.proxy import ReverseProxy
-from middleware.runtime.reformulator import Reformulator
+from middleware.instrumentation.metrics import METRICS
 from middleware.testing import ScriptedEngine
 
 from .conftest import Build

@@ -7,9 +7,8 @@ import re
 
 import pytest
 
-from middleware.core.outcome import Outcome
-from middleware.errors import ConfigurationError
-from middleware.instrumentation.logs import LogObserver, redacted
+from middleware import ConfigurationError, LogObserver, Outcome
+from middleware.instrumentation.logs import redacted
 from middleware.testing import ScriptedEngine
 
 from .conftest import Build

@@ -9,10 +9,7 @@ from urllib.parse import unquote_plus
 
 import pytest
 
-from middleware.policy.acceptance import Acceptance
-from middleware.policy.policy import Policy
-from middleware.proxy import ReverseProxy
-from middleware.runtime.reformulator import Reformulator
+from middleware import Acceptance, Policy, Reformulator, ReverseProxy
 from middleware.testing import ScriptedEngine
 from tests.upstream.wire import (
     FRONTS,

@@ -10,14 +10,16 @@ from typing import Any
 
 import pytest
 
-from middleware.http.clients import Clients
-from middleware.instrumentation.metrics import Metrics
-from middleware.proxy import ReverseProxy
-from middleware.runtime.reformulator import Reformulator
+from middleware import (
+    Clients,
+    Forwarding,
+    Metrics,
+    Reformulator,
+    ReverseProxy,
+    Timeouts,
+    UpstreamClient,
+)
 from middleware.testing import ManualClock, ScriptedEngine
-from middleware.upstream.client import UpstreamClient
-from middleware.upstream.headers import Forwarding
-from middleware.upstream.limits import Timeouts
 from tests.upstream.wire import (
     FRONTS,
     Received,

@@ -22,12 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from middleware.core.outcome import Reason
-from middleware.engines.base import Answer, Cancelled
-from middleware.http.matching import SearchRule
-from middleware.proxy import ReverseProxy
-from middleware.runtime.reformulator import Reformulator
-from middleware.runtime.scheduler import Limits
+from middleware import Answer, Cancelled, Limits, Reason, Reformulator, ReverseProxy, SearchRule
 from middleware.serving.server import served_in_thread
 from tests.upstream.wire import exchange, get, split
 

@@ -8,12 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from middleware.asgi import ReformulationMiddleware
-from middleware.core.outcome import Mode, Outcome, Reason, Source
-from middleware.core.reformulation import Reformulation, Timings, Verdict, conclude
-from middleware.http.matching import SearchRule
+from middleware import (
+    Mode,
+    Outcome,
+    Reason,
+    Reformulation,
+    ReformulationMiddleware,
+    Reformulator,
+    SearchRule,
+    Source,
+    Timings,
+    Verdict,
+)
+from middleware.core.reformulation import conclude
 from middleware.instrumentation.headers import MAX_QUERY, RESULT_HEADER, result_headers, summary
-from middleware.runtime.reformulator import Reformulator
 from middleware.testing import ScriptedEngine
 
 from .conftest import Build

@@ -11,15 +11,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from middleware.asgi import ReformulationMiddleware
-from middleware.core.outcome import Reason
-from middleware.dialects.base import Dialect, QuerySpan, SearchRequest
-from middleware.dialects.plain import PlainDialect
+from middleware import (
+    Clients,
+    Dialect,
+    PlainDialect,
+    QuerySpan,
+    Reason,
+    ReformulationMiddleware,
+    Reformulator,
+    SearchRequest,
+    SearchRule,
+)
 from middleware.dialects.registry import load_dialect
-from middleware.http.clients import Clients
 from middleware.http.extensions import RETRY_SAFE
-from middleware.http.matching import SearchRule
-from middleware.runtime.reformulator import Reformulator
 from middleware.testing import ManualClock, ScriptedEngine
 from tests.conftest import at_most
 

@@ -10,11 +10,14 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from middleware.asgi import ReformulationMiddleware
-from middleware.dialects.plain import PlainDialect
-from middleware.errors import ConfigurationError
-from middleware.http.matching import SearchRule, canonical_path, first_match
-from middleware.runtime.reformulator import Reformulator
+from middleware import (
+    ConfigurationError,
+    PlainDialect,
+    ReformulationMiddleware,
+    Reformulator,
+    SearchRule,
+)
+from middleware.http.matching import canonical_path, first_match
 
 from .driving import App, call, http_scope
 

@@ -10,11 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.types import Message, Scope
 
-from middleware.asgi import ReformulationMiddleware
-from middleware.core.outcome import Mode
-from middleware.dialects.plain import PlainDialect
-from middleware.http.matching import SearchRule
-from middleware.runtime.reformulator import Reformulator
+from middleware import Mode, PlainDialect, ReformulationMiddleware, Reformulator, SearchRule
 from middleware.testing import ScriptedEngine
 from tests.conftest import at_most
 

@@ -14,15 +14,21 @@ pytest.importorskip("torch")
 import torch
 from safetensors.torch import load_file, save_file
 
-from middleware.core.outcome import Reason
-from middleware.engines.base import Cancelled, Refusal, Truncated
+from middleware import (
+    Cancelled,
+    ConfigurationError,
+    EngineError,
+    ModelError,
+    Reason,
+    Refusal,
+    Truncated,
+)
 from middleware.engines.checkpoint import bundled_model
 from middleware.engines.spelling_hints import WORDS_FILE
 from middleware.engines.t5 import T5Engine, engine, golden_set, weight_cache
 from middleware.engines.t5.architecture import Architecture
 from middleware.engines.t5.tokenizer import open_tokenizer
 from middleware.engines.transformers import TransformersEngine
-from middleware.errors import ConfigurationError, EngineError, ModelError
 
 from .checkpoints import QUERIES, build, edit_config
 from .test_equal_to_reference import never, steps_of

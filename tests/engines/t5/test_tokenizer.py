@@ -13,10 +13,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
+from middleware import ModelError
 from middleware.engines.checkpoint import bundled_model
 from middleware.engines.t5.architecture import Architecture
 from middleware.engines.t5.tokenizer import Tokenizer, open_tokenizer
-from middleware.errors import ModelError
 
 SHAPE = Architecture.of(json.loads((bundled_model() / "config.json").read_text("utf-8")))
 OURS = open_tokenizer(bundled_model(), SHAPE)

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from middleware.errors import EngineError, ModelError
+from middleware import EngineError, ModelError
 
 
 class FaultyEngine:

@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from middleware.errors import ConfigurationError
+from middleware import ConfigurationError
 from middleware.lab.benchmarks import engine, engines_under_test, models, onnx_steps, replay
 from middleware.lab.benchmarks.engines_under_test import ENGINES_UNDER_TEST
 from tests.engines.t5.checkpoints import build

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from middleware.errors import ConfigurationError, MissingExtraError
+from middleware import ConfigurationError, MissingExtraError
 from middleware.lab.benchmarks import proxy
 from middleware.lab.benchmarks import upstream as origin
 from middleware.lab.benchmarks.closed_loop import Sample, closed_loop, first_answer, streamed

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from middleware.engines.base import Answer
+from middleware import Answer
 
 Json = Mapping[str, object]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from middleware.errors import ConfigurationError
+from middleware import ConfigurationError
 from middleware.lab.evaluation.collection import load_collection, read_documents
 
 from .conftest import write_collection

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from middleware.errors import ConfigurationError
+from middleware import ConfigurationError
 from middleware.lab.evaluation.compare import compare, summary
 from middleware.lab.evaluation.record import FORMAT, read_record
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from middleware.core.outcome import Mode
+from middleware import Mode
 from middleware.lab.evaluation.collection import load_collection, read_documents
 from middleware.lab.evaluation.experiment import Cell, experiment, recovered_shares
 from middleware.lab.evaluation.page import as_page

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from middleware.errors import ConfigurationError
+from middleware import ConfigurationError
 from middleware.lab.evaluation.measures import MEASURES, measured
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from middleware.errors import ConfigurationError
+from middleware import ConfigurationError
 from middleware.lab.evaluation.outputs import Outputs
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from middleware.core.outcome import Mode, Outcome, Reason
-from middleware.engines.base import Answer, Refusal, Truncated
+from middleware import Answer, Mode, Outcome, Reason, Reformulator, Refusal, Truncated
 from middleware.lab.evaluation.pipeline import Pipeline
-from middleware.runtime.reformulator import Reformulator
 
 from .conftest import Rewriter
 

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from middleware.errors import ConfigurationError
+from middleware import ConfigurationError
 from middleware.lab.evaluation.search_client import (
     DIALECTS,
     SearchClient,

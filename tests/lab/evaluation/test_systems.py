@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from middleware.core.outcome import Outcome
+from middleware import Outcome
 from middleware.lab.evaluation.systems import BASELINES, baselines
 
 

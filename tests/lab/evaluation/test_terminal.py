@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from middleware.core.outcome import Mode
+from middleware import Mode
 from middleware.lab.evaluation.collection import load_collection, read_documents
 from middleware.lab.evaluation.experiment import experiment
 from middleware.lab.evaluation.pipeline import Pipeline

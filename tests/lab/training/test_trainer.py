@@ -15,8 +15,8 @@ pytest.importorskip("torch")
 import torch
 from transformers import AutoTokenizer, T5ForConditionalGeneration
 
+from middleware import MissingExtraError
 from middleware.engines.spelling_hints import WORDS_FILE, Lexicon
-from middleware.errors import MissingExtraError
 from middleware.lab.training import trainer as trainer_module
 from middleware.lab.training.export import export_model
 from middleware.lab.training.lexicon import write_words
