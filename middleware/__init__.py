@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .core.deadline import Deadline
     from .core.memo import Memo, MemoKey, MemoStats
     from .core.outcome import Mode, Outcome, Reason, Source
-    from .core.pagination import PaginationKey, PaginationMemory, Sent
+    from .core.pagination import PaginationKey, PaginationMemory, SentQuery
     from .core.rate_limit import RateLimiter
     from .core.reformulation import Reformulation, Timings, Verdict
     from .core.slow_calls import SlowCallDetector
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     )
     from .http.clients import Clients
     from .http.control import Trust, trusting
-    from .http.limits import BodyTimeoutMiddleware, Failed, RequestLimitMiddleware
+    from .http.limits import BodyTimeoutMiddleware, OnError, RequestLimitMiddleware
     from .http.matching import SearchRule
     from .instrumentation.logs import LogObserver
     from .instrumentation.metrics import Metrics, StatsSource
@@ -95,7 +95,6 @@ __all__ = [
     "Engine",
     "EngineError",
     "Expansion",
-    "Failed",
     "Forwarding",
     "HeaderLines",
     "Limits",
@@ -110,6 +109,7 @@ __all__ = [
     "Mode",
     "ModelError",
     "Observer",
+    "OnError",
     "Outcome",
     "PaginationKey",
     "PaginationMemory",
@@ -131,7 +131,7 @@ __all__ = [
     "ReverseProxy",
     "SearchRequest",
     "SearchRule",
-    "Sent",
+    "SentQuery",
     "SlowCallDetector",
     "Source",
     "StaleConnectionError",
@@ -169,7 +169,7 @@ _EXPORTS = {
     "core.deadline": ("Deadline",),
     "core.memo": ("Memo", "MemoKey", "MemoStats"),
     "core.outcome": ("Mode", "Outcome", "Reason", "Source"),
-    "core.pagination": ("PaginationKey", "PaginationMemory", "Sent"),
+    "core.pagination": ("PaginationKey", "PaginationMemory", "SentQuery"),
     "core.rate_limit": ("RateLimiter",),
     "core.reformulation": ("Reformulation", "Timings", "Verdict"),
     "core.slow_calls": ("SlowCallDetector",),
@@ -189,7 +189,7 @@ _EXPORTS = {
     ),
     "http.clients": ("Clients",),
     "http.control": ("Trust", "trusting"),
-    "http.limits": ("BodyTimeoutMiddleware", "Failed", "RequestLimitMiddleware"),
+    "http.limits": ("BodyTimeoutMiddleware", "OnError", "RequestLimitMiddleware"),
     "http.matching": ("SearchRule",),
     "instrumentation.logs": ("LogObserver",),
     "instrumentation.metrics": ("Metrics", "StatsSource"),

@@ -26,7 +26,7 @@ class PaginationKey(NamedTuple):
     expands: bool
 
 
-class Sent(NamedTuple):
+class SentQuery(NamedTuple):
     """A query that was sent in place of a text, and the terms that it added in ``expand`` mode."""
 
     query: str
@@ -52,10 +52,10 @@ class PaginationMemory(Guarded):
         self.max_entries = max_entries
         self.ttl = ttl
         # Every use moves an entry to the end, so that the order is that of expiry as well.
-        self._entries: OrderedDict[PaginationKey, tuple[float, Sent]] = OrderedDict()
+        self._entries: OrderedDict[PaginationKey, tuple[float, SentQuery]] = OrderedDict()
         self._due = 0.0  # no entry expires earlier
 
-    def note(self, key: PaginationKey, sent: Sent | None, now: float) -> None:
+    def note(self, key: PaginationKey, sent: SentQuery | None, now: float) -> None:
         """Store what a first page was sent with; ``None`` if it was sent unchanged."""
         with self._lock:
             if now >= self._due:
@@ -66,7 +66,7 @@ class PaginationMemory(Guarded):
                 if len(self._entries) > self.max_entries:
                     self._entries.popitem(last=False)
 
-    def first(self, key: PaginationKey, now: float) -> Sent | None:
+    def first(self, key: PaginationKey, now: float) -> SentQuery | None:
         """Return what the first page was sent with, or ``None`` if it was sent unchanged."""
         with self._lock:
             if now >= self._due:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..core.outcome import Outcome, Reason, Source
-from ..core.pagination import PaginationKey, PaginationMemory, Sent
+from ..core.pagination import PaginationKey, PaginationMemory, SentQuery
 from ..core.rate_limit import RateLimiter
 from ..core.reformulation import Reformulation
 from ..core.typing_ahead import TypingAhead
@@ -120,4 +120,4 @@ class Clients:
             if client is None:
                 client, now = self._client_key(scope), self._clock.now()
             key = PaginationKey(tenant, client, path, span.text, span.expansion is not None)
-            pages.note(key, Sent(result.query, result.added) if changed else None, now)
+            pages.note(key, SentQuery(result.query, result.added) if changed else None, now)

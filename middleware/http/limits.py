@@ -12,7 +12,7 @@ from ..errors import BodyTimeoutError, ConfigurationError
 from .request_body import has_body
 from .responses import error_response
 
-Failed = Callable[[str, str], None]
+OnError = Callable[[str, str], None]
 """Called for each error answer that the package makes itself, to count it.
 
 The arguments are the kind of the error, and the phase of a timeout or ``""``.
@@ -28,12 +28,12 @@ class RequestLimitMiddleware:
     ``active`` is how many are. Concurrency: one event loop. Errors: ``ConfigurationError``.
     """
 
-    def __init__(self, app: ASGIApp, max_requests: int, failed: Failed | None = None) -> None:
+    def __init__(self, app: ASGIApp, max_requests: int, on_error: OnError | None = None) -> None:
         if max_requests < 1:
             raise ConfigurationError(f"max_requests ({max_requests}) must be at least 1")
         self._app = app
         self._max_requests = max_requests
-        self._failed = failed
+        self._on_error = on_error
         self.active = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -42,8 +42,8 @@ class RequestLimitMiddleware:
             await self._app(scope, receive, send)
             return
         if self.active >= self._max_requests:
-            if self._failed is not None:
-                self._failed("proxy_busy", "")
+            if self._on_error is not None:
+                self._on_error("proxy_busy", "")
             response = error_response(
                 503, "proxy_busy", "too many requests are in progress", retry_after=1
             )
@@ -70,7 +70,7 @@ class BodyTimeoutMiddleware:
         self,
         app: ASGIApp,
         seconds: float,
-        failed: Failed | None = None,
+        on_error: OnError | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -78,7 +78,7 @@ class BodyTimeoutMiddleware:
             raise ConfigurationError(f"body_timeout ({seconds}) is in seconds, above 0")
         self._app = app
         self._seconds = seconds
-        self._failed = failed
+        self._on_error = on_error
         self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -96,8 +96,8 @@ class BodyTimeoutMiddleware:
         try:
             await self._app(scope, self._limited(receive), note_start)
         except BodyTimeoutError:
-            if self._failed is not None:
-                self._failed("client_timeout", "")
+            if self._on_error is not None:
+                self._on_error("client_timeout", "")
             if started:  # too late for another answer
                 raise
             response = error_response(

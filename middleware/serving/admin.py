@@ -7,9 +7,11 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
 
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route, Router
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..core.memo import MemoKey
@@ -42,7 +44,9 @@ def admin_app(
     """
     memo = reformulator.memo
 
-    async def counts(request: Request) -> Response:
+    async def memo_endpoint(request: Request) -> Response:
+        if request.method == "DELETE":
+            return await purge(request)
         stats = memo.stats()
         names = ("entries", "bytes", "hits", "misses")
         return JSONResponse({name: getattr(stats, name) for name in names}, headers=_NOT_STORED)
@@ -70,15 +74,20 @@ def admin_app(
 
     routes = [
         *status_routes(reformulator, metrics=metrics, details=dialects),
-        Route("/memo", counts),
-        Route("/memo", purge, methods=["DELETE"]),
+        Route("/memo", memo_endpoint, methods=["GET", "DELETE"]),
     ]
-    return Router(routes, redirect_slashes=False, default=_not_found)
+    app = Starlette(routes=routes, exception_handlers={HTTPException: _no_such_endpoint})
+    app.router.redirect_slashes = False
+    return app
 
 
-async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
-    detail = f"there is no {scope['method']} {scope['path']} here"
-    await error_response(404, "not_found", detail)(scope, receive, send)
+async def _no_such_endpoint(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    kind = "method_not_allowed" if error.status_code == 405 else "not_found"
+    detail = f"there is no {request.method} {request.url.path} here"
+    response = error_response(error.status_code, kind, detail)
+    response.headers.update(error.headers or {})
+    return response
 
 
 def route_by_port(app: ASGIApp, admin: ASGIApp, admin_port: int) -> ASGIApp:

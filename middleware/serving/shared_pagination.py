@@ -7,7 +7,7 @@ import mmap
 import struct
 from hashlib import blake2b
 
-from ..core.pagination import PaginationKey, PaginationMemory, Sent
+from ..core.pagination import PaginationKey, PaginationMemory, SentQuery
 
 _SLOT = 512  # bytes
 _HEAD = struct.Struct("<16sdH")  # checksum, expiry, length
@@ -28,7 +28,7 @@ class SharedPaginationMemory(PaginationMemory):
         super().__init__(max_entries=max_entries, ttl=ttl)
         self._memory = mmap.mmap(-1, max_entries * _SLOT)
 
-    def note(self, key: PaginationKey, sent: Sent | None, now: float) -> None:
+    def note(self, key: PaginationKey, sent: SentQuery | None, now: float) -> None:
         """Store what a first page was sent with; ``None`` for its original text."""
         digest, at = self._slot(key)
         if sent is None:
@@ -37,7 +37,7 @@ class SharedPaginationMemory(PaginationMemory):
             return
         self._write(digest, at, json.dumps([sent.query, sent.added]).encode("ascii"), now)
 
-    def first(self, key: PaginationKey, now: float) -> Sent | None:
+    def first(self, key: PaginationKey, now: float) -> SentQuery | None:
         """Return what the first page was sent with, or ``None`` for its original text."""
         digest, at = self._slot(key)
         data = self._read(digest, at, now)
@@ -45,7 +45,7 @@ class SharedPaginationMemory(PaginationMemory):
             return None
         self._write(digest, at, data, now)
         query, added = json.loads(data)
-        return Sent(query, tuple(added))
+        return SentQuery(query, tuple(added))
 
     def __len__(self) -> int:
         return 1  # other processes may have stored something

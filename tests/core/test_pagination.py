@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from middleware import ConfigurationError, PaginationKey, PaginationMemory, Sent
+from middleware import ConfigurationError, PaginationKey, PaginationMemory, SentQuery
 
 
 def key(text: str = "red lamp", **other: Any) -> PaginationKey:
@@ -20,9 +20,9 @@ def test_a_later_page_has_what_the_first_one_was_sent_with() -> None:
     """The last first page counts, also one that was sent as it came."""
     pages = PaginationMemory()
     assert pages.first(key(), 0.0) is None
-    pages.note(key(), Sent("lamp", ("light",)), 0.0)
+    pages.note(key(), SentQuery("lamp", ("light",)), 0.0)
     assert pages.first(key(), 1.0) == ("lamp", ("light",))
-    pages.note(key(), Sent("red light"), 2.0)
+    pages.note(key(), SentQuery("red light"), 2.0)
     assert pages.first(key(), 3.0) == ("red light", ())
     pages.note(key(), None, 4.0)
     assert pages.first(key(), 5.0) is None
@@ -42,17 +42,17 @@ def test_a_later_page_has_what_the_first_one_was_sent_with() -> None:
 def test_other_searches_have_nothing_to_do_with_it(other: dict[str, Any]) -> None:
     """Each part of the key tells searches apart."""
     pages = PaginationMemory()
-    pages.note(key(), Sent("lamp"), 0.0)
+    pages.note(key(), SentQuery("lamp"), 0.0)
     pages.note(key(**other), None, 0.0)
     assert pages.first(key(**other), 0.0) is None
-    assert pages.first(key(), 0.0) == Sent("lamp")
+    assert pages.first(key(), 0.0) == SentQuery("lamp")
 
 
 def test_entries_leave_some_time_after_the_last_page() -> None:
     """Each page read makes the time anew; an entry that has had its time is gone."""
     pages = PaginationMemory(ttl=10.0)
-    pages.note(key(), Sent("lamp"), 0.0)
-    pages.note(key("other"), Sent("x"), 1.0)
+    pages.note(key(), SentQuery("lamp"), 0.0)
+    pages.note(key("other"), SentQuery("x"), 1.0)
     assert pages.first(key(), 9.0) is not None
     assert pages.first(key("other"), 11.0) is None
     assert len(pages) == 1
@@ -83,10 +83,10 @@ def test_it_does_what_a_plain_list_would_do(steps: list[tuple[str, int, float]])
         mine = [entry for entry in model if entry[0] == number]
         if step == "first":
             found = pages.first(key(str(number)), now)
-            assert found == (Sent(mine[0][2]) if mine else None)
+            assert found == (SentQuery(mine[0][2]) if mine else None)
             model = kept + [(number, now + 5.0, entry[2]) for entry in mine]
         elif step == "note":
-            pages.note(key(str(number)), Sent(str(count)), now)
+            pages.note(key(str(number)), SentQuery(str(count)), now)
             model = [*kept, (number, now + 5.0, str(count))][-3:]
         else:
             pages.note(key(str(number)), None, now)

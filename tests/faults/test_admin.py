@@ -44,7 +44,12 @@ def test_it_is_off_the_public_side(upstream: str, well: Path) -> None:
             assert raw.recv(12) == b"HTTP/1.1 404"
         # And the other way round: no search goes through the admin port.
         assert served.admin.get("/search?q=red+lamp").status_code == 404
-        assert served.admin.post("/readyz").status_code == 405
+        for method, path in (("POST", "/readyz"), ("PUT", "/memo"), ("DELETE", "/metrics")):
+            refused = served.admin.request(method, path)
+            assert refused.status_code == 405
+            assert refused.json()["code"] == "method_not_allowed"
+            assert "GET" in refused.headers["allow"]
+        assert "DELETE" in served.admin.put("/memo").headers["allow"]
         assert served.admin.head("/readyz").content == b""
 
 
