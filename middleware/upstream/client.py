@@ -1,7 +1,7 @@
 """The client of one upstream: retries, the total time limit, and the choice of transport.
 
-Requests are half duplex: the response is read once the request's body is sent, or once the upstream
-stops reading it. 1xx responses are skipped and trailers are dropped.
+The response is read while the request's body is sent. Once it is complete, the rest of the body is
+not sent any more. 1xx responses are skipped and trailers are dropped.
 """
 
 from __future__ import annotations

@@ -8,15 +8,19 @@ write, and a response that arrives in one piece wakes its reader once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable
+import os
+import socket
+from collections.abc import AsyncIterable, Iterator
 from typing import Literal, cast
 
-from ..errors import UpstreamTimeoutError, UpstreamUnreachableError
+from ..errors import UpstreamError, UpstreamTimeoutError, UpstreamUnreachableError
 from .limits import Timeouts
 from .request_head import one_chunk
 from .response_parser import ResponseParser
 
 _HIGH_WATER = 256 * 1024
+
+_MAX_DRAINED = 64  # reads of 64 KiB after a failed write
 
 NOT_TAKEN = "the upstream closed the connection while the request was sent"
 
@@ -29,7 +33,9 @@ class Connection(asyncio.Protocol):
     Invariants: once the response holds more than the high-water mark, reading is paused until its
     reader has taken everything, so at most the mark plus one read of the loop is held. ``_reader``
     and ``_writer`` are set only while one coroutine waits for them. Bytes that belong to no
-    response make the connection unusable.
+    response make the connection unusable. A body that does not go out in one write is sent by a
+    task, because the upstream may answer before it has read all of it; the task ends with the body
+    or with ``finish``.
 
     Concurrency: one event loop. A cancelled request leaves its connection in the middle of an
     exchange, so the connection must be closed.
@@ -41,10 +47,16 @@ class Connection(asyncio.Protocol):
         self._timeouts = timeouts
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._sent = self._ended = self._lost = False
+        self._sent = self._early = self._ended = self._lost = False
         self._reading_paused = self._writing_paused = False
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
+        self._upload: asyncio.Task[None] | None = None
+
+    @property
+    def uploading(self) -> bool:
+        """Whether the request's body is still being sent."""
+        return self._upload is not None and not self._upload.done()
 
     @property
     def usable(self) -> bool:
@@ -55,7 +67,8 @@ class Connection(asyncio.Protocol):
     def reusable(self) -> bool:
         """Whether the exchange is over on both sides and another one may follow."""
         response = self.response
-        over = response.complete and self._sent and not response.chunks
+        # After an early answer, nobody knows where the upstream takes the next request to begin.
+        over = response.complete and self._sent and not self._early and not response.chunks
         return over and response.keep_alive and self.usable
 
     async def send_request(
@@ -63,32 +76,39 @@ class Connection(asyncio.Protocol):
     ) -> None:
         """Send a request and wait until the head of ``response`` has arrived.
 
-        Errors: ``UpstreamError``; whatever an asynchronous ``content`` raises.
+        The rest of ``content`` is sent while the response is read, until the response is complete.
+        Errors: ``UpstreamError``; whatever an asynchronous ``content`` raises, also from ``read``.
         """
         self.response = response = ResponseParser()
         response.expect(bodyless=method == b"HEAD")
-        self._sent = False
-        try:
-            if isinstance(content, bytes):
-                await self._write(head + (one_chunk(content) if chunked else content))
-            else:
-                await self._write(head)
-                async for chunk in content:
-                    if chunk:
-                        await self._write(
-                            b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk
-                        )
-                if chunked:
-                    await self._write(b"0\r\n\r\n")
-            self._sent = True
-        except UpstreamUnreachableError:
-            # The upstream may have answered why it reads no more.
-            if not response.received:
-                raise
+        self._sent = self._early = False
+        if isinstance(content, bytes):
+            self._put(head + (one_chunk(content) if chunked else content))
+            self._sent = not self._writing_paused
+        else:
+            self._put(head)
+        if not self._sent:
+            self._upload = self._loop.create_task(self._send_body(content, chunked))
+            self._upload.add_done_callback(self._body_ended)
         while not response.head_done:
-            if response.error is not None:
-                raise response.error from response.cause
-            await self._wait_readable()
+            await self._wait_for_response()
+
+    async def _send_body(self, content: bytes | AsyncIterable[bytes], chunked: bool) -> None:
+        await self._writable()
+        if not isinstance(content, bytes):
+            async for chunk in content:
+                if chunk:
+                    self._put(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
+                    await self._writable()
+            if chunked:
+                self._put(b"0\r\n\r\n")
+                await self._writable()
+        self._sent = True
+
+    def _body_ended(self, upload: asyncio.Task[None]) -> None:
+        if not upload.cancelled():
+            upload.exception()  # marks it as retrieved
+        _wake(self._reader)
 
     async def read(self) -> bytes:
         """Return the next bytes of the body, or ``b""`` at its end. Errors: ``UpstreamError``."""
@@ -96,9 +116,7 @@ class Connection(asyncio.Protocol):
         while not response.chunks:
             if response.complete:
                 return b""
-            if response.error is not None:
-                raise response.error from response.cause
-            await self._wait_readable()
+            await self._wait_for_response()
         chunks = response.chunks
         data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         chunks.clear()
@@ -107,6 +125,12 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
             self._reading_paused = False
         return data
+
+    def finish(self) -> None:
+        """Stop sending the request's body; the exchange is over."""
+        if self._upload is not None:
+            self._upload.cancel()
+            self._upload = None
 
     def abort(self) -> None:
         """Close at once; unsent bytes are dropped, and waiting coroutines are woken."""
@@ -122,6 +146,8 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         response = self.response
         response.feed(data)
+        if response.head_done and not self._sent:
+            self._early = True
         if (
             response.buffered > _HIGH_WATER
             and not response.complete
@@ -139,6 +165,9 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = self._ended = True
+        if exc is not None and self._transport is not None:
+            for data in _left_unread(self._transport):
+                self.response.feed(data)
         self.response.cut_off(exc)
         _wake(self._reader)
         _wake(self._writer)
@@ -150,26 +179,62 @@ class Connection(asyncio.Protocol):
         self._writing_paused = False
         _wake(self._writer)
 
-    async def _write(self, data: bytes) -> None:
-        """Send bytes; return once the transport can take more."""
+    def _put(self, data: bytes) -> None:
+        """Send bytes without waiting."""
         if self._ended or self._transport is None or self._transport.is_closing():
-            raise UpstreamUnreachableError(NOT_TAKEN)
-        self._transport.write(data)
-        while self._writing_paused:
+            if not self.response.received:  # otherwise the upstream may have said why
+                raise UpstreamUnreachableError(NOT_TAKEN)
+        else:
+            self._transport.write(data)
+
+    async def _writable(self) -> None:
+        """Wait until the transport can take more."""
+        while self._writing_paused and not self._lost:
             self._writer = self._loop.create_future()
             try:
                 await _wait(self._writer, self._timeouts.write, "write")
             finally:
                 self._writer = None
-            if self._lost:
-                raise UpstreamUnreachableError(NOT_TAKEN)
+        if self._ended:
+            raise UpstreamUnreachableError(NOT_TAKEN)
 
-    async def _wait_readable(self) -> None:
+    async def _wait_for_response(self) -> None:
+        """Wait for bytes of the response, or for the end of the request's body.
+
+        The time limit begins at that end. Errors: as ``send_request``.
+        """
+        response, upload = self.response, self._upload
+        if upload is not None and upload.done():
+            self._upload = None
+            error = None if upload.cancelled() else upload.exception()
+            # An upstream that answers may stop reading; its answer matters more.
+            if error is not None and not (response.received and isinstance(error, UpstreamError)):
+                raise error
+        if response.error is not None:
+            raise response.error from response.cause
         self._reader = self._loop.create_future()
         try:
-            await _wait(self._reader, self._timeouts.read, "read")
+            await _wait(self._reader, None if self.uploading else self._timeouts.read, "read")
         finally:
             self._reader = None
+
+
+def _left_unread(transport: asyncio.BaseTransport) -> Iterator[bytes]:
+    """Yield what the system received before a write failed: it may be the upstream's answer.
+
+    The event loop reads nothing after a failed write. Bytes inside TLS cannot be read this way.
+    """
+    handle = transport.get_extra_info("socket")
+    if handle is None or transport.get_extra_info("sslcontext") is not None:
+        return
+    try:
+        with socket.socket(fileno=os.dup(handle.fileno())) as copy:
+            for _ in range(_MAX_DRAINED):
+                if not (data := copy.recv(65536)):
+                    return
+                yield data
+    except OSError:  # nothing is left
+        return
 
 
 def _wake(waiter: asyncio.Future[None] | None) -> None:

@@ -80,8 +80,8 @@ class Exchange:
         started_at = self._clock() if self._clock is not None else 0.0
         try:
             async with exchange as upstream_response:
-                if self._timer is None:
-                    self.watch()  # the upstream answered without reading the whole body
+                if self._timer is None and not upstream_response.uploading:
+                    self.watch()  # the transport gave up sending the body
                 await self._relay(upstream_response, started_at)
         except ClientGoneError:
             return

@@ -152,6 +152,7 @@ class OriginPool:
     def _release(self, connection: Connection | None) -> None:
         """Free a permit; keep its connection if it can carry another request."""
         if connection is not None:
+            connection.finish()
             self._active.discard(connection)
             if connection.reusable and not self._closed:
                 connection.idle_since = self._loop.time()
@@ -174,6 +175,10 @@ class Lease(UpstreamResponse):
         super().__init__(connection.response.status, connection.response.headers)
         self._pool = pool
         self._connection: Connection | None = connection
+
+    @property
+    def uploading(self) -> bool:
+        return self._connection is not None and self._connection.uploading
 
     async def read(self) -> bytes:
         return b"" if self._connection is None else await self._connection.read()

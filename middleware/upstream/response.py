@@ -21,6 +21,11 @@ class UpstreamResponse(ABC):
         self.status = status
         self.headers = headers
 
+    @property
+    def uploading(self) -> bool:
+        """Whether the request's body is still being sent."""
+        return False
+
     @abstractmethod
     async def read(self) -> bytes:
         """Return the body's next bytes, or ``b""`` at its end; faster than iterating."""

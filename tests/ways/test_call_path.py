@@ -32,7 +32,7 @@ async def test_a_memo_hit_passes_25_functions_to_the_upstream_client() -> None:
                 scope = http_scope(query=b"q=red+lamp")
                 await proxy(scope, client.receive, client.send)
             client = Client()
-            with recorded(until="Connection._write") as path:
+            with recorded(until="Connection._put") as path:
                 await proxy(http_scope(query=b"q=red+lamp"), client.receive, client.send)
             await proxy.aclose()
     assert said(client.result) == "rewritten;src=memo"
