@@ -72,9 +72,11 @@ class ReverseProxy:
             if isinstance(upstream, UpstreamClient)
             else UpstreamClient(upstream, transport=transport)
         )
+        clients = options.get("clients")
         self._forwarder = Forwarder(
             self.client,
             forwarding=forwarding,
+            kept=() if clients is None else clients.headers,
             server_timing=options.get("server_timing", True),
             failed=self._failed,
         )

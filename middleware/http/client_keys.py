@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import ConfigurationError
 
 ClientKey = Callable[[Mapping[str, Any]], Hashable]
 """Returns a key that is equal for all requests of one client, from the scope of a request."""
+
+Key = TypeVar("Key", bound=Callable[..., Any])
 
 # Browsers send it, no page's script can set it, and programs have no reason to (Fetch Metadata).
 _FETCH_METADATA = b"sec-fetch-site"
@@ -39,7 +41,7 @@ def by_address(header: str = "") -> ClientKey:
         client = scope.get("client")
         return found[-1].rpartition(b",")[2].strip() if found else (client[0] if client else "")
 
-    return address_of
+    return _reading(address_of, wanted)
 
 
 def by_header(header: str) -> ClientKey:
@@ -56,7 +58,7 @@ def by_header(header: str) -> ClientKey:
         credentials = [value for name, value in scope["headers"] if name == b"authorization"]
         return (*found, hash(tuple(credentials))) if found else by_connection(scope)
 
-    return client_key
+    return _reading(client_key, wanted)
 
 
 def by_tenant(header: str) -> Callable[[Mapping[str, Any]], str]:
@@ -72,7 +74,7 @@ def by_tenant(header: str) -> Callable[[Mapping[str, Any]], str]:
         found = [value for name, value in scope["headers"] if name == wanted]
         return hashlib.sha256(b"\n".join(found)).hexdigest()[:32] if found else ""
 
-    return tenant_of
+    return _reading(tenant_of, wanted)
 
 
 def by_browser(header: str = "") -> ClientKey:
@@ -109,7 +111,20 @@ def by_browser(header: str = "") -> ClientKey:
         peer = client and (client[0] if proxied else tuple(client))
         return (peer, hash(tuple(parts)))
 
-    return typing_key
+    return _reading(typing_key, wanted)
+
+
+def header_of(function: object) -> str:
+    """Return the name of the header that a key function reads, in lower case, or an empty string.
+
+    A function of your own says it with an attribute ``header``.
+    """
+    return str(getattr(function, "header", "")).lower()
+
+
+def _reading(function: Key, header: bytes) -> Key:
+    vars(function)["header"] = header.decode("ascii")
+    return function
 
 
 def _header_name(header: str) -> bytes:

@@ -14,7 +14,7 @@ from ..core.typing_ahead import TypingAhead
 from ..dialects.base import QuerySpan
 from ..runtime.clock import SYSTEM_CLOCK, Clock
 from ..runtime.forking import reset_after_fork
-from .client_keys import ClientKey, by_address, by_browser, by_connection
+from .client_keys import ClientKey, by_address, by_browser, by_connection, header_of
 
 
 class Clients:
@@ -56,6 +56,12 @@ class Clients:
         self._clock = clock
         self._guard()
         reset_after_fork(self)
+
+    @property
+    def headers(self) -> list[str]:
+        """The headers that identify clients and tenants, in lower case."""
+        functions = (self.tenant_of, self._client_key, self._rate_limit_key, self._typing_key)
+        return sorted({name for function in functions if (name := header_of(function))})
 
     def _guard(self, *, after_fork: bool = False) -> None:
         for each in (self.pages, self.typing, self.rate_limiter):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable
 from functools import partial
 from typing import Any
@@ -41,6 +42,9 @@ from ..upstream.client import UpstreamClient
 from ..upstream.headers import Forwarding
 from ..upstream.limits import ConnectionLimits, Timeouts
 from .settings import Settings
+
+_LOOP_ID = f"querylift-{secrets.token_hex(8)}"
+"""Names this service; its workers are forked and share it."""
 
 
 def build_proxy(
@@ -85,7 +89,9 @@ def build_proxy(
         rules=rules(named),
         reformulator=reformulator,
         forwarding=Forwarding(
-            preserve_host=settings.upstream.preserve_host, forwarded=settings.upstream.forwarded
+            preserve_host=settings.upstream.preserve_host,
+            forwarded=settings.upstream.forwarded,
+            loop_id=_LOOP_ID,
         ),
         trust_control=settings.trust_control or trusting(settings.trusted_networks),
         expose_query=settings.expose_query,

@@ -19,6 +19,7 @@ from ..runtime import snapshot
 from ..runtime.clock import SYSTEM_CLOCK
 from .admin import admin_app, route_by_port
 from .assembly import build_proxy, limited
+from .own_address import refuse_own_address
 from .server import address_of, bound_socket, serve
 from .settings import Settings
 from .shared_pagination import SharedPaginationMemory
@@ -38,6 +39,8 @@ def run_proxy(settings: Settings) -> int:
         logging.getLogger(LOGGER).setLevel(level)
     with ExitStack() as stack:
         bound = stack.enter_context(_sockets(settings))
+        if settings.upstream.url:
+            refuse_own_address(settings.upstream.url, bound)
         if settings.workers == 1:
             return _serve(settings, bound)
         pages = SharedPaginationMemory()

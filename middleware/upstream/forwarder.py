@@ -8,7 +8,7 @@ application around this one may have changed the scope's query string, headers a
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from starlette.types import Receive, Scope, Send
 
@@ -26,6 +26,7 @@ class Forwarder:
 
     ``client`` is an ``UpstreamClient``, an ``Upstream`` or a URL. ``server_timing`` appends
     ``Server-Timing: upstream;dur=<ms>``, the time to the response's head, as a line of its own.
+    ``kept`` are names of headers that ``Connection`` cannot take off, in lower case.
     ``failed`` is called with the kind of each failure of the upstream, and the phase of a timeout.
     ``clock`` returns seconds.
 
@@ -52,13 +53,18 @@ class Forwarder:
         client: UpstreamClient | Upstream | str,
         *,
         forwarding: Forwarding | None = None,
+        kept: Iterable[str] = (),
         server_timing: bool = True,
         failed: Callable[[str, str], None] | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.client = client if isinstance(client, UpstreamClient) else UpstreamClient(client)
         self._base = self.client.upstream.base
-        self._headers = RequestHeaders(self.client.upstream.authority, forwarding or Forwarding())
+        self._headers = RequestHeaders(
+            self.client.upstream.authority,
+            forwarding or Forwarding(),
+            frozenset(name.lower().encode("latin-1") for name in kept),
+        )
         self._failed = failed
         self._clock = clock if server_timing else None
 

@@ -10,11 +10,13 @@ coding of every body. The server in front answers ``Expect: 100-continue`` as so
 read, so it is not sent on.
 
 ``Via`` is sent only with a configured pseudonym. RFC 9110 requires it, but common upstreams answer
-differently because of it (nginx stops compressing).
+differently because of it (nginx stops compressing). A request that comes back is recognized by
+``CDN-Loop`` (RFC 8586), which changes no answer.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -39,10 +41,13 @@ HOP_BY_HOP = frozenset(
     }
 )
 
-# Connection must not list these: dropping the lines that frame and address the message would be an
-# attack.
-_NEVER_LISTED = frozenset({b"content-length", b"host", b"content-type", b"content-encoding"})
-
+# Connection must not list these: dropping the lines that frame and address the message, or that say
+# who sent it, would be an attack. Proxies in front identify clients by headers of many names.
+_NEVER_LISTED = re.compile(
+    rb"host|content-.+|via|cdn-loop|origin|referer|.*(?:auth|cookie|forwarded|client|user|tenant)"
+    rb".*|.+-ip|.+-token"
+)
+_LOOP = b"cdn-loop"
 _REQUEST_DROPPED = HOP_BY_HOP | {b"host", b"content-length", b"expect"}
 _BODYLESS = frozenset({204, 304})
 
@@ -54,27 +59,35 @@ class Forwarding:
     ``preserve_host`` sends the client's ``Host`` instead of the upstream's. ``forwarded`` appends
     this hop to ``Forwarded`` (RFC 7239) and the ``X-Forwarded-`` lists; the client's own claims
     stay to the left of it, so only the last element can be trusted. ``via`` is a pseudonym for a
-    ``Via`` line; ``None`` means no such line.
+    ``Via`` line, and ``loop_id`` a name that no other proxy has for a ``CDN-Loop`` line (RFC 8586);
+    ``None`` means no such line. A request that already has the ``loop_id`` is answered with 508.
     """
 
     preserve_host: bool = False
     forwarded: bool = False
     via: str | None = None
+    loop_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RequestHeaders:
-    """Builds the header lines of requests to one upstream, whose ``Host`` is ``authority``."""
+    """Builds the header lines of requests to one upstream, whose ``Host`` is ``authority``.
+
+    ``Connection`` cannot take off lines whose lower-case names are in ``kept``, because decisions
+    were made with them.
+    """
 
     authority: bytes
     forwarding: Forwarding = Forwarding()
+    kept: frozenset[bytes] = frozenset()
 
     def build(self, scope: Mapping[str, Any]) -> tuple[HeaderLines, Framing, int]:
         """Return the header lines without framing, the framing, and the declared length.
 
         ``none`` means that the client declared no body. The caller adds the framing line last
         (see ``add_framing``), because a server in front may deliver a body that was not declared
-        (HTTP/2). Errors: ``RequestRefusedError`` for ambiguous framing.
+        (HTTP/2). Errors: ``RequestRefusedError`` for ambiguous framing, and for a request that has
+        passed this proxy before.
         """
         lines: HeaderLines = [(b"host", self.authority)]
         dropped = _REQUEST_DROPPED
@@ -111,13 +124,16 @@ class RequestHeaders:
         if cookies:
             lines.append((b"cookie", b"; ".join(cookies)))
         if listed:
-            listed -= _NEVER_LISTED
+            listed = _removable(listed) - self.kept
             lines[1:] = [line for line in lines[1:] if line[0] not in listed]
         if self.forwarding.forwarded:
             lines = self._with_forwarded(lines, scope)
         if (via := self.forwarding.via) is not None:
             hop = f"{scope.get('http_version', '1.1')} {via}".encode("latin-1")
             lines = _append_to_lists(lines, {b"via": hop})
+
+        if self.forwarding.loop_id is not None:
+            lines = _with_loop_id(lines, self.forwarding.loop_id.encode("latin-1"))
 
         if coding is not None:
             if coding.strip().lower() != b"chunked":
@@ -187,7 +203,7 @@ def response_headers(
             length = int(value)
         lines.append((name, value))
     if listed:
-        listed -= _NEVER_LISTED
+        listed = _removable(listed)
         lines = [line for line in lines if line[0] not in listed]
     if coded or status in _BODYLESS:
         length = None
@@ -197,6 +213,23 @@ def response_headers(
 
 def _tokens(value: bytes) -> set[bytes]:
     return {token.strip().lower() for token in value.split(b",")}
+
+
+def _with_loop_id(lines: HeaderLines, own: bytes) -> HeaderLines:
+    """Append this proxy to ``CDN-Loop``. Errors: ``RequestRefusedError`` if it is there already."""
+    passed = [value for name, value in lines if name == _LOOP]
+    if not passed:
+        lines.append((_LOOP, own))
+        return lines
+    if own in {token.partition(b";")[0].strip() for token in b",".join(passed).split(b",")}:
+        raise RequestRefusedError(
+            "the upstream leads back to this proxy; check the setting upstream", status=508
+        )
+    return _append_to_lists(lines, {_LOOP: own})
+
+
+def _removable(listed: set[bytes]) -> set[bytes]:
+    return {name for name in listed if len(name) < 100 and not _NEVER_LISTED.fullmatch(name)}
 
 
 def _append_to_lists(lines: HeaderLines, added: Mapping[bytes, bytes]) -> HeaderLines:
