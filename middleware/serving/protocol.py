@@ -9,10 +9,11 @@ It corrects these points of uvicorn's class (with httptools), which matter to a 
   typed. Here it is accepted.
 - A response to HTTP/1.0 may be chunked, which such clients do not understand (RFC 9112, 6.1). Here
   the end of the connection ends it.
-- A request without ``Host``, or with two, is accepted. Here it is refused (RFC 9112, 3.2).
+- A request without ``Host``, with two, or with one that is no host, is accepted, and so are CONNECT
+  and RTSP. Here they are refused (RFC 9112, 3.2).
+- The body of a request that offers another protocol is lost. Here the offer is ignored.
 - A client that never reads its response holds the connection forever. Here it is disconnected.
-- Any number of blank lines, headers, escapes and tiny chunks holds the event loop. Here they are
-  bounded, and chunks are read in several turns of the loop.
+- Any number of blank lines, headers, escapes and tiny chunks holds the loop. Here it is bounded.
 - Any number of requests may be pipelined; a malformed one is answered before those ahead of it; and
   only the last one learns that the client has disconnected. Here all three are right.
 """
@@ -27,6 +28,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from ..http.extensions import BARE_QUERY
 from .exchange import HoldingFlow, UnframedCycle
+from .heads import OFFER, OfferMask, check_head, escape, speaks_http
 
 if TYPE_CHECKING:
     import asyncio
@@ -62,13 +64,14 @@ class BoundedProtocol(HttpToolsProtocol):
     Concurrency: owned by its event loop.
     """
 
-    _line: bytearray | None = None  # the bytes of a request line so far, None outside of one
+    _line: bytearray | None = None  # a request line so far, None outside of one
     _typed: bytes | None = None  # the target as it was sent, if the parser gets an escaped one
     _reading_head = False
     _body_left = 0  # bytes of a body whose length is known
     _parsed = 0  # bytes of the head that the parser has reported
     _received = 0  # bytes of the head that came, reported or not
     _last = False  # the last request is complete
+    _foreign = False  # the request line names another protocol than HTTP
     _blank = 0  # bytes of blank lines before the head
     _size_line = b""  # the beginning of a chunk's first line
 
@@ -84,6 +87,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Start to read a request line."""
         super().connection_made(transport)
         self.flow = self._flow = HoldingFlow(transport)
+        self._offers = OfferMask()
         self._line = bytearray()
 
     def data_received(self, data: bytes) -> None:
@@ -110,8 +114,11 @@ class BoundedProtocol(HttpToolsProtocol):
             piece = data[at : at + size]
             at += size
             if self._line is not None:
-                piece = self._escaped(piece, self._line)
-            self._feed(piece)
+                piece = self._offers.apply(self._escaped(piece, self._line))
+            elif self._reading_head:
+                piece = self._offers.apply(piece)
+            if piece:
+                self._feed(piece)
             if chunks and self._line is None and not self._reading_head:
                 self._read_chunk_size(piece)
 
@@ -178,7 +185,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._count(len(name) + len(value) + 4)  # with ": " and the end of the line
             if len(self.headers) == MAX_HEADERS:
                 raise ValueError("too many headers")
-            super().on_header(name, value)
+            super().on_header(b"upgrade" if name.lower() == OFFER else name, value)
 
     def on_headers_complete(self) -> None:
         """Check the head, and start the application.
@@ -186,27 +193,25 @@ class BoundedProtocol(HttpToolsProtocol):
         A ``ValueError`` makes the parser report a malformed request.
         """
         self._reading_head = False
-        names = [name for name, _ in self.headers]
-        hosts, version = names.count(b"host"), self.parser.get_http_version()
-        if version not in ("1.0", "1.1"):  # the parser takes a line without one for HTTP/0.9
-            raise ValueError("not HTTP/1.0 or HTTP/1.1")
-        if hosts > 1 or (version == "1.1" and not hosts):  # RFC 9112, 3.2
-            raise ValueError("not exactly one Host")
-        if version == "1.0" and b"transfer-encoding" in names:  # RFC 9112, 6.1
-            raise ValueError("chunked HTTP/1.0")
+        version = self.parser.get_http_version()
+        check_head(self.headers, self.parser.get_method(), version)
+        if self._foreign:
+            raise ValueError("not HTTP")
         if self.url.partition(b"?")[0].count(b"%") > MAX_ESCAPES:
             raise ValueError("too many escapes in the path")
-        if b"content-length" in names:  # the parser has validated it
-            self._body_left = int(self.headers[names.index(b"content-length")][1])
+        length = next((value for name, value in self.headers if name == b"content-length"), b"0")
+        self._body_left = int(length)  # the parser has validated it
         if len(self.pipeline) >= MAX_PIPELINED:
             raise ValueError("too many pipelined requests")
+        if version == "1.0":  # RFC 9110, 10.1.1
+            self.expect_100_continue = False
         super().on_headers_complete()
         # The application's task exists now but has not run: its scope may still be changed.
         scope = cast("dict[str, Any]", self.scope)
         if self.url.endswith(b"?"):
             scope[BARE_QUERY] = True
         typed, self._typed = self._typed, None
-        if typed is not None and typed.startswith(b"/") and _escape(typed) == self.url:
+        if typed is not None and typed.startswith(b"/") and escape(typed) == self.url:
             path, _, query = typed.partition(b"#")[0].partition(b"?")
             scope["raw_path"] = self.root_path.encode("ascii") + path
             scope["query_string"] = query
@@ -223,6 +228,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._body_left = 0
         # After the last request of a connection, no more is read.
         self._last = not self.parser.should_keep_alive()
+        self._offers.reset()
         self._line = None if self._last else bytearray()
         super().on_message_complete()
 
@@ -287,13 +293,7 @@ class BoundedProtocol(HttpToolsProtocol):
         line += part
         if end >= 0 or len(line) > MAX_HEAD:
             self._line = None
+            self._foreign = not speaks_http(bytes(line[-32:]))
             if end >= 0 and not line.isascii() and len(words := line.split()) == 3:
                 self._typed = bytes(words[1])
-        return data if part.isascii() else _escape(part) + data[len(part) :]
-
-
-def _escape(line: bytes) -> bytes:
-    for byte in set(line):
-        if byte > 0x7F:  # one pass for each, as a line may be long
-            line = line.replace(b"%c" % byte, b"%%%02X" % byte)
-    return line
+        return data if part.isascii() else escape(part) + data[len(part) :]

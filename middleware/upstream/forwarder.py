@@ -86,6 +86,11 @@ class Forwarder:
                 framing, length = ("chunked", 0) if more else ("length", len(body))
             elif framing == "length" and not more and len(body) != length:
                 raise RequestRefusedError(WRONG_LENGTH)
+            elif framing == "chunked" and not (more or body) and _offers_upgrade(scope):
+                # uvicorn with httptools stops to read at the offer (RFC 9110, 7.8).
+                raise RequestRefusedError("the body is lost, as the server took an offered upgrade")
+            if scope["method"] == "CONNECT":
+                raise RequestRefusedError("no tunnels are served", status=501)
         except RequestRefusedError as refusal:
             response = error_response(refusal.status, "request_refused", refusal.detail, close=True)
             await response(scope, receive, send)
@@ -115,3 +120,7 @@ class Forwarder:
                 await send({"type": "lifespan.startup.complete"})
             await self.client.aclose()
             await send({"type": "lifespan.shutdown.complete"})
+
+
+def _offers_upgrade(scope: Scope) -> bool:
+    return any(name == b"upgrade" for name, _ in scope["headers"])
