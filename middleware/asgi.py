@@ -34,6 +34,15 @@ MAX_BUDGET = 10.0
 _CONTROL = CONTROL_HEADER.encode()
 _RESULT = RESULT_HEADER.encode()
 
+# A validator of the upstream may only know its index, and not which query was sent. A client that
+# compared with it could keep the answer to another query (RFC 9110, 8.8 and 13).
+_CONDITIONS = frozenset(
+    (b"if-match", b"if-modified-since", b"if-none-match", b"if-range", b"if-unmodified-since",
+     b"range")
+)  # fmt: skip
+_RESULT_ONLY = frozenset((_RESULT,))
+_RESULT_AND_VALIDATORS = frozenset((_RESULT, b"accept-ranges", b"etag", b"last-modified"))
+
 _log = logging.getLogger("querylift.asgi")
 
 
@@ -169,7 +178,8 @@ class ReformulationMiddleware:
                 return  # the client left before its request was complete
             if body is not None:
                 request = replace(request, body=body)
-        result, edited, has_texts = await self._rewriter.rewrite(rule, request, control, scope)
+        rewritten = await self._rewriter.rewrite(rule, request, control, scope)
+        result, edited, has_texts, editable = rewritten
         if edited is not None:
             query_string, body = edited
             scope = {**scope, "query_string": query_string}
@@ -179,12 +189,20 @@ class ReformulationMiddleware:
         # Without a text, or under a rule for every path, the request may change something.
         if has_texts and request.method != "GET" and rule.chosen:
             scope = _with_retry_safe(scope, True)
+        replaced = _RESULT_ONLY
+        if editable:
+            replaced = _RESULT_AND_VALIDATORS
+            headers = scope["headers"]
+            kept_lines = [line for line in headers if line[0].lower() not in _CONDITIONS]
+            if len(kept_lines) < len(headers):
+                scope = {**scope, "headers": kept_lines}
         lines = result_headers(result, expose_query=self._expose_query, timing=self._server_timing)
 
         async def send_with_result(message: Message) -> None:
             if message["type"] == "http.response.start":
-                # A line of that name from the upstream would be about another rewrite.
-                kept = [line for line in message.get("headers", ()) if line[0].lower() != _RESULT]
+                # A result from the upstream would be about another rewrite.
+                headers = message.get("headers", ())
+                kept = [line for line in headers if line[0].lower() not in replaced]
                 message = {**message, "headers": [*kept, *lines]}
             await send(message)
 

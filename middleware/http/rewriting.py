@@ -22,6 +22,9 @@ from .matching import SearchRule
 _SHARE = 1024
 """Characters of texts that are looked at in one turn of the event loop."""
 
+_NEVER_EDITS = frozenset((Mode.OFF, Mode.SHADOW))
+_EDITABLE = frozenset((None, Reason.PAGED))  # a later page is sent with its first page's rewrite
+
 _log = logging.getLogger("querylift.asgi")
 
 
@@ -30,12 +33,13 @@ class Rewritten(NamedTuple):
 
     ``result`` stands for all its texts. ``edited`` is the query string and the body with the
     rewrites in place, if there are any. ``has_texts``: the request is a search, as a text was
-    found in it.
+    found in it. ``editable``: one of its texts is sent with a rewrite now, or may be another time.
     """
 
     result: Reformulation
     edited: tuple[bytes, bytes] | None
     has_texts: bool
+    editable: bool
 
 
 class SearchRewriter:
@@ -65,8 +69,9 @@ class SearchRewriter:
             if clients.typing is not None:
                 typed = clients.typed_text(spans, scope, tenant, request.path)
             found: list[Reformulation | PendingLookup] = []
-            waits, looked_at = False, 0
+            waits, editable, looked_at = False, False, 0
             for span in spans:
+                editable = editable or span.skip in _EDITABLE
                 looked_at += len(span.text)
                 if looked_at > _SHARE:
                     await asyncio.sleep(0)
@@ -96,16 +101,17 @@ class SearchRewriter:
             edited = apply_edits(request, edits) if edits else None
             if rule.pages:
                 clients.remember_pages(spans, results, scope, tenant, request.path)
+            editable = editable and mode not in _NEVER_EDITS
             if len(results) == 1:
-                return Rewritten(results[0], edited, True)
+                return Rewritten(results[0], edited, True, editable)
             none = Reformulation.untouched("", Reason.EMPTY)
-            return Rewritten(summary(results or [none]), edited, bool(spans))
+            return Rewritten(summary(results or [none]), edited, bool(spans), editable)
         except Exception:
             _log.exception("the texts of a request could not be rewritten")
             failed = Reformulation.untouched("", Reason.ENGINE_ERROR)
             if results is None:  # otherwise each text is recorded
                 self._reformulator.record(failed, mode)
-            return Rewritten(failed, None, bool(spans))
+            return Rewritten(failed, None, bool(spans), bool(spans) and mode not in _NEVER_EDITS)
 
     async def _resolved(
         self, found: Sequence[Reformulation | PendingLookup], scope: Scope

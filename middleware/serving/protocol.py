@@ -3,19 +3,16 @@
 It corrects these points of uvicorn's class (with httptools), which matter to a proxy:
 
 - A head may have any size. Here it is limited to ``MAX_HEAD`` bytes.
-- Trailers of a chunked body are added to the request's headers, even while the application already
-  reads them (RFC 9110, 6.5.1 forbids that). Here they are dropped.
-- A target with bytes that are not ASCII is refused, but ``curl`` sends such bytes as they were
-  typed. Here it is accepted.
-- A response to HTTP/1.0 may be chunked, which such clients do not understand (RFC 9112, 6.1). Here
-  the end of the connection ends it.
+- Trailers of a chunked body are added to the headers (RFC 9110, 6.5.1). Here they are dropped.
+- A target with bytes that are not ASCII is refused, but ``curl`` sends them. Here it is accepted.
+- A response to HTTP/1.0 may be chunked (RFC 9112, 6.1). Here the end of the connection ends it.
 - A request without ``Host``, with two, or with one that is no host, is accepted, and so are CONNECT
   and RTSP. Here they are refused (RFC 9112, 3.2).
 - The body of a request that offers another protocol is lost. Here the offer is ignored.
 - A client that never reads its response holds the connection forever. Here it is disconnected.
 - Any number of blank lines, headers, escapes and tiny chunks holds the loop. Here it is bounded.
-- Any number of requests may be pipelined; a malformed one is answered before those ahead of it; and
-  only the last one learns that the client has disconnected. Here all three are right.
+- Any number of requests may be pipelined, a malformed one is answered too early, and only the last
+  one learns that the client has disconnected. Here all three are right.
 """
 
 from __future__ import annotations
@@ -38,8 +35,7 @@ if TYPE_CHECKING:
 MAX_HEAD = 64 * 1024
 """Bytes of a request's target and headers. A larger head is refused with 400."""
 
-MAX_PIPELINED = 32
-"""Requests on one connection that may wait for the response to an earlier one."""
+MAX_PIPELINED = 32  # requests on one connection that wait for the response to an earlier one
 
 MAX_HEADERS = 500
 """Headers of a request. One with more is refused with 400."""
@@ -82,6 +78,11 @@ class BoundedProtocol(HttpToolsProtocol):
     def __init__(self, *given: Any, send_timeout: float = _SEND_TIMEOUT, **named: Any) -> None:
         super().__init__(*given, **named)
         self._send_timeout = send_timeout
+
+    @property
+    def reading_head(self) -> bool:
+        """Whether a part of a request's head has come."""
+        return bool(self._line) or self._reading_head
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start to read a request line."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,12 +13,13 @@ from tempfile import TemporaryDirectory
 from ..core.pagination import PaginationMemory
 from ..dialects.detection.detector import LOGGER
 from ..engines.threads import default_threads
-from ..errors import ConfigurationError, EngineError, UpstreamError
+from ..errors import ConfigurationError, EngineError
 from ..runtime import snapshot
 from ..runtime.clock import SYSTEM_CLOCK
 from .admin import admin_app, route_by_port
 from .assembly import build_proxy, limited
 from .own_address import refuse_own_address
+from .process import raise_file_limit, set_up_logging
 from .server import address_of, bound_socket, serve
 from .settings import Settings
 from .shared_pagination import SharedPaginationMemory
@@ -28,15 +28,8 @@ from .supervisor import run_workers
 
 def run_proxy(settings: Settings) -> int:
     """Serve until a signal or an interrupt, and return the exit status."""
-    logging.basicConfig(
-        level=settings.log.level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
-    for noisy in ("httpx", "httpcore", "urllib3", "filelock", "huggingface_hub"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-    logging.getLogger("uvicorn.error").addFilter(_NoTraceback())
-    if settings.log.level != "error":  # the detected dialect is logged at every other level
-        level = min(logging.getLevelNamesMapping()[settings.log.level.upper()], logging.INFO)
-        logging.getLogger(LOGGER).setLevel(level)
+    set_up_logging(settings.log.level, LOGGER)
+    raise_file_limit(settings.max_requests + settings.upstream.max_connections)
     with ExitStack() as stack:
         bound = stack.enter_context(_sockets(settings))
         if settings.upstream.url:
@@ -135,6 +128,7 @@ def _serve(
         stop=stop,
         head_timeout=settings.head_timeout,
         send_timeout=settings.body_timeout,
+        keepalive_timeout=settings.keepalive_timeout,
     )
     if failures:
         raise failures[0]
@@ -183,10 +177,3 @@ def _free(settings: Settings, ports: Iterable[int]) -> bool:
     except ConfigurationError:
         return False
     return True
-
-
-class _NoTraceback(logging.Filter):
-    """Drops uvicorn's traceback of an upstream error, which the proxy has logged before."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return not (record.exc_info and isinstance(record.exc_info[1], UpstreamError))

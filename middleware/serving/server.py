@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import os
+import signal
 import socket
 import threading
 import time
@@ -24,6 +25,7 @@ _START_TIMEOUT = 10.0  # seconds
 _STOP_TIMEOUT = 5.0  # seconds
 _HEAD_TIMEOUT = 15.0  # seconds
 _SEND_TIMEOUT = 30.0  # seconds
+_KEEPALIVE_TIMEOUT = 75.0  # seconds
 # Thresholds of the garbage collector's generations. Requests leave no reference cycles, and a full
 # collection with a memo of 50,000 rewrites stops the event loop for tens of milliseconds.
 _GC_THRESHOLDS = (10_000, 3, 1_000)
@@ -32,8 +34,8 @@ _GC_THRESHOLDS = (10_000, 3, 1_000)
 class _Server(uvicorn.Server):
     """A uvicorn server that reports when it accepts requests, and closes idle connections.
 
-    uvicorn only limits the time between two requests. A connection that never sends a complete
-    head would stay open forever.
+    uvicorn only limits the time between two requests, here to ``keepalive_timeout`` seconds. A
+    connection that never sends a complete head would stay open forever.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class _Server(uvicorn.Server):
         stop: threading.Event | None = None,
         head_timeout: float = _HEAD_TIMEOUT,
         send_timeout: float = _SEND_TIMEOUT,
+        keepalive_timeout: float = _KEEPALIVE_TIMEOUT,
     ) -> None:
         super().__init__(
             uvicorn.Config(
@@ -56,6 +59,7 @@ class _Server(uvicorn.Server):
                 access_log=False,
                 ws="none",
                 timeout_graceful_shutdown=grace,  # type: ignore[arg-type]  # accepts fractions
+                timeout_keep_alive=keepalive_timeout,  # type: ignore[arg-type]  # the same
                 proxy_headers=False,  # the application evaluates them
                 # A relayed response has the Date and Server headers of its origin.
                 date_header=not relays,
@@ -64,7 +68,7 @@ class _Server(uvicorn.Server):
         )
         self._started = started
         self._head_timeout, self._send_timeout = head_timeout, send_timeout
-        self._idle: dict[Any, tuple[Any, float]] = {}  # connection -> last request, idle since
+        self._idle: dict[Any, tuple[Any, float]] = {}  # connection -> its state, since when
         self._stopped = stopped
         self._stop = stop or threading.Event()
 
@@ -82,18 +86,23 @@ class _Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     def _close_idle(self, now: float) -> None:
-        """Close connections that have no request in progress and did not start one in time."""
+        """Close connections that take too long to send a head, or to read their last response."""
         idle: dict[Any, tuple[Any, float]] = {}
         for connection in self.server_state.connections:
             cycle = getattr(connection, "cycle", None)  # its last request, None before the first
-            if cycle is None or cycle.response_complete:
-                last, since = self._idle.get(connection, (cycle, now))
-                since = since if last is cycle else now
-                idle[connection] = (cycle, since)
-                if now - since > self._head_timeout + self._send_timeout:
-                    connection.transport.abort()  # it does not read its last response
-                elif now - since > self._head_timeout:
-                    connection.transport.close()
+            closing = connection.transport.is_closing()
+            if cycle is not None and not (
+                cycle.response_complete and (closing or getattr(connection, "reading_head", False))
+            ):
+                continue  # a request is in progress, or uvicorn's timer runs
+            state = (cycle, closing)
+            last, since = self._idle.get(connection, (state, now))
+            since = since if last == state else now
+            idle[connection] = (state, since)
+            if closing and now - since > self._send_timeout:
+                connection.transport.abort()
+            elif not closing and now - since > self._head_timeout:
+                connection.transport.close()
         self._idle = idle
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -155,13 +164,15 @@ def serve(
     stop: threading.Event | None = None,
     head_timeout: float = _HEAD_TIMEOUT,
     send_timeout: float = _SEND_TIMEOUT,
+    keepalive_timeout: float = _KEEPALIVE_TIMEOUT,
 ) -> None:
     """Serve on these sockets until a signal, an interrupt or ``stop``, which any thread sets.
 
     ``started`` is called once requests are accepted. At the end, requests in progress have
     ``grace`` seconds to finish; then ``stopped`` is called, unless a second signal came. A client
-    is disconnected if it takes more than ``head_timeout`` seconds to send a request's head, or
-    ``send_timeout`` seconds to read the next part of a response.
+    is disconnected if it takes more than ``head_timeout`` seconds to send a request's head,
+    ``send_timeout`` seconds to read the next part of a response, or ``keepalive_timeout`` seconds
+    to begin another request.
 
     Call it in the main thread of a process that does nothing else: it sets the thresholds of the
     garbage collector. When it returns, all connections are closed.
@@ -176,7 +187,10 @@ def serve(
         stop=stop,
         head_timeout=head_timeout,
         send_timeout=send_timeout,
+        keepalive_timeout=keepalive_timeout,
     )
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, server.handle_exit)  # a closed terminal, or systemctl reload
     with suppress(KeyboardInterrupt):  # uvicorn raises it again after its shutdown
         server.run(sockets=list(bound))
 

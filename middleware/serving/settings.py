@@ -185,9 +185,15 @@ class Settings:
     )
     head_timeout: float = _setting(
         15.0,
-        "seconds that a client may take to send a request's head, and that a connection may be "
-        "idle",
+        "seconds that a client may take to send a request's head",
         above=0,
+    )
+    keepalive_timeout: float = _setting(
+        75.0,
+        "seconds that a connection may be idle between two requests; keep it above that of a "
+        "balancer in front, which may otherwise use a connection that is being closed",
+        above=0,
+        below=86_400,
     )
     body_timeout: float = _setting(
         30.0,

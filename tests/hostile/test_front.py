@@ -19,8 +19,8 @@ LIMIT = 0.6
 
 
 @asynccontextmanager
-async def served() -> AsyncIterator[tuple[int, RawUpstream]]:
-    """Run the server of ``serve`` with little patience for a head."""
+async def served(keepalive: float = 3600) -> AsyncIterator[tuple[int, RawUpstream]]:
+    """Run the server of ``serve``, which waits a short time for a head."""
     started = asyncio.Event()
     async with upstream() as raw:
         with bound_socket("127.0.0.1", 0) as bound:
@@ -30,6 +30,7 @@ async def served() -> AsyncIterator[tuple[int, RawUpstream]]:
                 relays=True,
                 grace=1,
                 head_timeout=LIMIT,
+                keepalive_timeout=keepalive,
             )
             port = bound.getsockname()[1]
             task = asyncio.create_task(server._serve(sockets=[bound]))
@@ -63,6 +64,37 @@ async def test_a_client_that_drips_its_head_is_let_go_too() -> None:
         assert ended.exception() is not None or ended.result() == b""
         writer.close()
         assert raw.requests == []
+
+
+ONE = b"GET /s?q=a HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+async def test_an_idle_connection_stays_open_for_the_keepalive_timeout() -> None:
+    """That of a head does not count between two requests."""
+    async with served() as (port, raw):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in range(2):
+            writer.write(ONE)
+            assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200")
+            await asyncio.sleep(3 * LIMIT)
+        assert not reader.at_eof()
+        writer.close()
+        assert len(raw.requests) == 2
+
+
+@pytest.mark.parametrize("said", [b"", b"GET /s?q=a HT", b"GET / HTTP/1.1\r\nHost: a\r\nX: "])
+async def test_after_a_response_an_idle_connection_is_closed(said: bytes) -> None:
+    """By one of the two time limits, depending on whether a head has begun."""
+    async with served(keepalive=LIMIT if not said else 3600) as (port, raw):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(ONE)
+        await reader.readuntil(b"ok")
+        writer.write(said)
+        began = perf_counter()
+        assert await asyncio.wait_for(reader.read(), 20) == b""
+        assert perf_counter() - began > LIMIT / 2
+        writer.close()
+        assert len(raw.requests) == 1
 
 
 async def test_one_who_keeps_asking_stays_however_long_that_takes() -> None:

@@ -1,0 +1,82 @@
+"""What ``querylift serve`` sets in its own process: logging, and the limit of open files."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from ..errors import UpstreamError
+
+_INTERVAL = 10.0  # seconds between two equal warnings about requests
+_SPARE_FILES = 64  # for sockets that listen, the engine, logs and files that are read
+
+_log = logging.getLogger("querylift.serving")
+
+
+def set_up_logging(level: str, detection: str) -> None:
+    """Log to the standard error; ``detection`` is the logger of the dialect's detection."""
+    logging.basicConfig(
+        level=level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    for noisy in ("httpx", "httpcore", "urllib3", "filelock", "huggingface_hub"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.error").addFilter(ServerLogFilter())
+    if level != "error":  # the detected dialect is logged at every other level
+        shown = min(logging.getLevelNamesMapping()[level.upper()], logging.INFO)
+        logging.getLogger(detection).setLevel(shown)
+
+
+class ServerLogFilter(logging.Filter):
+    """Drops uvicorn's tracebacks of upstream errors, and repetitions of its warnings.
+
+    The proxy has logged the former before. Of equal warnings, such as those about malformed
+    requests, one line in ten seconds is logged, which tells how many were left out.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._seen: dict[str, tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a record is logged."""
+        if record.exc_info:
+            return not isinstance(record.exc_info[1], UpstreamError)
+        if record.levelno != logging.WARNING or record.args:  # uvicorn's few constant texts
+            return True
+        now, text = self._clock(), str(record.msg)
+        last, left_out = self._seen.get(text, (float("-inf"), 0))
+        if now - last < _INTERVAL:
+            self._seen[text] = (last, left_out + 1)
+            return False
+        self._seen[text] = (now, 0)
+        if left_out:
+            record.msg = f"{text} ({left_out} more such lines were left out)"
+        return True
+
+
+def raise_file_limit(connections: int) -> None:
+    """Raise the soft limit of open files to the hard one, and warn if it is too low.
+
+    ``connections`` are those that the settings allow, from clients and to the upstream.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+        except (OSError, ValueError):  # such as an unlimited one on macOS
+            _log.debug("the limit of open files stays %d", soft)
+    needed = connections + _SPARE_FILES
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        _log.warning(
+            "the limit of open files is %d, and the settings allow for %d connections: raise it "
+            "(ulimit -n, LimitNOFILE in a unit of systemd), or lower max_requests",
+            soft,
+            connections,
+        )
