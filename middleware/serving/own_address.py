@@ -17,19 +17,19 @@ def refuse_own_address(url: str, bound: Sequence[socket.socket]) -> None:
     such a request is recognized when it comes back (``Forwarding.loop_id``).
     """
     upstream = Upstream.parse(url)
-    ports = {each.getsockname()[1] for each in bound}
-    if upstream.port not in ports:
+    own = [address for each in bound if (address := each.getsockname())[1] == upstream.port]
+    if not own:
         return
     try:
         found = socket.getaddrinfo(upstream.host, upstream.port, type=socket.SOCK_STREAM)
     except OSError:
         return
-    for each in bound:
-        own, port = each.getsockname()[:2]
-        if port == upstream.port and any(_leads_to(_ip(str(to[4][0])), _ip(own)) for to in found):
+    for host, *_ in own:
+        if any(_leads_to(_ip(str(address[0])), _ip(host)) for *_, address in found):
             raise ConfigurationError(
-                f"upstream {url!r} leads back to this proxy, which listens on {own} port {port}; "
-                "name the address of the search backend, or listen on another --port"
+                f"upstream {url!r} leads back to this proxy, which listens on {host} port "
+                f"{upstream.port}; name the address of the search backend, or listen on another "
+                "--port"
             )
 
 

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 
 from ..errors import UpstreamError
+from ..upstream.rate_limited_log import RepetitionLimiter
 
-_INTERVAL = 10.0  # seconds between two equal warnings about requests
 _SPARE_FILES = 64  # for sockets that listen, the engine, logs and files that are read
 
 _log = logging.getLogger("querylift.serving")
@@ -36,8 +36,7 @@ class ServerLogFilter(logging.Filter):
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
-        self._clock = clock
-        self._seen: dict[str, tuple[float, int]] = {}
+        self._limiter = RepetitionLimiter(clock=clock)
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether a record is logged."""
@@ -45,15 +44,10 @@ class ServerLogFilter(logging.Filter):
             return not isinstance(record.exc_info[1], UpstreamError)
         if record.levelno != logging.WARNING or record.args:  # uvicorn's few constant texts
             return True
-        now, text = self._clock(), str(record.msg)
-        last, left_out = self._seen.get(text, (float("-inf"), 0))
-        if now - last < _INTERVAL:
-            self._seen[text] = (last, left_out + 1)
-            return False
-        self._seen[text] = (now, 0)
-        if left_out:
-            record.msg = f"{text} ({left_out} more such lines were left out)"
-        return True
+        admitted = self._limiter.admit(str(record.msg))
+        if admitted is not None and admitted[0]:
+            record.msg = f"{record.msg} ({admitted[0]} more such lines were left out)"
+        return admitted is not None
 
 
 def raise_file_limit(connections: int) -> None:

@@ -9,7 +9,7 @@ import pytest
 from middleware import Reformulator, ReverseProxy, SearchRule
 from middleware.serving.protocol import MAX_PIECES, BoundedProtocol
 from middleware.testing import ScriptedEngine
-from tests.upstream.wire import Received, front, get, split, upstream
+from tests.upstream.wire import Received, front, get, in_segments, split, upstream
 
 pytestmark = pytest.mark.anyio
 
@@ -57,12 +57,7 @@ async def test_a_body_arrives_whole(name: str, step: int) -> None:
     async with upstream() as raw:
         app = ReverseProxy(raw.url, rules=[SearchRule("/s")], reformulator=reformulator)
         async with front(app, BoundedProtocol) as port:
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            for at in range(0, len(data), step):
-                writer.write(data[at : at + step])
-                await asyncio.sleep(0)
-            answer = await asyncio.wait_for(reader.read(), 10)
-            writer.close()
+            answer = await in_segments(port, data, step)
     await asyncio.to_thread(reformulator.close)
     assert split(answer)[0] == 200
     assert answer.count(b"HTTP/1.1 200") == 2

@@ -12,7 +12,7 @@ from middleware import Reformulator, ReverseProxy, SearchRule
 from middleware.serving.heads import OFFER, OfferMask
 from middleware.serving.protocol import BoundedProtocol
 from middleware.testing import ScriptedEngine
-from tests.upstream.wire import exchange, front, split, upstream
+from tests.upstream.wire import exchange, front, in_segments, split, upstream
 
 from .test_chunks import content
 
@@ -70,12 +70,7 @@ async def sent_through(data: bytes, step: int = 10**6) -> tuple[bytes, list[tupl
     async with upstream() as raw:
         app = ReverseProxy(raw.url, rules=[SearchRule("/s")], reformulator=reformulator)
         async with front(app, BoundedProtocol) as port:
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            for at in range(0, len(data), step):
-                writer.write(data[at : at + step])
-                await asyncio.sleep(0)
-            answer = await asyncio.wait_for(reader.read(), 20)
-            writer.close()
+            answer = await in_segments(port, data, step)
     await asyncio.to_thread(reformulator.close)
     assert all(not found.values(b"upgrade") for found in raw.requests)
     return answer, [(found.target, content(found)) for found in raw.requests]

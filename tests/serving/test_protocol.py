@@ -21,6 +21,7 @@ from tests.upstream.wire import (
     exchange,
     front,
     get,
+    in_segments,
     reply,
     split,
     upstream,
@@ -104,12 +105,7 @@ async def test_typed_targets_may_come_in_a_row(size: int) -> None:
     chunked = b"POST /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks
     row = typed + length + typed + chunked + typed + b"\r\n" + typed + get(TYPED)
     async with served() as (port, raw):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        for start in range(0, len(row), size):
-            writer.write(row[start : start + size])
-            await asyncio.sleep(0)
-        answer = await asyncio.wait_for(reader.read(), 20)
-        writer.close()
+        answer = await in_segments(port, row, size)
     assert answer.count(b"HTTP/1.1 200") == 7
     found = [request.target for request in raw.requests]
     assert found == [TYPED, b"/l", TYPED, b"/c", TYPED, TYPED, TYPED]

@@ -205,6 +205,17 @@ async def exchange(port: int, request: bytes, *, deadline: float = 10.0) -> byte
                 await writer.wait_closed()
 
 
+async def in_segments(port: int, data: bytes, size: int, *, deadline: float = 20.0) -> bytes:
+    """Send ``data`` in segments of ``size`` bytes, and read until the server closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for at in range(0, len(data), size):
+        writer.write(data[at : at + size])
+        await asyncio.sleep(0)
+    answer = await asyncio.wait_for(reader.read(), deadline)
+    writer.close()
+    return answer
+
+
 def get(target: bytes = b"/", *lines: bytes, method: bytes = b"GET") -> bytes:
     """A request head that asks the server to close afterwards."""
     head = [b"%b %b HTTP/1.1" % (method, target), b"Host: front.test", b"Connection: close"]
