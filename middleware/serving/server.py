@@ -86,15 +86,17 @@ class _Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     def _close_idle(self, now: float) -> None:
-        """Close connections that take too long to send a head, or to read their last response."""
+        """Close connections that take too long to send a request, or to read the last response.
+
+        A request counts here until its head is complete, and again once it has its response.
+        """
         idle: dict[Any, tuple[Any, float]] = {}
         for connection in self.server_state.connections:
             cycle = getattr(connection, "cycle", None)  # its last request, None before the first
             closing = connection.transport.is_closing()
-            if cycle is not None and not (
-                cycle.response_complete and (closing or getattr(connection, "reading_head", False))
-            ):
-                continue  # a request is in progress, or uvicorn's timer runs
+            timed = getattr(connection, "awaits_request", False) and not closing
+            if cycle is not None and (timed or not cycle.response_complete):
+                continue  # another timer runs, or a request is in progress
             state = (cycle, closing)
             last, since = self._idle.get(connection, (state, now))
             since = since if last == state else now
