@@ -24,5 +24,11 @@ def build(upstream: str) -> ReverseProxy:
 
 
 if __name__ == "__main__":
-    # The upstream's own Date and Server headers go through, so uvicorn adds none.
-    uvicorn.run(build(sys.argv[1]), port=8080, date_header=False, server_header=False)
+    uvicorn.run(
+        build(sys.argv[1]),
+        port=8080,
+        date_header=False,  # the upstream's own Date and Server go through
+        server_header=False,
+        http="h11",  # with httptools, uvicorn loses the body of a request that offers an upgrade
+        ws="none",  # the same for one that offers WebSocket
+    )

@@ -1,7 +1,8 @@
 """A reverse proxy in front of a search API that listens on a Unix socket.
 
 Run this with ``SEARCH_SOCKET=/run/search.sock uvicorn unix_socket_proxy:app --no-date-header
---no-server-header``. For tests in one process, take ``httpx.ASGITransport(app=...)`` instead.
+--no-server-header --http h11 --ws none``. For tests in one process, take
+``httpx.ASGITransport(app=...)`` instead.
 """
 
 import os

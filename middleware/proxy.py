@@ -49,7 +49,8 @@ class ReverseProxy:
     shutdown.
 
     Serve it with uvicorn's own ``Date`` and ``Server`` headers off, as those of the upstream are
-    passed on. Errors: ``ConfigurationError`` from the constructor.
+    passed on, and with ``http="h11", ws="none"``, as uvicorn otherwise loses the bodies of requests
+    that offer another protocol. Errors: ``ConfigurationError`` from the constructor.
     """
 
     def __init__(

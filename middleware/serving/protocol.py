@@ -21,16 +21,17 @@ import re
 from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from ..http.extensions import BARE_QUERY
 from .exchange import HoldingFlow, UnframedCycle
 from .heads import OFFER, OfferMask, check_head, escape, speaks_http
+from .timers import TimedProtocol
 
 if TYPE_CHECKING:
     import asyncio
 
     from uvicorn._types import ASGI3Application
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 MAX_HEAD = 64 * 1024
 """Bytes of a request's target and headers. A larger head is refused with 400."""
@@ -46,17 +47,15 @@ MAX_ESCAPES = 4096
 MAX_PIECES = 200
 """Pieces, such as lines of a chunked body, that are fed to the parser in one turn of the loop."""
 
-_SEND_TIMEOUT = 30.0  # seconds
 _TOO_LARGE = "The request's head is too large."
 _BLANK_LINES = re.compile(rb"[\r\n]+")
 _MAX_BLANK = 64  # bytes of blank lines before a request
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]+)[;\s]")
 
 
-class BoundedProtocol(HttpToolsProtocol):
+class BoundedProtocol(TimedProtocol):
     """One connection of a client.
 
-    A client that reads nothing of its response for ``send_timeout`` seconds is disconnected.
     Concurrency: owned by its event loop.
     """
 
@@ -73,16 +72,6 @@ class BoundedProtocol(HttpToolsProtocol):
 
     _running: RequestResponseCycle | None = None  # the next to respond; ``cycle`` came last
     _refusal: str | None = None  # the error for a malformed request, until its turn to respond
-    _send_timer: asyncio.TimerHandle | None = None
-
-    def __init__(self, *given: Any, send_timeout: float = _SEND_TIMEOUT, **named: Any) -> None:
-        super().__init__(*given, **named)
-        self._send_timeout = send_timeout
-
-    @property
-    def reading_head(self) -> bool:
-        """Whether a part of a request's head has come."""
-        return bool(self._line) or self._reading_head
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start to read a request line."""
@@ -232,6 +221,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._offers.reset()
         self._line = None if self._last else bytearray()
         super().on_message_complete()
+        if self.cycle.response_complete:  # before the body was
+            self.await_request()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse a malformed request, after the responses to those ahead of it."""
@@ -249,19 +240,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._refusal is not None and last and not self.transport.is_closing():
             super().send_400_response(self._refusal)
 
-    def pause_writing(self) -> None:
-        """Pause, and disconnect the client if it reads nothing in time."""
-        super().pause_writing()
-        self._send_timer = self.loop.call_later(self._send_timeout, self.transport.abort)
-
-    def resume_writing(self) -> None:
-        """Go on, as the client has read."""
-        self._cancel_send_timer()
-        super().resume_writing()
-
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell every application whose response is not complete that the client disconnected."""
-        self._cancel_send_timer()
         for cycle in (self._running, *(waiting for waiting, _ in self.pipeline)):
             if cycle is not None and not cycle.response_complete:
                 cycle.disconnected = True
@@ -269,11 +249,6 @@ class BoundedProtocol(HttpToolsProtocol):
         self.pipeline.clear()
         self._running = None
         super().connection_lost(exc)
-
-    def _cancel_send_timer(self) -> None:
-        if self._send_timer is not None:
-            self._send_timer.cancel()
-            self._send_timer = None
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._running = cycle

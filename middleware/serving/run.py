@@ -88,7 +88,8 @@ def _serve(
         try:
             reformulator.wait_ready()
         except EngineError as error:  # perhaps minutes after the start, if a hub is slow
-            if not settings.allow_degraded_start:
+            # An engine that is closed while it loads says so, too.
+            if not (stop.is_set() or settings.allow_degraded_start):
                 failures.append(error)
                 stop.set()
 

@@ -86,15 +86,17 @@ class _Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     def _close_idle(self, now: float) -> None:
-        """Close connections that take too long to send a head, or to read their last response."""
+        """Close connections that take too long to send a request, or to read the last response.
+
+        A request counts here until its head is complete, and again once it has its response.
+        """
         idle: dict[Any, tuple[Any, float]] = {}
         for connection in self.server_state.connections:
             cycle = getattr(connection, "cycle", None)  # its last request, None before the first
             closing = connection.transport.is_closing()
-            if cycle is not None and not (
-                cycle.response_complete and (closing or getattr(connection, "reading_head", False))
-            ):
-                continue  # a request is in progress, or uvicorn's timer runs
+            timed = getattr(connection, "awaits_request", False) and not closing
+            if cycle is not None and (timed or not cycle.response_complete):
+                continue  # another timer runs, or a request is in progress
             state = (cycle, closing)
             last, since = self._idle.get(connection, (state, now))
             since = since if last == state else now
@@ -106,6 +108,7 @@ class _Server(uvicorn.Server):
         self._idle = idle
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._stop.set()
         await super().shutdown(sockets)
         # Not later: after this, uvicorn raises the signal again, which may end the process.
         if self._stopped is not None and not self.force_exit:
@@ -168,11 +171,13 @@ def serve(
 ) -> None:
     """Serve on these sockets until a signal, an interrupt or ``stop``, which any thread sets.
 
-    ``started`` is called once requests are accepted. At the end, requests in progress have
-    ``grace`` seconds to finish; then ``stopped`` is called, unless a second signal came. A client
-    is disconnected if it takes more than ``head_timeout`` seconds to send a request's head,
-    ``send_timeout`` seconds to read the next part of a response, or ``keepalive_timeout`` seconds
-    to begin another request.
+    ``started`` is called once requests are accepted. When the end begins, ``stop`` is set if it was
+    not, and requests in progress have ``grace`` seconds to finish; then ``stopped`` is called,
+    unless a second signal came.
+
+    A client is disconnected if it takes more than ``head_timeout`` seconds to send a request's
+    head, ``send_timeout`` seconds to read the next part of a response, or ``keepalive_timeout``
+    seconds to begin another request.
 
     Call it in the main thread of a process that does nothing else: it sets the thresholds of the
     garbage collector. When it returns, all connections are closed.
@@ -190,7 +195,8 @@ def serve(
         keepalive_timeout=keepalive_timeout,
     )
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, server.handle_exit)  # a closed terminal, or systemctl reload
+        # A closed terminal, or systemctl reload. uvicorn handles the other and raises it again.
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
     with suppress(KeyboardInterrupt):  # uvicorn raises it again after its shutdown
         server.run(sockets=list(bound))
 

@@ -16,14 +16,15 @@ _METHODS = {
         "connection_made", "connection_lost", "data_received", "pause_writing", "resume_writing",
         "on_message_begin", "on_url", "on_header", "on_headers_complete", "on_body",
         "on_message_complete", "on_response_complete", "send_400_response", "_start_asgi_task",
+        "timeout_keep_alive_handler", "_unset_keepalive_if_required",
     ),
     RequestResponseCycle: ("send",),
     Server: ("handle_exit", "on_tick", "startup", "shutdown", "run"),
 }  # fmt: skip
 _ATTRIBUTES = {
     HttpToolsProtocol: (
-        "cycle", "flow", "headers", "loop", "parser", "pipeline", "root_path", "scope", "transport",
-        "url",
+        "cycle", "flow", "headers", "loop", "parser", "pipeline", "root_path", "scope",
+        "timeout_keep_alive", "timeout_keep_alive_task", "transport", "url",
     ),
     RequestResponseCycle: (
         "chunked_encoding", "disconnected", "expected_content_length", "message_event",

@@ -29,6 +29,9 @@ class FaultyEngine:
         if self._behaviour() == "broken":
             self._pause.wait(0.2)
             raise ModelError("weights are damaged; copy them again")
+        while self._behaviour() == "load slowly":
+            self._file.with_suffix(".loading").touch()
+            self._pause.wait(0.05)
 
     def generate(self, texts: Sequence[str], cancelled: Callable[[int], bool]) -> list[str]:
         """Put ``lifted`` before each text, in 10 ms, or do what the file says."""
