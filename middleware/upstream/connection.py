@@ -11,14 +11,15 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterable, Iterator
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from ..errors import UpstreamError, UpstreamTimeoutError, UpstreamUnreachableError
 from .limits import Timeouts
 from .request_head import one_chunk
-from .response_parser import ResponseParser
+from .response_parser import STEP, ResponseParser
 
-_HIGH_WATER = 256 * 1024
+if TYPE_CHECKING:
+    from .lease import BufferBudget
 
 _MAX_DRAINED = 64  # reads of 64 KiB after a failed write
 
@@ -30,8 +31,9 @@ class Connection(asyncio.Protocol):
 
     ``idle_since`` is for the pool, in seconds of the event loop.
 
-    Invariants: once the response holds more than the high-water mark, reading is paused until its
-    reader has taken everything, so at most the mark plus one read of the loop is held. ``_reader``
+    Invariants: once the response holds more than it is allowed to and the ``budget`` adds nothing,
+    reading is paused until its reader has taken most of it, so at most one read of the loop more is
+    held. ``_reader``
     and ``_writer`` are set only while one coroutine waits for them. Bytes that belong to no
     response make the connection unusable. A body that does not go out in one write is sent by a
     task, because the upstream may answer before it has read all of it; the task ends with the body
@@ -41,10 +43,11 @@ class Connection(asyncio.Protocol):
     exchange, so the connection must be closed.
     """
 
-    def __init__(self, timeouts: Timeouts) -> None:
+    def __init__(self, timeouts: Timeouts, budget: BufferBudget) -> None:
         self.response = ResponseParser()
         self.idle_since = 0.0
         self._timeouts = timeouts
+        self._budget = budget
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._sent = self._early = self._ended = self._lost = False
@@ -57,6 +60,11 @@ class Connection(asyncio.Protocol):
     def uploading(self) -> bool:
         """Whether the request's body is still being sent."""
         return self._upload is not None and not self._upload.done()
+
+    @property
+    def awaited(self) -> bool:
+        """Whether somebody waits for the upstream now."""
+        return self._reader is not None
 
     @property
     def usable(self) -> bool:
@@ -117,14 +125,20 @@ class Connection(asyncio.Protocol):
             if response.complete:
                 return b""
             await self._wait_for_response()
-        chunks = response.chunks
-        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        chunks.clear()
-        response.buffered = 0
-        if self._reading_paused and self._transport is not None and not self._lost:
-            self._transport.resume_reading()
-            self._reading_paused = False
+        data = response.take()
+        if response.charged and not response.chunks:
+            self._budget.settle(response)
+        if self._reading_paused and response.buffered < STEP:
+            self._resume()
         return data
+
+    def hand_over(self) -> ResponseParser:
+        """Give a complete response to whoever reads the rest of it; the exchange is over."""
+        given = self.response
+        self.response = over = ResponseParser()
+        over.complete, over.keep_alive, over.excess = True, given.keep_alive, given.excess
+        self._resume()
+        return given
 
     def finish(self) -> None:
         """Stop sending the request's body; the exchange is over."""
@@ -149,10 +163,11 @@ class Connection(asyncio.Protocol):
         if response.head_done and not self._sent:
             self._early = True
         if (
-            response.buffered > _HIGH_WATER
+            response.buffered > response.allowed
             and not response.complete
             and not self._reading_paused
             and self._transport is not None
+            and not self._budget.extend(response)
         ):
             self._transport.pause_reading()
             self._reading_paused = True
@@ -178,6 +193,12 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._writing_paused = False
         _wake(self._writer)
+
+    def _resume(self) -> None:
+        """Read on, if reading was paused."""
+        if self._reading_paused and self._transport is not None and not self._lost:
+            self._transport.resume_reading()
+            self._reading_paused = False
 
     def _put(self, data: bytes) -> None:
         """Send bytes without waiting."""

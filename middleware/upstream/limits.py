@@ -36,7 +36,9 @@ class ConnectionLimits:
     """Bounds of the connections to an upstream.
 
     At most ``max_connections`` requests are sent at a time; ``max_waiting`` more wait for a free
-    connection, and others are rejected at once. ``keepalive_expiry`` is how many seconds an idle
+    connection, and others are rejected at once. ``max_buffered`` is how many bytes of answers that
+    clients take slowly are buffered, 256 KiB of each answer that is being received not counted;
+    beyond it, they are cut off if others wait for a connection. ``keepalive_expiry`` is how many seconds an idle
     connection may be reused; it should be below the upstream's own limit.
     Errors: ``ConfigurationError``.
     """
@@ -44,6 +46,7 @@ class ConnectionLimits:
     max_connections: int = 100
     max_waiting: int = 1000
     keepalive_expiry: float = 4.0
+    max_buffered: int = 64 * 2**20
 
     def __post_init__(self) -> None:
         if self.max_connections < 1:
@@ -52,3 +55,5 @@ class ConnectionLimits:
             )
         if self.max_waiting < 0:
             raise ConfigurationError(f"max_waiting is {self.max_waiting!r}; it must be 0 or more")
+        if self.max_buffered < 0:
+            raise ConfigurationError(f"max_buffered is {self.max_buffered!r}; it must be 0 or more")
