@@ -18,7 +18,7 @@
         ├── UpstreamBusyError              503 upstream_busy: every connection is in use
         ├── UpstreamTimeoutError           504 upstream_timeout: connect, write, read, total
         ├── UpstreamProtocolError          502 upstream_protocol: not HTTP, or broken HTTP
-        └── SlowReaderError                client_timeout: a client did not take its answer in time
+        └── SlowReaderError                408 client_timeout: a client did not take its answer
 
 The first four are raised at construction and at start-up. Rewriting raises none of them for a
 search: every fault becomes a ``Reason``, and the original query goes on. The others become the
@@ -160,7 +160,7 @@ class SlowReaderError(UpstreamError):
     """An answer was cut off, because its client took nothing of it while others had to wait."""
 
     kind = "client_timeout"
-    status = 503
+    status = 408  # never sent, as the answer has begun
 
     def __init__(self) -> None:
         super().__init__("the answer was not read while others waited for a connection")

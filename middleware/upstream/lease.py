@@ -17,6 +17,8 @@ from .response_parser import STEP, ResponseParser
 
 _MOST = 2 * 2**20  # bytes that the buffer of one answer may grow to
 _PATIENCE = 0.5  # seconds that a client may take nothing while others wait
+_PATIENCE_WITH_READERS = 5.0  # with one that went on to read after it had taken nothing for a while
+_WHILE = 0.02  # seconds
 _SIGHTINGS = 3  # in so many sweeps, because after a long turn of the event loop all look stalled
 
 
@@ -64,7 +66,8 @@ class Lease(UpstreamResponse):
     """
 
     __slots__ = (
-        "_answer", "_budget", "_connection", "_error", "_free", "_in_hand", "_read_at", "_sightings",
+        "_answer", "_budget", "_connection", "_error", "_free", "_in_hand", "_patience", "_read_at",
+        "_sightings",
     )  # fmt: skip
 
     def __init__(
@@ -79,6 +82,7 @@ class Lease(UpstreamResponse):
         self._in_hand = 0  # bytes that the reader was given last
         self._read_at = time.monotonic()
         self._sightings = 0
+        self._patience = _PATIENCE
 
     @property
     def uploading(self) -> bool:
@@ -87,6 +91,8 @@ class Lease(UpstreamResponse):
     async def read(self) -> bytes:
         connection = self._connection
         if connection is not None:
+            if time.monotonic() - self._read_at > _WHILE:
+                self._patience = _PATIENCE_WITH_READERS
             data = await connection.read()
             self._in_hand, self._sightings, self._read_at = len(data), 0, time.monotonic()
             return data
@@ -124,7 +130,7 @@ class Lease(UpstreamResponse):
             return 0.0
         self._sightings += 1
         seconds = time.monotonic() - self._read_at
-        return seconds if seconds >= _PATIENCE and self._sightings >= _SIGHTINGS else 0.0
+        return seconds if seconds >= self._patience and self._sightings >= _SIGHTINGS else 0.0
 
     def give_up(self) -> None:
         """Free the connection in the middle of the answer, and tell whoever relays it."""

@@ -11,7 +11,10 @@ _OVERHEAD = 48  # bytes that an object of bytes takes beside its content
 _BODYLESS = frozenset({204, 304})
 
 STEP = 256 * 1024
-"""Bytes of a body that are held before its reader takes them, and of what it takes at a time."""
+"""Bytes of a body that are held before its reader takes them."""
+
+PART = 64 * 1024
+"""Bytes of a body that its reader takes at a time: small, to see early that a client takes some."""
 
 NOT_HTTP = "the upstream's answer is not valid HTTP/1.1"
 CUT_OFF = "the upstream closed the connection before its answer was complete"
@@ -78,18 +81,18 @@ class ResponseParser:
     def take(self) -> bytes:
         """Return the next bytes that were received, ``b""`` if there are none."""
         chunks = self.chunks
-        if self.buffered <= STEP:
+        if self.buffered <= PART:
             data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
             chunks.clear()
             self.buffered = 0
             return data
         size = count = 0
-        while size < STEP // 2 and count < len(chunks):
-            size += len(chunks[count]) + _OVERHEAD
+        while count < len(chunks) and size + len(chunks[count]) <= PART:
+            size += len(chunks[count])
             count += 1
         data = b"".join(chunks[:count])
         del chunks[:count]
-        self.buffered -= size
+        self.buffered -= size + count * _OVERHEAD
         return data
 
     def end(self) -> None:
@@ -155,8 +158,11 @@ class ResponseParser:
         if self.complete:
             self.excess = True  # a response to HEAD with a body
         else:
-            self.chunks.append(body)
-            self.buffered += len(body) + _OVERHEAD
+            if len(body) <= PART:
+                self.chunks.append(body)
+            else:
+                self.chunks += [body[at : at + PART] for at in range(0, len(body), PART)]
+            self.buffered += len(body) + _OVERHEAD * (1 + (len(body) - 1) // PART)
 
     def on_message_complete(self) -> None:
         if self._interim:
