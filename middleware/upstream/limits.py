@@ -36,10 +36,10 @@ class ConnectionLimits:
     """Bounds of the connections to an upstream.
 
     At most ``max_connections`` requests are sent at a time; ``max_waiting`` more wait for a free
-    connection, and others are rejected at once. ``max_buffered`` is how many bytes of answers that
-    clients take slowly are buffered, 256 KiB of each answer that is being received not counted;
-    beyond it, they are cut off if others wait for a connection. ``keepalive_expiry`` is how many seconds an idle
-    connection may be reused; it should be below the upstream's own limit.
+    connection, and others are rejected at once. ``keepalive_expiry`` is how many seconds an idle
+    connection may be reused; it should be below the upstream's own limit. ``max_buffered`` is how
+    many bytes of answers are buffered for clients that read slowly, beside 256 KiB of each answer
+    that is being received.
     Errors: ``ConfigurationError``.
     """
 

@@ -123,7 +123,7 @@ class _Slow:
     async def until_held(self, count: int) -> None:
         """Wait until clients hold so many connections."""
         async with asyncio.timeout(20):
-            while self.client.active_connections < count:
+            while self.client.active_connections < count:  # noqa: ASYNC110 - no event for it
                 await asyncio.sleep(0.01)
 
     async def others(self, count: int = 5) -> list[int]:
@@ -173,7 +173,7 @@ def _content(answer: bytes) -> bytes:
     _, lines, body = split(answer)
     if (b"transfer-encoding", b"chunked") not in lines:
         return body
-    parts = []
+    parts: list[bytes] = []
     while True:
         line, _, body = body.partition(b"\r\n")
         if not (size := int(line, 16)):
@@ -209,7 +209,7 @@ async def test_others_are_served_within_narrow_bounds(name: str, limits: dict[st
         for _ in range(CONNECTIONS):
             await slow.ask(REQUESTS["one"])
         async with asyncio.timeout(20):
-            while await slow.others(1) != [200]:
+            while await slow.others(1) != [200]:  # noqa: ASYNC110 - no event for it
                 await asyncio.sleep(0.05)
 
 
@@ -312,7 +312,7 @@ async def test_a_handed_on_connection_is_used_again() -> None:
             await slow.ask(REQUESTS["one"])
         assert await slow.others() == [200] * 5
         async with asyncio.timeout(10):
-            while slow.client.active_connections:
+            while slow.client.active_connections:  # noqa: ASYNC110 - no event for it
                 await asyncio.sleep(0.01)
 
 
@@ -329,7 +329,9 @@ async def test_callers_of_the_client_may_take_their_time() -> None:
 
 @given(
     st.integers(0, 8 * MIB),
-    st.lists(st.tuples(st.sampled_from(["extend", "take", "settle"]), st.integers(0, 5)), max_size=60),
+    st.lists(
+        st.tuples(st.sampled_from(["extend", "take", "settle"]), st.integers(0, 5)), max_size=60
+    ),
     st.integers(0, 3 * MIB),
 )  # fmt: skip
 def test_a_budget_is_never_exceeded_and_comes_back(
