@@ -8,20 +8,20 @@ write, and a response that arrives in one piece wakes its reader once.
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
-from collections.abc import AsyncIterable, Iterator
+from collections.abc import AsyncIterable
 from typing import TYPE_CHECKING, Literal, cast
 
 from ..errors import UpstreamError, UpstreamTimeoutError, UpstreamUnreachableError
 from .limits import Timeouts
 from .request_head import one_chunk
 from .response_parser import STEP, ResponseParser
+from .unread import left_unread
 
 if TYPE_CHECKING:
     from .lease import BufferBudget
 
-_MAX_DRAINED = 64  # reads of 64 KiB after a failed write
+_SMALL = 16 * 1024  # bytes of a request that an upstream reads also if it refuses it
+_LARGE = 128 * 1024  # bytes of a request beside which a new connection costs little
 
 NOT_TAKEN = "the upstream closed the connection while the request was sent"
 
@@ -51,6 +51,7 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._sent = self._early = self._ended = self._lost = False
+        self._size = 0  # bytes of the request that were put out
         self._reading_paused = self._writing_paused = False
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
@@ -76,7 +77,9 @@ class Connection(asyncio.Protocol):
         """Whether the exchange is over on both sides and another one may follow."""
         response = self.response
         # After an early answer, nobody knows where the upstream takes the next request to begin.
-        over = response.complete and self._sent and not self._early and not response.chunks
+        # It may be early although all was sent: the upstream's system holds what nobody read.
+        early = self._early or self._size > (_LARGE if response.status < 300 else _SMALL)
+        over = response.complete and self._sent and not early and not response.chunks
         return over and response.keep_alive and self.usable
 
     async def send_request(
@@ -90,6 +93,7 @@ class Connection(asyncio.Protocol):
         self.response = response = ResponseParser()
         response.expect(bodyless=method == b"HEAD")
         self._sent = self._early = False
+        self._size = 0
         if isinstance(content, bytes):
             self._put(head + (one_chunk(content) if chunked else content))
             self._sent = not self._writing_paused
@@ -137,6 +141,7 @@ class Connection(asyncio.Protocol):
         given = self.response
         self.response = over = ResponseParser()
         over.complete, over.keep_alive, over.excess = True, given.keep_alive, given.excess
+        over.status = given.status
         self._resume()
         return given
 
@@ -181,7 +186,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = self._ended = True
         if exc is not None and self._transport is not None:
-            for data in _left_unread(self._transport):
+            for data in left_unread(self._transport):
                 self.response.feed(data)
         self.response.cut_off(exc)
         _wake(self._reader)
@@ -206,6 +211,7 @@ class Connection(asyncio.Protocol):
             if not self.response.received:  # otherwise the upstream may have said why
                 raise UpstreamUnreachableError(NOT_TAKEN)
         else:
+            self._size += len(data)
             self._transport.write(data)
 
     async def _writable(self) -> None:
@@ -238,24 +244,6 @@ class Connection(asyncio.Protocol):
             await _wait(self._reader, None if self.uploading else self._timeouts.read, "read")
         finally:
             self._reader = None
-
-
-def _left_unread(transport: asyncio.BaseTransport) -> Iterator[bytes]:
-    """Yield what the system received before a write failed: it may be the upstream's answer.
-
-    The event loop reads nothing after a failed write. Bytes inside TLS cannot be read this way.
-    """
-    handle = transport.get_extra_info("socket")
-    if handle is None or transport.get_extra_info("sslcontext") is not None:
-        return
-    try:
-        with socket.socket(fileno=os.dup(handle.fileno())) as copy:
-            for _ in range(_MAX_DRAINED):
-                if not (data := copy.recv(65536)):
-                    return
-                yield data
-    except OSError:  # nothing is left
-        return
 
 
 def _wake(waiter: asyncio.Future[None] | None) -> None:

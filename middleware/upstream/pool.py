@@ -23,6 +23,7 @@ from .connection import Connection
 from .lease import BufferBudget, Lease
 from .limits import ConnectionLimits, Timeouts
 from .request_head import HeaderLines, request_head
+from .unread import TLSReader
 
 _SWEEP = 0.05  # seconds between two searches for connections that slow clients hold
 
@@ -216,13 +217,17 @@ async def open_connection(
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(timeouts.connect):
-            _, connection = await loop.create_connection(
-                lambda: Connection(timeouts, budget),
-                host,
-                port,
-                ssl=ssl_context,
-                server_hostname=host if ssl_context is not None else None,
+            transport, connection = await loop.create_connection(
+                lambda: Connection(timeouts, budget), host, port
             )
+            if ssl_context is not None:
+                secured = await loop.start_tls(
+                    transport, connection, ssl_context, server_hostname=host
+                )
+                if secured is None:  # the connection was lost right after the handshake
+                    raise ConnectionResetError
+                TLSReader.install(transport)
+                connection.connection_made(secured)
     except TimeoutError as error:
         raise UpstreamTimeoutError("connect") from error
     except (OSError, UnicodeError) as error:  # ssl.SSLError is an OSError
