@@ -46,9 +46,9 @@ class TLSReader(asyncio.BufferedProtocol):
         if isinstance(tls, asyncio.BufferedProtocol):
             transport.set_protocol(cls(transport, tls))
 
-    def get_buffer(self, sizehint: int) -> bytearray | memoryview:
+    def get_buffer(self, sizehint: int) -> memoryview:
         """Return where to put the next bytes."""
-        return self._tls.get_buffer(sizehint)
+        return memoryview(self._tls.get_buffer(sizehint))
 
     def buffer_updated(self, nbytes: int) -> None:
         """Decrypt so many bytes."""
@@ -72,7 +72,7 @@ class TLSReader(asyncio.BufferedProtocol):
             for data in left_unread(self._transport):
                 at = 0
                 while at < len(data):
-                    buffer = memoryview(self._tls.get_buffer(len(data) - at))
+                    buffer = self.get_buffer(len(data) - at)
                     part = data[at : at + len(buffer)]
                     buffer[: len(part)] = part
                     self._tls.buffer_updated(len(part))

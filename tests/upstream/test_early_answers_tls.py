@@ -24,8 +24,10 @@ ANSWERS = {
     "413": b"HTTP/1.1 413 Payload Too Large\r\nContent-Length: 5\r\n\r\nlarge",
     "401, close": b"HTTP/1.1 401 No\r\nConnection: close\r\nContent-Length: 5\r\n\r\nlarge",
     "307": b"HTTP/1.1 307 Moved\r\nLocation: /a\r\nContent-Length: 5\r\n\r\nlarge",
-    "503, chunked": b"HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nlarge\r\n0\r\n\r\n",
-    "200 after 100": b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nlarge",
+    "503, chunked": b"HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"5\r\nlarge\r\n0\r\n\r\n",
+    "200 after 100": b"HTTP/1.1 100 Continue\r\n\r\n"
+    b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nlarge",
     "413, 30 kB": b"HTTP/1.1 413 No\r\nContent-Length: 30000\r\n\r\n" + b"large" * 6_000,
 }  # fmt: skip
 
