@@ -17,7 +17,8 @@
         │   └── StaleConnectionError       a kept-alive connection was closed before the answer
         ├── UpstreamBusyError              503 upstream_busy: every connection is in use
         ├── UpstreamTimeoutError           504 upstream_timeout: connect, write, read, total
-        └── UpstreamProtocolError          502 upstream_protocol: not HTTP, or broken HTTP
+        ├── UpstreamProtocolError          502 upstream_protocol: not HTTP, or broken HTTP
+        └── SlowReaderError                408 client_timeout: a client did not take its answer
 
 The first four are raised at construction and at start-up. Rewriting raises none of them for a
 search: every fault becomes a ``Reason``, and the original query goes on. The others become the
@@ -38,6 +39,7 @@ __all__ = [
     "ModelError",
     "QueryliftError",
     "RequestRefusedError",
+    "SlowReaderError",
     "StaleConnectionError",
     "TimeoutPhase",
     "UpstreamBusyError",
@@ -152,3 +154,13 @@ class UpstreamProtocolError(UpstreamError):
     """The upstream's answer is not well-formed HTTP/1.1."""
 
     kind = "upstream_protocol"
+
+
+class SlowReaderError(UpstreamError):
+    """An answer was cut off, because its client took nothing of it while others had to wait."""
+
+    kind = "client_timeout"
+    status = 408  # never sent, as the answer has begun
+
+    def __init__(self) -> None:
+        super().__init__("the answer was not read while others waited for a connection")

@@ -73,6 +73,7 @@ def build_proxy(
         limits=ConnectionLimits(
             max_connections=settings.upstream.max_connections,
             max_waiting=settings.upstream.max_waiting,
+            max_buffered=int(settings.upstream.max_buffered_mib * 2**20),
         ),
         verify=settings.upstream.ca or True,
     )

@@ -48,6 +48,12 @@ class UpstreamSettings:
         "further requests that may wait for a connection; all others get 503 with `Retry-After`",
         least=0,
     )
+    max_buffered_mib: float = _setting(
+        64.0,
+        "mebibytes of answers that are buffered for clients that read slowly; a client that reads "
+        "nothing of a longer answer is cut off when others wait for a connection",
+        least=0,
+    )
     pool_timeout: float = _setting(1.0, "seconds that a request may wait for a connection", above=0)
     preserve_host: bool = _setting(False, "send the client's `Host` header to the upstream")
     forwarded: bool = _setting(False, "append this proxy to `Forwarded` and `X-Forwarded-*`")

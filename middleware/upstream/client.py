@@ -88,7 +88,7 @@ class UpstreamClient:
     def saturated(self) -> bool:
         """Whether one more request would be rejected at once."""
         pool = self._pool
-        return pool is not None and pool.waiting >= self._limits.max_waiting and pool.full
+        return pool is not None and pool.waiting >= self._limits.max_waiting and pool.exhausted()
 
     def exchange(
         self,

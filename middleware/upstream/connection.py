@@ -8,19 +8,20 @@ write, and a response that arrives in one piece wakes its reader once.
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
-from collections.abc import AsyncIterable, Iterator
-from typing import Literal, cast
+from collections.abc import AsyncIterable
+from typing import TYPE_CHECKING, Literal, cast
 
 from ..errors import UpstreamError, UpstreamTimeoutError, UpstreamUnreachableError
 from .limits import Timeouts
 from .request_head import one_chunk
-from .response_parser import ResponseParser
+from .response_parser import STEP, ResponseParser
+from .unread import left_unread
 
-_HIGH_WATER = 256 * 1024
+if TYPE_CHECKING:
+    from .lease import BufferBudget
 
-_MAX_DRAINED = 64  # reads of 64 KiB after a failed write
+_SMALL = 16 * 1024  # bytes of a request that an upstream reads also if it refuses it
+_LARGE = 128 * 1024  # bytes of a request beside which a new connection costs little
 
 NOT_TAKEN = "the upstream closed the connection while the request was sent"
 
@@ -30,8 +31,9 @@ class Connection(asyncio.Protocol):
 
     ``idle_since`` is for the pool, in seconds of the event loop.
 
-    Invariants: once the response holds more than the high-water mark, reading is paused until its
-    reader has taken everything, so at most the mark plus one read of the loop is held. ``_reader``
+    Invariants: once the response holds more than it is allowed to and the ``budget`` adds nothing,
+    reading is paused until its reader has taken most of it, so at most one read of the loop more is
+    held. ``_reader``
     and ``_writer`` are set only while one coroutine waits for them. Bytes that belong to no
     response make the connection unusable. A body that does not go out in one write is sent by a
     task, because the upstream may answer before it has read all of it; the task ends with the body
@@ -41,13 +43,15 @@ class Connection(asyncio.Protocol):
     exchange, so the connection must be closed.
     """
 
-    def __init__(self, timeouts: Timeouts) -> None:
+    def __init__(self, timeouts: Timeouts, budget: BufferBudget) -> None:
         self.response = ResponseParser()
         self.idle_since = 0.0
         self._timeouts = timeouts
+        self._budget = budget
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._sent = self._early = self._ended = self._lost = False
+        self._size = 0  # bytes of the request that were put out
         self._reading_paused = self._writing_paused = False
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
@@ -59,6 +63,11 @@ class Connection(asyncio.Protocol):
         return self._upload is not None and not self._upload.done()
 
     @property
+    def awaited(self) -> bool:
+        """Whether somebody waits for the upstream now."""
+        return self._reader is not None
+
+    @property
     def usable(self) -> bool:
         """Whether an idle connection can carry a request."""
         return not (self._ended or self.response.excess)
@@ -68,7 +77,9 @@ class Connection(asyncio.Protocol):
         """Whether the exchange is over on both sides and another one may follow."""
         response = self.response
         # After an early answer, nobody knows where the upstream takes the next request to begin.
-        over = response.complete and self._sent and not self._early and not response.chunks
+        # It may be early although all was sent: the upstream's system holds what nobody read.
+        early = self._early or self._size > (_LARGE if response.status < 300 else _SMALL)
+        over = response.complete and self._sent and not early and not response.chunks
         return over and response.keep_alive and self.usable
 
     async def send_request(
@@ -82,6 +93,7 @@ class Connection(asyncio.Protocol):
         self.response = response = ResponseParser()
         response.expect(bodyless=method == b"HEAD")
         self._sent = self._early = False
+        self._size = 0
         if isinstance(content, bytes):
             self._put(head + (one_chunk(content) if chunked else content))
             self._sent = not self._writing_paused
@@ -117,14 +129,21 @@ class Connection(asyncio.Protocol):
             if response.complete:
                 return b""
             await self._wait_for_response()
-        chunks = response.chunks
-        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        chunks.clear()
-        response.buffered = 0
-        if self._reading_paused and self._transport is not None and not self._lost:
-            self._transport.resume_reading()
-            self._reading_paused = False
+        data = response.take()
+        if response.charged and not response.chunks:
+            self._budget.settle(response)
+        if self._reading_paused and response.buffered < STEP:
+            self._resume()
         return data
+
+    def hand_over(self) -> ResponseParser:
+        """Give a complete response to whoever reads the rest of it; the exchange is over."""
+        given = self.response
+        self.response = over = ResponseParser()
+        over.complete, over.keep_alive, over.excess = True, given.keep_alive, given.excess
+        over.status = given.status
+        self._resume()
+        return given
 
     def finish(self) -> None:
         """Stop sending the request's body; the exchange is over."""
@@ -149,10 +168,11 @@ class Connection(asyncio.Protocol):
         if response.head_done and not self._sent:
             self._early = True
         if (
-            response.buffered > _HIGH_WATER
+            response.buffered > response.allowed
             and not response.complete
             and not self._reading_paused
             and self._transport is not None
+            and not self._budget.extend(response)
         ):
             self._transport.pause_reading()
             self._reading_paused = True
@@ -166,7 +186,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = self._ended = True
         if exc is not None and self._transport is not None:
-            for data in _left_unread(self._transport):
+            for data in left_unread(self._transport):
                 self.response.feed(data)
         self.response.cut_off(exc)
         _wake(self._reader)
@@ -179,12 +199,19 @@ class Connection(asyncio.Protocol):
         self._writing_paused = False
         _wake(self._writer)
 
+    def _resume(self) -> None:
+        """Read on, if reading was paused."""
+        if self._reading_paused and self._transport is not None and not self._lost:
+            self._transport.resume_reading()
+            self._reading_paused = False
+
     def _put(self, data: bytes) -> None:
         """Send bytes without waiting."""
         if self._ended or self._transport is None or self._transport.is_closing():
             if not self.response.received:  # otherwise the upstream may have said why
                 raise UpstreamUnreachableError(NOT_TAKEN)
         else:
+            self._size += len(data)
             self._transport.write(data)
 
     async def _writable(self) -> None:
@@ -217,24 +244,6 @@ class Connection(asyncio.Protocol):
             await _wait(self._reader, None if self.uploading else self._timeouts.read, "read")
         finally:
             self._reader = None
-
-
-def _left_unread(transport: asyncio.BaseTransport) -> Iterator[bytes]:
-    """Yield what the system received before a write failed: it may be the upstream's answer.
-
-    The event loop reads nothing after a failed write. Bytes inside TLS cannot be read this way.
-    """
-    handle = transport.get_extra_info("socket")
-    if handle is None or transport.get_extra_info("sslcontext") is not None:
-        return
-    try:
-        with socket.socket(fileno=os.dup(handle.fileno())) as copy:
-            for _ in range(_MAX_DRAINED):
-                if not (data := copy.recv(65536)):
-                    return
-                yield data
-    except OSError:  # nothing is left
-        return
 
 
 def _wake(waiter: asyncio.Future[None] | None) -> None:

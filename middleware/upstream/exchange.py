@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 from ..errors import (
     QueryliftError,
     RequestRefusedError,
+    SlowReaderError,
     UpstreamBusyError,
     UpstreamError,
     UpstreamTimeoutError,
@@ -42,7 +43,8 @@ class Exchange:
     """Relays the response to one request, and watches for the client to leave.
 
     Invariants: at most one coroutine awaits ``receive``: the upload first, the watcher after it.
-    The watcher cancels the request's task only between ``watch`` and the last message. After
+    The request's task is cancelled once at most, before the last message: by the watcher, or when
+    the pool gives up the response because the client takes nothing of it. After
     ``run``, an exchange holds no task, so that no cycle keeps it until a garbage collection.
     """
 
@@ -58,6 +60,7 @@ class Exchange:
     _watcher: asyncio.Task[None] | None = None
     _closing: bool = False
     _gone: bool = False
+    _given_up: bool = False
 
     def watch(self) -> None:
         """Start to watch for the client's disconnect soon; the request's body has been read."""
@@ -82,7 +85,13 @@ class Exchange:
             async with exchange as upstream_response:
                 if self._timer is None and not upstream_response.uploading:
                     self.watch()  # the transport gave up sending the body
-                await self._relay(upstream_response, started_at)
+                upstream_response.abandon = self._give_up
+                try:
+                    await self._relay(upstream_response, started_at)
+                except asyncio.CancelledError:
+                    if not self._given_up or task.cancelling() > 1:
+                        raise
+                    raise SlowReaderError from None
         except ClientGoneError:
             return
         except asyncio.CancelledError:
@@ -119,7 +128,7 @@ class Exchange:
                 self._timer.cancel()
             if self._watcher is not None:
                 self._watcher.cancel()
-            if self._gone:
+            if self._gone or self._given_up:
                 task.uncancel()
             self._task = self._timer = self._watcher = None
 
@@ -153,8 +162,22 @@ class Exchange:
             if ended:
                 await asyncio.sleep(_POLL_INTERVAL)
             ended = not message.get("more_body", False)
-        if not self._closing and self._task is not None:
+        if self._stoppable:
             self._gone = True
+            self._cancel()
+
+    def _give_up(self) -> None:
+        """Stop, as the client takes nothing while others wait for a connection."""
+        if self._stoppable:
+            self._given_up = True
+            self._cancel()
+
+    @property
+    def _stoppable(self) -> bool:
+        return not (self._closing or self._gone or self._given_up)
+
+    def _cancel(self) -> None:
+        if self._task is not None:
             self._task.cancel()
 
 

@@ -45,7 +45,7 @@ HOP_BY_HOP = frozenset(
 # who sent it, would be an attack. Proxies in front identify clients by headers of many names.
 _NEVER_LISTED = re.compile(
     rb"\A(?:(?:host|via|cdn-loop|origin|referer)\Z|content-)"
-    rb"|auth|cookie|forwarded|client|user|tenant|-ip\Z|-token\Z"
+    rb"|auth|cookie|forwarded|client|user|tenant|-ip\Z|-token\Z|key|session|signature|dpop"
 )
 _LOOP = b"cdn-loop"
 _REQUEST_DROPPED = HOP_BY_HOP | {b"host", b"content-length", b"expect"}

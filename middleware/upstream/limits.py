@@ -37,13 +37,16 @@ class ConnectionLimits:
 
     At most ``max_connections`` requests are sent at a time; ``max_waiting`` more wait for a free
     connection, and others are rejected at once. ``keepalive_expiry`` is how many seconds an idle
-    connection may be reused; it should be below the upstream's own limit.
+    connection may be reused; it should be below the upstream's own limit. ``max_buffered`` is how
+    many bytes of answers are buffered for clients that read slowly, beside 256 KiB of each answer
+    that is being received.
     Errors: ``ConfigurationError``.
     """
 
     max_connections: int = 100
     max_waiting: int = 1000
     keepalive_expiry: float = 4.0
+    max_buffered: int = 64 * 2**20
 
     def __post_init__(self) -> None:
         if self.max_connections < 1:
@@ -52,3 +55,5 @@ class ConnectionLimits:
             )
         if self.max_waiting < 0:
             raise ConfigurationError(f"max_waiting is {self.max_waiting!r}; it must be 0 or more")
+        if self.max_buffered < 0:
+            raise ConfigurationError(f"max_buffered is {self.max_buffered!r}; it must be 0 or more")

@@ -20,9 +20,12 @@ from ..errors import (
     UpstreamUnreachableError,
 )
 from .connection import Connection
+from .lease import BufferBudget, Lease
 from .limits import ConnectionLimits, Timeouts
 from .request_head import HeaderLines, request_head
-from .response import UpstreamResponse
+from .unread import TLSReader
+
+_SWEEP = 0.05  # seconds between two searches for connections that slow clients hold
 
 NO_CONNECTION = "no connection to the upstream could be made"
 
@@ -30,7 +33,8 @@ NO_CONNECTION = "no connection to the upstream could be made"
 class OriginPool:
     """The connections to ``host:port`` within the limits, reused last in, first out.
 
-    ``waiting`` is how many requests wait for a free connection.
+    ``waiting`` is how many requests wait for a free connection. While some do, the connections that
+    only slow clients hold are freed (see ``lease``).
 
     Invariants: every taken permit of the semaphore belongs to one request between ``send`` and the
     release of its lease; idle connections hold no permit, and there are never more of them than
@@ -58,7 +62,11 @@ class OriginPool:
         self._permits = asyncio.Semaphore(limits.max_connections)
         self.waiting = 0
         self._idle: deque[Connection] = deque()
-        self._active: set[Connection] = set()
+        # With the lease, once the head of the response has arrived.
+        self._active: dict[Connection, Lease | None] = {}
+        self._budget = BufferBudget(limits.max_buffered)
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._next_sweep = 0.0
         self._closed = False
 
     @property
@@ -66,9 +74,10 @@ class OriginPool:
         """How many connections carry a request now."""
         return len(self._active)
 
-    @property
-    def full(self) -> bool:
-        """Whether no connection is free."""
+    def exhausted(self) -> bool:
+        """Return whether no connection is free, and none that only a slow client holds."""
+        if self._permits.locked():
+            self._sweep()
         return self._permits.locked()
 
     async def send(
@@ -104,8 +113,9 @@ class OriginPool:
                     self._port,
                     ssl_context=self._ssl_context,
                     timeouts=self._timeouts,
+                    budget=self._budget,
                 )
-            self._active.add(connection)
+            self._active[connection] = None
             try:
                 await connection.send_request(verb, head, content, chunked)
             except UpstreamUnreachableError as error:
@@ -115,7 +125,8 @@ class OriginPool:
         except BaseException:
             self._release(connection)
             raise
-        return Lease(self, connection)
+        lease = self._active[connection] = Lease(connection, self._budget, self._release)
+        return lease
 
     async def aclose(self) -> None:
         """Close every connection; requests that use one fail.
@@ -129,9 +140,11 @@ class OriginPool:
             connection.abort()
 
     async def _wait_for_permit(self) -> None:
-        if self.waiting >= self._limits.max_waiting:
+        if self.waiting >= self._limits.max_waiting and self.exhausted():
             raise UpstreamBusyError
         self.waiting += 1
+        if self._sweeper is None:
+            self._keep_sweeping()
         try:
             async with asyncio.timeout(self._timeouts.pool):
                 await self._permits.acquire()
@@ -139,6 +152,30 @@ class OriginPool:
             raise UpstreamBusyError from None
         finally:
             self.waiting -= 1
+
+    def _keep_sweeping(self) -> None:
+        """Free connections as long as requests wait for one."""
+        self._sweeper = None
+        if self.waiting:
+            self._sweep()
+            self._sweeper = self._loop.call_later(_SWEEP, self._keep_sweeping)
+
+    def _sweep(self) -> None:
+        """Free connections that only slow clients hold: as many as requests wait, or one."""
+        now = self._loop.time()
+        if now < self._next_sweep:
+            return
+        self._next_sweep = now + _SWEEP / 2
+        wanted = max(1, self.waiting)
+        stalled: list[tuple[float, Lease]] = []
+        for lease in [each for each in self._active.values() if each is not None]:
+            if wanted and lease.hand_on():
+                wanted -= 1
+            elif seconds := lease.stalled():
+                stalled.append((seconds, lease))
+        stalled.sort(key=lambda each: each[0], reverse=True)
+        for _, lease in stalled[:wanted]:
+            lease.give_up()
 
     def _take_idle(self) -> Connection | None:
         oldest = self._loop.time() - self._limits.keepalive_expiry
@@ -153,7 +190,9 @@ class OriginPool:
         """Free a permit; keep its connection if it can carry another request."""
         if connection is not None:
             connection.finish()
-            self._active.discard(connection)
+            self._active.pop(connection, None)
+            if connection.response.charged:
+                self._budget.settle(connection.response)
             if connection.reusable and not self._closed:
                 connection.idle_since = self._loop.time()
                 self._idle.append(connection)
@@ -166,43 +205,29 @@ class OriginPool:
         self._permits.release()
 
 
-class Lease(UpstreamResponse):
-    """A response, and its connection until it is released; releasing it again does nothing."""
-
-    __slots__ = ("_connection", "_pool")
-
-    def __init__(self, pool: OriginPool, connection: Connection) -> None:
-        super().__init__(connection.response.status, connection.response.headers)
-        self._pool = pool
-        self._connection: Connection | None = connection
-
-    @property
-    def uploading(self) -> bool:
-        return self._connection is not None and self._connection.uploading
-
-    async def read(self) -> bytes:
-        return b"" if self._connection is None else await self._connection.read()
-
-    async def release(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            self._pool._release(connection)
-
-
 async def open_connection(
-    host: str, port: int, *, ssl_context: ssl.SSLContext | None, timeouts: Timeouts
+    host: str,
+    port: int,
+    *,
+    ssl_context: ssl.SSLContext | None,
+    timeouts: Timeouts,
+    budget: BufferBudget,
 ) -> Connection:
     """Return a new connection, with the TLS handshake done. Errors: ``UpstreamError``."""
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(timeouts.connect):
-            _, connection = await loop.create_connection(
-                lambda: Connection(timeouts),
-                host,
-                port,
-                ssl=ssl_context,
-                server_hostname=host if ssl_context is not None else None,
+            transport, connection = await loop.create_connection(
+                lambda: Connection(timeouts, budget), host, port
             )
+            if ssl_context is not None:
+                secured = await loop.start_tls(
+                    transport, connection, ssl_context, server_hostname=host
+                )
+                if secured is None:  # the connection was lost right after the handshake
+                    raise ConnectionResetError
+                TLSReader.install(transport)
+                connection.connection_made(secured)
     except TimeoutError as error:
         raise UpstreamTimeoutError("connect") from error
     except (OSError, UnicodeError) as error:  # ssl.SSLError is an OSError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from .request_head import HeaderLines
 
@@ -13,13 +13,17 @@ class UpstreamResponse(ABC):
 
     ``headers`` are the upstream's lines as it sent them. Bodies are never decoded. Reading raises
     ``UpstreamError`` when the body breaks off.
+
+    ``abandon`` is set by whoever relays the response to a client, and is called when the response
+    is given up because the client takes nothing of it while others wait.
     """
 
-    __slots__ = ("headers", "status")
+    __slots__ = ("abandon", "headers", "status")
 
     def __init__(self, status: int, headers: HeaderLines) -> None:
         self.status = status
         self.headers = headers
+        self.abandon: Callable[[], None] | None = None
 
     @property
     def uploading(self) -> bool:

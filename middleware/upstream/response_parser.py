@@ -7,7 +7,14 @@ import httptools
 from ..errors import UpstreamError, UpstreamProtocolError, UpstreamUnreachableError
 
 _MAX_HEAD = 100 * 1024
+_OVERHEAD = 48  # bytes that an object of bytes takes beside its content
 _BODYLESS = frozenset({204, 304})
+
+STEP = 256 * 1024
+"""Bytes of a body that are held before its reader takes them."""
+
+PART = 64 * 1024
+"""Bytes of a body that its reader takes at a time: small, to see early that a client takes some."""
 
 NOT_HTTP = "the upstream's answer is not valid HTTP/1.1"
 CUT_OFF = "the upstream closed the connection before its answer was complete"
@@ -19,16 +26,17 @@ class ResponseParser:
     ``received`` is set with the first byte, ``head_done`` once ``status`` and ``headers`` are
     final, ``complete`` at the end, ``keep_alive`` if another request may follow. ``excess`` is set
     if bytes were received that belong to no response. ``error`` and its ``cause`` are those of a
-    response that is malformed or was cut off.
+    response that is malformed or was cut off. ``length`` is that of the body, 0 if unknown.
+    ``allowed`` is how many bytes may be buffered, and ``charged`` for how many there is a budget.
 
     Invariants: ``_parser`` is set from ``expect`` to the end of the response; it is then dropped,
     because it refers back to this object. Concurrency: one event loop.
     """
 
     __slots__ = (
-        "_bodyless", "_head_size", "_interim", "_parser", "_until_close", "buffered", "cause",
-        "chunks", "complete", "error", "excess", "head_done", "headers", "keep_alive", "received",
-        "status",
+        "_bodyless", "_head_size", "_interim", "_parser", "_until_close", "allowed", "buffered",
+        "cause", "charged", "chunks", "complete", "error", "excess", "head_done", "headers",
+        "keep_alive", "length", "received", "status",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -36,6 +44,8 @@ class ResponseParser:
         self.headers: list[tuple[bytes, bytes]] = []
         self.chunks: list[bytes] = []
         self.buffered = 0  # bytes in chunks
+        self.allowed = STEP
+        self.length = self.charged = 0
         self.received = self.head_done = self.complete = self.keep_alive = self.excess = False
         self.error: UpstreamError | None = None
         self.cause: Exception | None = None
@@ -67,6 +77,23 @@ class ResponseParser:
             self._fail(UpstreamProtocolError(NOT_HTTP))
         if self.complete:
             self._parser = None
+
+    def take(self) -> bytes:
+        """Return the next bytes that were received, ``b""`` if there are none."""
+        chunks = self.chunks
+        if self.buffered <= PART:
+            data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            chunks.clear()
+            self.buffered = 0
+            return data
+        size = count = 0
+        while count < len(chunks) and size + len(chunks[count]) <= PART:
+            size += len(chunks[count])
+            count += 1
+        data = b"".join(chunks[:count])
+        del chunks[:count]
+        self.buffered -= size + count * _OVERHEAD
+        return data
 
     def end(self) -> None:
         """Note that the upstream sends no more, which completes a body without framing."""
@@ -114,6 +141,7 @@ class ResponseParser:
                 )
             elif name == b"content-length":
                 framed = True
+                self.length = int(value) if value.isdigit() else 0
             elif name == b"transfer-encoding":
                 framed = True
                 if value.strip().lower() != b"chunked":  # another coding would be lost
@@ -130,8 +158,11 @@ class ResponseParser:
         if self.complete:
             self.excess = True  # a response to HEAD with a body
         else:
-            self.chunks.append(body)
-            self.buffered += len(body)
+            if len(body) <= PART:
+                self.chunks.append(body)
+            else:
+                self.chunks += [body[at : at + PART] for at in range(0, len(body), PART)]
+            self.buffered += len(body) + _OVERHEAD * (1 + (len(body) - 1) // PART)
 
     def on_message_complete(self) -> None:
         if self._interim:

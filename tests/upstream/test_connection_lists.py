@@ -20,7 +20,8 @@ KEPT = [
     b"X-Real-IP",
     b"CF-Connecting-IP", b"True-Client-IP", b"X-Auth-Request-Email", b"X-Remote-User", b"Via",
     b"X-CSRF-Token", b"CDN-Loop", b"Content-Type", b"Content-Encoding", b"Host", b"Origin",
-    b"X-Org", b"X-Site",
+    b"X-Org", b"X-Site", b"X-Typesense-API-KEY", b"X-Algolia-API-Key", b"api-key", b"apikey",
+    b"X-Session-Id", b"Signature-Input", b"Signature", b"DPoP", b"X-Amz-Security-Token",
 ]  # fmt: skip
 GONE = [b"X-Mine", b"X-Hop", b"HTTP2-Settings"]
 

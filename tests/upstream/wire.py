@@ -158,9 +158,16 @@ async def upstream(answer: Answer | None = None, **options: Any) -> AsyncIterato
 
 
 @contextlib.asynccontextmanager
-async def front(app: Any, http: Any = "h11", **options: Any) -> AsyncIterator[int]:
-    """Serve ``app`` with uvicorn on a free port of 127.0.0.1; gives the port."""
+async def front(
+    app: Any, http: Any = "h11", *, send_buffer: int | None = None, **options: Any
+) -> AsyncIterator[int]:
+    """Serve ``app`` with uvicorn on a free port of 127.0.0.1; gives the port.
+
+    A small ``send_buffer`` keeps the system from taking megabytes for a client that reads nothing.
+    """
     listener = socket.create_server(("127.0.0.1", 0))
+    if send_buffer is not None:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
     settings: dict[str, Any] = {
         "http": http,
         "ws": "none",
