@@ -67,7 +67,7 @@ class ReverseProxy:
         if unknown:  # also without a middleware that would say so
             raise TypeError(f"ReverseProxy got unknown options: {', '.join(sorted(unknown))}")
         self.metrics = options.get("metrics")
-        self._failed = None if self.metrics is None else self.metrics.failed
+        self._on_error = None if self.metrics is None else self.metrics.failed
         self.client = (
             upstream
             if isinstance(upstream, UpstreamClient)
@@ -79,7 +79,7 @@ class ReverseProxy:
             forwarding=forwarding,
             kept=() if clients is None else clients.headers,
             server_timing=options.get("server_timing", True),
-            failed=self._failed,
+            on_error=self._on_error,
         )
         self.reformulator = reformulator
         self.background: BackgroundService | None = None
@@ -101,8 +101,8 @@ class ReverseProxy:
                 self._start_background()
             if self.client.saturated:
                 busy = UpstreamBusyError()
-                if self._failed is not None:
-                    self._failed(busy.kind, "")
+                if self._on_error is not None:
+                    self._on_error(busy.kind, "")
                 response = error_response(
                     busy.status, busy.kind, busy.detail, retry_after=busy.retry_after
                 )

@@ -117,9 +117,9 @@ def build_proxy(
 
 def limited(app: ASGIApp, settings: Settings, metrics: Metrics | None) -> ASGIApp:
     """Return the app behind the limits on requests at a time and on upload time."""
-    failed = None if metrics is None else metrics.failed
-    app = BodyTimeoutMiddleware(app, settings.body_timeout, failed)
-    return RequestLimitMiddleware(app, settings.max_requests, failed)
+    on_error = None if metrics is None else metrics.failed
+    app = BodyTimeoutMiddleware(app, settings.body_timeout, on_error)
+    return RequestLimitMiddleware(app, settings.max_requests, on_error)
 
 
 def _rules(settings: Settings, plain: PlainDialect, name: str | None) -> list[SearchRule]:

@@ -22,7 +22,9 @@ Work = Callable[[int, Callable[[], None]], int]
 _EARLY = 5.0  # seconds after its start in which a worker's death counts as early
 _MAX_EARLY_DEATHS = 3
 _CANNOT_SERVE = 78  # EX_CONFIG of sysexits.h: another worker would fail as well
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
 
 _log = logging.getLogger("querylift.serving.supervisor")
 
@@ -31,9 +33,9 @@ def run_workers(count: int, work: Work) -> int:
     """Run ``work`` in ``count`` forked processes until a signal, and return the exit status.
 
     The first worker starts alone, the others once it serves; if it ends before that, its status is
-    returned. SIGINT and SIGTERM are passed on to all workers. A worker that dies is replaced. After
-    three deaths in a row within seconds of the start, or if a worker raises a ``QueryliftError``,
-    all are stopped. Workers also stop if this process is killed.
+    returned. SIGINT, SIGTERM and SIGHUP are passed on to all workers. A worker that dies is
+    replaced. After three deaths in a row within seconds of the start, or if a worker raises a
+    ``QueryliftError``, all are stopped. Workers also stop if this process is killed.
 
     Call it in the main thread, before other threads start.
     Errors: ``ConfigurationError`` if the system cannot fork.
@@ -52,7 +54,11 @@ class _Supervisor:
         self._lifeline = os.pipe()  # workers see its end when this process is gone
 
     def run(self) -> int:
-        before = {number: signal.signal(number, self._stop) for number in _SIGNALS}
+        before = {
+            number: signal.signal(number, self._stop)
+            for number in _SIGNALS
+            if signal.getsignal(number) != signal.SIG_IGN  # as nohup does with SIGHUP
+        }
         try:
             if not self._start(0, wait=True):
                 return self._wait_for_first()
@@ -93,7 +99,8 @@ class _Supervisor:
         status = 1
         try:
             for name in _SIGNALS:
-                signal.signal(name, signal.SIG_DFL)
+                if signal.getsignal(name) != signal.SIG_IGN:
+                    signal.signal(name, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
             os.setpgrp()  # the supervisor passes interrupts at the terminal on
             os.close(self._lifeline[1])
@@ -150,6 +157,6 @@ class _Supervisor:
 def _exit_status(status: int) -> int:
     code = os.waitstatus_to_exitcode(status)
     # uvicorn stops on a signal and then raises it again.
-    if code in (-signal.SIGTERM, -signal.SIGINT):
+    if -code in _SIGNALS:
         return 0
     return 1 if code == _CANNOT_SERVE else abs(code)

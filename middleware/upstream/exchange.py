@@ -18,6 +18,7 @@ from ..errors import (
     UpstreamError,
     UpstreamTimeoutError,
 )
+from ..http.limits import OnError
 from ..http.responses import error_response
 from .headers import response_headers
 from .rate_limited_log import RateLimitedLog
@@ -52,7 +53,7 @@ class Exchange:
     _receive: Receive
     _send: Send
     _clock: Callable[[], float] | None
-    _failed: Callable[[str, str], None] | None
+    _on_error: OnError | None
     started: bool = False
     _task: asyncio.Task[object] | None = field(default_factory=asyncio.current_task)
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
@@ -101,8 +102,8 @@ class Exchange:
             if self._gone:
                 return
             phase = error.phase if isinstance(error, UpstreamTimeoutError) else ""
-            if self._failed is not None:
-                self._failed(error.kind, phase)
+            if self._on_error is not None:
+                self._on_error(error.kind, phase)
             cut = ", the answer was cut off" if self.started else ""
             _log.warning(
                 f"{error.kind} {phase}{cut}",

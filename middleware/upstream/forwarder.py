@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from ..errors import RequestRefusedError
 from ..http.extensions import RETRY_SAFE
+from ..http.limits import OnError
 from ..http.responses import error_response
 from .client import UpstreamClient
 from .exchange import WRONG_LENGTH, Exchange, Upload
@@ -27,7 +28,7 @@ class Forwarder:
     ``client`` is an ``UpstreamClient``, an ``Upstream`` or a URL. ``server_timing`` appends
     ``Server-Timing: upstream;dur=<ms>``, the time to the response's head, as a line of its own.
     ``kept`` are names of headers that ``Connection`` cannot take off, in lower case.
-    ``failed`` is called with the kind of each failure of the upstream, and the phase of a timeout.
+    ``on_error`` is called for each failure of the upstream.
     ``clock`` returns seconds.
 
     A wrapping application may set ``scope["extensions"][RETRY_SAFE] = True`` for a request that is
@@ -55,7 +56,7 @@ class Forwarder:
         forwarding: Forwarding | None = None,
         kept: Iterable[str] = (),
         server_timing: bool = True,
-        failed: Callable[[str, str], None] | None = None,
+        on_error: OnError | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.client = client if isinstance(client, UpstreamClient) else UpstreamClient(client)
@@ -65,7 +66,7 @@ class Forwarder:
             forwarding or Forwarding(),
             frozenset(name.lower().encode("latin-1") for name in kept),
         )
-        self._failed = failed
+        self._on_error = on_error
         self._clock = clock if server_timing else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -97,7 +98,7 @@ class Forwarder:
             return
         if framing != "none":
             add_framing(lines, framing, length)
-        exchange = Exchange(scope, receive, send, self._clock, self._failed)
+        exchange = Exchange(scope, receive, send, self._clock, self._on_error)
         content: bytes | Upload = body
         if more:
             content = Upload(receive, body, length if framing == "length" else None, exchange.watch)

@@ -88,7 +88,7 @@ async def test_nobody_waits_where_nobody_may() -> None:
 async def test_the_client_is_told_when_to_come_again() -> None:
     told: list[tuple[str, str]] = []
     async with full(max_waiting=0) as (client, held, _, first):
-        forwarder = Forwarder(client, failed=lambda kind, phase: told.append((kind, phase)))
+        forwarder = Forwarder(client, on_error=lambda kind, phase: told.append((kind, phase)))
         async with front(forwarder) as port:
             status, lines, body = split(await exchange(port, get()))
             assert (status, dict(lines)[b"retry-after"]) == (503, b"1")
