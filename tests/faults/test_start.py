@@ -12,8 +12,9 @@ from tests.upstream.wire import silent_address
 
 from .running import ended, serving, until
 
-# Seconds of processor time: other work on the machine only makes a start wait for it.
-LIMIT = 1.0
+# Seconds of processor time, as other work on the machine makes a start wait. Here a start takes .7
+# to .9, on a busy machine 1.1, and 2.4 if it loads torch, which none of these must do.
+LIMIT = 1.6
 
 
 def damaged(folder: Path) -> Path:
