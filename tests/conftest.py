@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -114,3 +116,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if only_fast(session.config) and found and not session.exitstatus:
         print(f"\nfast tests imported {', '.join(found)}", file=sys.stderr)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture
+def hears_hangups() -> Iterator[None]:
+    """Let child processes hear SIGHUP, although the tests may run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)

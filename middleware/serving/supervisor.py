@@ -22,9 +22,8 @@ Work = Callable[[int, Callable[[], None]], int]
 _EARLY = 5.0  # seconds after its start in which a worker's death counts as early
 _MAX_EARLY_DEATHS = 3
 _CANNOT_SERVE = 78  # EX_CONFIG of sysexits.h: another worker would fail as well
-_SIGNALS = tuple(
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)
 
 _log = logging.getLogger("querylift.serving.supervisor")
 
@@ -54,11 +53,7 @@ class _Supervisor:
         self._lifeline = os.pipe()  # workers see its end when this process is gone
 
     def run(self) -> int:
-        before = {
-            number: signal.signal(number, self._stop)
-            for number in _SIGNALS
-            if signal.getsignal(number) != signal.SIG_IGN  # as nohup does with SIGHUP
-        }
+        before = {number: signal.signal(number, self._stop) for number in _heard_signals()}
         try:
             if not self._start(0, wait=True):
                 return self._wait_for_first()
@@ -98,9 +93,8 @@ class _Supervisor:
         """Run the worker in this forked process, and exit."""
         status = 1
         try:
-            for name in _SIGNALS:
-                if signal.getsignal(name) != signal.SIG_IGN:
-                    signal.signal(name, signal.SIG_DFL)
+            for name in _heard_signals():
+                signal.signal(name, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
             os.setpgrp()  # the supervisor passes interrupts at the terminal on
             os.close(self._lifeline[1])
@@ -154,9 +148,16 @@ class _Supervisor:
         return _exit_status(os.waitpid(process, 0)[1])
 
 
+def _heard_signals() -> list[signal.Signals]:
+    """Return the signals that stop a server: SIGHUP too, unless nohup has it ignored."""
+    if _HANGUP is None or signal.getsignal(_HANGUP) == signal.SIG_IGN:
+        return [*_SIGNALS]
+    return [*_SIGNALS, _HANGUP]
+
+
 def _exit_status(status: int) -> int:
     code = os.waitstatus_to_exitcode(status)
     # uvicorn stops on a signal and then raises it again.
-    if -code in _SIGNALS:
+    if -code in (*_SIGNALS, _HANGUP):
         return 0
     return 1 if code == _CANNOT_SERVE else abs(code)

@@ -15,6 +15,8 @@ import pytest
 
 from .running import started, until
 
+pytestmark = pytest.mark.usefixtures("hears_hangups")
+
 SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
 # uvicorn raises SIGTERM again after an end in order, so that the process ends by it.
 IN_ORDER = {signal.SIGTERM: -signal.SIGTERM, signal.SIGINT: 0, signal.SIGHUP: -signal.SIGTERM}

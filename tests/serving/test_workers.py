@@ -13,7 +13,10 @@ from contextlib import contextmanager
 
 import pytest
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork"),
+    pytest.mark.usefixtures("hears_hangups"),
+]
 
 # Each worker prints its number and process id, runs until a signal, and says that it stopped.
 _PROGRAM = """
