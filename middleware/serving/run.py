@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 
 from ..core.pagination import PaginationMemory
 from ..dialects.detection.detector import LOGGER
+from ..engines.process.shared import end_shared
 from ..engines.threads import default_threads
 from ..errors import ConfigurationError, EngineError, UpstreamError
 from ..runtime import snapshot
@@ -53,6 +54,7 @@ def run_proxy(settings: Settings) -> int:
         elif not settings.engine.socket:
             folder = TemporaryDirectory(prefix="querylift-", ignore_cleanup_errors=True)
             path = f"{stack.enter_context(folder)}/engine"
+            stack.callback(end_shared, path)  # at once, and also if it is stopped
             shared = replace(settings, engine=replace(settings.engine, socket=path))
 
         def work(number: int, ready: Callable[[], None]) -> int:
@@ -132,6 +134,7 @@ def _serve(
         started=announce,
         grace=settings.shutdown_grace,
         stopped=save,
+        ended=reformulator.abandon,
         stop=stop,
         head_timeout=settings.head_timeout,
         send_timeout=settings.body_timeout,

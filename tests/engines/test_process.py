@@ -117,7 +117,8 @@ def test_an_engine_that_cannot_be_loaded_says_why(make: Make) -> None:
 @pytest.mark.skipif(not hasattr(os, "getsid"), reason="needs sessions")
 def test_its_process_has_a_lower_priority(make: Make) -> None:
     pid = loaded(make())
-    assert os.getpriority(os.PRIO_PROCESS, pid) >= os.getpriority(os.PRIO_PROCESS, 0) + 10
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert os.getpriority(os.PRIO_PROCESS, pid) >= min(19, own + 10)
     assert os.getsid(pid) == pid
     share = Path(f"/proc/{pid}/autogroup")
     if share.exists() and (text := share.read_text("ascii")).strip():

@@ -20,8 +20,6 @@ pytestmark = pytest.mark.skipif(
     not Path("/proc/self/stat").exists(), reason="a system without /proc"
 )
 
-PATIENCE = {"QUERYLIFT_ENGINE_HANG_TIMEOUT": "1", "QUERYLIFT_ENGINE_BREAKER_COOLDOWN": "0.5"}
-
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
@@ -32,11 +30,22 @@ def folder() -> Iterator[Path]:
 
 @contextmanager
 def running(
-    upstream: str, behaviour: Path, folder: Path, workers: int = 1, **variables: str
+    upstream: str,
+    behaviour: Path,
+    folder: Path,
+    workers: int = 1,
+    patience: str = "1",
+    at: str = "",
 ) -> Iterator[Served]:
     options = ("--engine", "faulty", "--model", str(behaviour), "--path", "/search")
-    own = {"TMPDIR": str(folder), "QUERYLIFT_WORKERS": str(workers)}
-    with serving(upstream, *options, **{**PATIENCE, **own, **variables}) as served:
+    variables = {
+        "TMPDIR": str(folder),
+        "QUERYLIFT_WORKERS": str(workers),
+        "QUERYLIFT_ENGINE_HANG_TIMEOUT": patience,
+        "QUERYLIFT_ENGINE_BREAKER_COOLDOWN": "0.5",
+        "QUERYLIFT_ENGINE_SOCKET": at,
+    }
+    with serving(upstream, *options, **variables) as served:
         yield served
 
 
@@ -93,8 +102,7 @@ def test_it_recovers_when_nobody_asks_meanwhile(
 def test_a_process_that_is_continued_in_time_is_kept(
     upstream: str, behaviour: Path, folder: Path
 ) -> None:
-    patient = {"QUERYLIFT_ENGINE_HANG_TIMEOUT": "30"}
-    with running(upstream, behaviour, folder, **patient) as served:
+    with running(upstream, behaviour, folder, patience="30") as served:
         asked_until_rewritten(served, 0.0, 3)
         (first,) = engines(served, folder)
         os.kill(first, signal.SIGSTOP)
@@ -111,8 +119,8 @@ def test_one_that_is_stopped_while_it_loads_is_replaced(
 ) -> None:
     behaviour.write_text("load slowly")
     with running(upstream, behaviour, folder, workers) as served:
-        (first,) = until(lambda: engines(served, folder))
         until(lambda: behaviour.with_suffix(".loading").exists())
+        (first,) = engines(served, folder)
         os.kill(first, signal.SIGSTOP)
         behaviour.write_text("well")
         asked_until_rewritten(served, 0.05, 3)
@@ -123,15 +131,15 @@ def test_a_server_that_comes_to_a_shared_engine_that_hangs_gets_another(
     upstream: str, behaviour: Path, folder: Path
 ) -> None:
     """The one whose call hung is gone, so that nobody else ends it."""
-    at = {"QUERYLIFT_ENGINE_SOCKET": f"{folder}/engine"}
-    with running(upstream, behaviour, folder, **at) as served:
+    at = f"{folder}/engine"
+    with running(upstream, behaviour, folder, at=at) as served:
         asked_until_rewritten(served, 0.0, 3)
         (first,) = hosts(folder)
         behaviour.write_text("hang once")
         until(lambda: not rewritten(served))
         served.process.kill()
         served.process.wait(10)
-    with running(upstream, behaviour, folder, **at) as served:
+    with running(upstream, behaviour, folder, at=at) as served:
         asked_until_rewritten(served, 0.05, 3)
         assert gone(first)
     until(lambda: not hosts(folder))
@@ -144,8 +152,7 @@ def test_signals_end_a_server_with_a_stopped_engine(
     upstream: str, behaviour: Path, folder: Path, number: int, count: int, workers: int
 ) -> None:
     """The first ends it in its time, the second at once; nothing is left behind."""
-    patient = {"QUERYLIFT_ENGINE_HANG_TIMEOUT": "60"}
-    with running(upstream, behaviour, folder, workers, **patient) as served:
+    with running(upstream, behaviour, folder, workers, patience="60") as served:
         asked_until_rewritten(served, 0.0, 3)
         (engine,) = engines(served, folder)
         os.kill(engine, signal.SIGSTOP)
