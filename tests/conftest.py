@@ -21,6 +21,7 @@ MARKERS = {
     "engines/test_process.py": "process",
     "engines/test_shared_process.py": "process",
     "engines/test_transformers.py": "model",
+    "engines/test_trust.py": "process",
     "faults": "process",
     "fuzz": "net",
     "hostile": "net",
