@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -176,7 +176,7 @@ with socket.socket(socket.AF_UNIX) as listener:
 
 @contextmanager
 def listening(
-    folder: Path, user: int = 0, greeting: dict[str, object] | None = None
+    folder: Path, user: int = 0, greeting: Mapping[str, object] | None = None
 ) -> Iterator[subprocess.Popen[str]]:
     """Run something that listens at the socket of a folder."""
     said = "" if greeting is None else json.dumps(greeting)
