@@ -103,10 +103,12 @@ def _serve(
 
     saving = threading.Lock()
 
-    def save() -> None:
-        if file is not None and not failures:
-            with saving:
-                snapshot.save(file, reformulator.memo, now=SYSTEM_CLOCK.now())
+    def save() -> bool:
+        """Write the snapshot, if there is one; return whether it holds what the memo holds."""
+        if file is None:
+            return True
+        with saving:
+            return not failures and snapshot.save(file, reformulator.memo, now=SYSTEM_CLOCK.now())
 
     front, *admin = bound
     app = limited(proxy, settings, proxy.metrics)
