@@ -18,6 +18,7 @@ MARKERS = {
     "dialects/test_groonga_reads.py": "process",
     "engines/t5": "model",
     "engines/test_connectivity.py": "net",
+    "engines/test_hub_revision.py": "net",
     "engines/test_process.py": "process",
     "engines/test_shared_process.py": "process",
     "engines/test_transformers.py": "model",

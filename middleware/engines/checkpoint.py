@@ -23,7 +23,7 @@ from .spelling_hints import WORDS_FILE
 BUNDLED = "bundled"
 """The name of the model inside the package."""
 
-_HUB_ID = re.compile(r"([A-Za-z0-9][\w.-]*/[\w.-]+)(?:@([A-Za-z0-9][\w./-]*))?")
+_HUB_ID = re.compile(r"([A-Za-z0-9][\w.-]*/[\w.-]+)(?:@(\w[\w./-]*))?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _MAX_CONFIG = 4 * 2**20  # bytes
 _MODEL_TYPES = ("t5", "mt5")
