@@ -91,6 +91,11 @@ class Restartable(Loadable, Protocol):
         """Whether the process ended during a call; ``load`` starts another."""
         ...
 
+    @property
+    def hangs(self) -> bool:
+        """Whether the process is known to hang or to be stopped, so that it may never end."""
+        ...
+
     def abandon(self) -> None:
         """End the process, as this one is about to end; any thread may call it, also in a call.
 

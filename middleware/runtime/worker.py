@@ -89,7 +89,8 @@ class Worker:
     def stop(self, timeout: float) -> None:
         """Drop all flights and end the thread after its current step; takes the lock.
 
-        Waits at most ``timeout`` seconds for the thread; a longer engine call goes on alone.
+        Waits at most ``timeout`` seconds for the thread. A longer engine call goes on alone, unless
+        it is in a process, which is ended then.
         """
         with self._lock:
             thread, self._thread = self._thread, None
@@ -98,6 +99,9 @@ class Worker:
         self.wake_waiters()
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout)
+            engine = self._restartable
+            if engine is not None and (thread.is_alive() or engine.hangs):
+                engine.abandon()  # or it would outlive this process
 
     def wake_waiters(self) -> None:
         """Call the wakes in the outbox; the lock must not be held."""
@@ -191,10 +195,12 @@ class Worker:
             assert isinstance(self._engine, Loadable)
             self._engine.load()
         except BaseException as error:  # whatever it is, requests go on without rewrites
-            _log.error("engine %s cannot be started: %s", self._engine.name, error)
             with self._lock:
+                if not self._is_current():  # stopped meanwhile, and perhaps therefore failed
+                    return False
                 self.failure = error
                 self._clock.notify(self._lock)
+            _log.error("engine %s cannot be started: %s", self._engine.name, error)
             return False
         # A model's libraries are hundreds of thousands of objects that live as long as the
         # process. Frozen, they no longer delay the event loop at each full garbage collection.

@@ -145,7 +145,9 @@ class Settings:
         100.0, "milliseconds that a rewrite may take", above=0, below=60_000
     )
     model: str = _setting(
-        "bundled", "`bundled`, a folder, or a Hugging Face hub id", metavar="PATH_OR_HUB_ID"
+        "bundled",
+        "`bundled`, a folder, or a Hugging Face hub id, which may end with `@` and a revision",
+        metavar="PATH_OR_HUB_ID",
     )
     words: str = _setting(
         "",

@@ -96,6 +96,7 @@ class ProcessLikeEngine(ScriptedEngine):
     """An engine that loses its process in a call, and is loaded again."""
 
     lost = False
+    hangs = False
     loads = 0
     broken = False
 

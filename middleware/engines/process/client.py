@@ -10,8 +10,6 @@ import logging
 import os
 import pickle
 import selectors
-import socket
-import struct
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -26,7 +24,7 @@ from ..base import Answer, Engine
 from ..claims import one_thread
 from ..judging import EngineResult
 from .child import start_child
-from .peer import Peer, is_stopped
+from .peer import Peer, is_stopped, limit_waits
 from .shared import checked_address, connect_shared, give_up, has_loaded
 from .wire import decode, error_of, identity, receive, send
 
@@ -137,7 +135,7 @@ class ProcessEngine:
             self._connection, self._child = start_child(parts)
         else:
             self._connection, self._peer = connect_shared(parts, self._address, self._idle_timeout)
-        _limit_waits(self._connection, self._hang_timeout)
+        limit_waits(self._connection, self._hang_timeout)
         self._selector.register(self._connection, selectors.EVENT_READ)
         looked = time.monotonic()
         while not self._selector.select(_LOOK_AT_LOADING):
@@ -202,12 +200,21 @@ class ProcessEngine:
             self._peer.close()
         self._forget()
 
+    @property
+    def hangs(self) -> bool:
+        """Whether the process is stopped, or does not answer while nobody waits for it."""
+        child, peer = self._child, self._peer
+        stopped = (
+            is_stopped(child.pid) if child is not None else peer is not None and peer.stopped()
+        )
+        return stopped or self._overdue > _ABANDON_AFTER
+
     def abandon(self) -> None:
         """End the child, or a shared process that hangs; see ``Restartable``."""
         child, peer = self._child, self._peer
         if child is not None and self._owner == os.getpid():
             child.kill()
-        elif peer is not None and (self._overdue > _ABANDON_AFTER or peer.stopped()):
+        elif peer is not None and self.hangs:
             peer.kill()
 
     @one_thread
@@ -280,12 +287,3 @@ class ProcessEngine:
 
 class _HangError(EngineError):
     """The process did not answer in time, and was killed."""
-
-
-def _limit_waits(connection: Connection, seconds: float) -> None:
-    """Let a message that was begun fail after this time, as its process may be stopped in it."""
-    if os.name == "posix":
-        limit = struct.pack("ll", int(seconds), int(seconds % 1 * 1e6))
-        with socket.socket(fileno=os.dup(connection.fileno())) as same:
-            same.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
-            same.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)

@@ -8,6 +8,7 @@ import socket
 import stat
 import struct
 from contextlib import suppress
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from ...errors import EngineError
@@ -99,3 +100,12 @@ def is_stopped(pid: int) -> bool:
     except OSError:  # it has ended, or another system
         return False
     return told.rpartition(b") ")[2][:1] == b"T"
+
+
+def limit_waits(connection: Connection, seconds: float) -> None:
+    """Let a message that was begun fail after this time, as its process may be stopped in it."""
+    if os.name == "posix":
+        limit = struct.pack("ll", int(seconds), int(seconds % 1 * 1e6))
+        with socket.socket(fileno=os.dup(connection.fileno())) as same:
+            same.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+            same.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
