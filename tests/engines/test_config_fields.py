@@ -24,17 +24,20 @@ SIZES = (
 TOKENS = ("pad_token_id", "eos_token_id", "decoder_start_token_id")
 CONFIG: dict[str, Any] = json.loads((bundled_model() / "config.json").read_text())
 
-WRONG: list[tuple[str, object]] = [
-    *[(key, value) for key in SIZES for value in ("512", 512.0, 0, -1, True, [], {}, 2**40)],
-    *[(key, value) for key in TOKENS for value in ("1", 1.0, -1, False, {}, 10**6)],
-    *[("eos_token_id", value) for value in (["1"], [1, "2"], [None], [[1]], [-1], [10**6])],
-    *[("layer_norm_epsilon", v) for v in ("1e-6", -1, 2, True, [], float("nan"), float("inf"))],
-    *[("feed_forward_proj", value) for value in (1, [], {}, True, ["relu"])],
-    *[("dense_act_fn", value) for value in (1, ["gelu"], {})],
-    *[("tie_word_embeddings", value) for value in ("false", 0, 1, [], {})],
-    *[("scale_decoder_outputs", value) for value in ("true", 0.5, [])],
-    ("is_gated_act", "yes"),
-]  # fmt: skip
+_NO_SIZES = ("512", 512.0, 0, -1, True, [], {}, 2**40)
+_NO_TOKENS = ("1", 1.0, -1, False, {}, 10**6)
+_NO_VALUES: dict[str, tuple[object, ...]] = {
+    **dict.fromkeys(SIZES, _NO_SIZES),
+    **dict.fromkeys(TOKENS, _NO_TOKENS),
+    "eos_token_id": (*_NO_TOKENS, ["1"], [1, "2"], [None], [[1]], [-1], [10**6]),
+    "layer_norm_epsilon": ("1e-6", -1, 2, True, [], float("nan"), float("inf")),
+    "feed_forward_proj": (1, [], {}, True, ["relu"]),
+    "dense_act_fn": (1, ["gelu"], {}),
+    "tie_word_embeddings": ("false", 0, 1, [], {}),
+    "scale_decoder_outputs": ("true", 0.5, []),
+    "is_gated_act": ("yes",),
+}
+WRONG = [(key, value) for key, values in _NO_VALUES.items() for value in values]
 
 
 @pytest.fixture

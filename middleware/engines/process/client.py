@@ -204,9 +204,9 @@ class ProcessEngine:
     def hangs(self) -> bool:
         """Whether the process is stopped, or does not answer while nobody waits for it."""
         child, peer = self._child, self._peer
-        stopped = (
-            is_stopped(child.pid) if child is not None else peer is not None and peer.stopped()
-        )
+        stopped = peer is not None and peer.stopped()
+        if child is not None:
+            stopped = is_stopped(child.pid)
         return stopped or self._overdue > _ABANDON_AFTER
 
     def abandon(self) -> None:
