@@ -24,8 +24,8 @@ SIZES = (
 TOKENS = ("pad_token_id", "eos_token_id", "decoder_start_token_id")
 CONFIG: dict[str, Any] = json.loads((bundled_model() / "config.json").read_text())
 
-_NO_SIZES = ("512", 512.0, 0, -1, True, [], {}, 2**40)
-_NO_TOKENS = ("1", 1.0, -1, False, {}, 10**6)
+_NO_SIZES: tuple[object, ...] = ("512", 512.0, 0, -1, True, [], {}, 2**40)
+_NO_TOKENS: tuple[object, ...] = ("1", 1.0, -1, False, {}, 10**6)
 _NO_VALUES: dict[str, tuple[object, ...]] = {
     **dict.fromkeys(SIZES, _NO_SIZES),
     **dict.fromkeys(TOKENS, _NO_TOKENS),
