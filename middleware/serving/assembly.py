@@ -36,8 +36,8 @@ from ..instrumentation.metrics import Metrics
 from ..instrumentation.record import Observer
 from ..proxy import ReverseProxy
 from ..runtime.clock import SYSTEM_CLOCK, Clock
+from ..runtime.limits import Limits
 from ..runtime.reformulator import Reformulator
-from ..runtime.scheduler import Limits
 from ..upstream.client import UpstreamClient
 from ..upstream.headers import Forwarding
 from ..upstream.limits import ConnectionLimits, Timeouts
@@ -167,9 +167,10 @@ def _engine(settings: Settings) -> Engine:
         options["words"] = settings.words
     make = partial(load_engine, settings.engine.name, settings.model, **options)
     try:
-        if settings.engine.socket:
-            return ProcessEngine(make, settings.engine.socket)
-        return ProcessEngine(make) if settings.engine.process else make()
+        if not (settings.engine.process or settings.engine.socket):
+            return make()
+        place = settings.engine.socket or None
+        return ProcessEngine(make, place, hang_timeout=settings.engine.hang_timeout)
     except (EngineError, MissingExtraError) as error:
         if not settings.allow_degraded_start:
             raise

@@ -69,6 +69,12 @@ class EngineSettings:
         "the same path share one engine process; without one, each has its own",
         metavar="PATH",
     )
+    hang_timeout: float = _setting(
+        10.0,
+        "seconds that an engine process may be silent after nobody waits for its answer any more; "
+        "then it is killed and another one is started",
+        above=0,
+    )
     threads: int = _setting(0, "threads of the engine; 0 takes the CPU quota", least=0)
     max_queue: int = _setting(24, "texts that may wait for the engine", above=0)
     breaker_cooldown: float = _setting(
@@ -139,7 +145,9 @@ class Settings:
         100.0, "milliseconds that a rewrite may take", above=0, below=60_000
     )
     model: str = _setting(
-        "bundled", "`bundled`, a folder, or a Hugging Face hub id", metavar="PATH_OR_HUB_ID"
+        "bundled",
+        "`bundled`, a folder, or a Hugging Face hub id, which may end with `@` and a revision",
+        metavar="PATH_OR_HUB_ID",
     )
     words: str = _setting(
         "",

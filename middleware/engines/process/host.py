@@ -18,6 +18,7 @@ from ...errors import EngineError
 from ...policy.acceptance import Acceptance
 from ..base import Engine, Loadable
 from ..judging import EngineResult, verdicts_of
+from .peer import is_trusted_client
 from .wire import encode, error_message, identity, receive, send
 
 _BATCH = 8  # texts of several clients that are put into one engine call
@@ -93,7 +94,11 @@ class Host:
         for key, _ in ready:
             if isinstance(key.fileobj, socket.socket):
                 with suppress(OSError):  # the client has left meanwhile
-                    self._admit(Connection(key.fileobj.accept()[0].detach()))
+                    accepted = key.fileobj.accept()[0]
+                    if is_trusted_client(accepted):
+                        self._admit(Connection(accepted.detach()))
+                    else:
+                        accepted.close()
             else:
                 self._receive(cast(Connection, key.fileobj))
         return bool(ready)

@@ -10,7 +10,11 @@ from middleware import EngineError, ModelError
 
 
 class FaultyEngine:
-    """``model`` is a file with one of ``well``, ``raise``, ``slow``, ``hang`` or ``broken``."""
+    """``model`` is a file with one of ``well``, ``raise``, ``slow``, ``hang`` or ``broken``.
+
+    ``hang once`` hangs in one call for good, and lets other processes do well. ``load slowly``
+    loads until the file says otherwise; the file beside it with the suffix ``.loading`` tells.
+    """
 
     name = "faulty"
     revision = "1"
@@ -29,12 +33,18 @@ class FaultyEngine:
         if self._behaviour() == "broken":
             self._pause.wait(0.2)
             raise ModelError("weights are damaged; copy them again")
+        while self._behaviour() == "load slowly":
+            self._file.with_suffix(".loading").touch()
+            self._pause.wait(0.05)
 
     def generate(self, texts: Sequence[str], cancelled: Callable[[int], bool]) -> list[str]:
         """Put ``lifted`` before each text, in 10 ms, or do what the file says."""
         behaviour = self._behaviour()
         if behaviour == "raise":
             raise EngineError("the model computed what is no number")
+        if behaviour == "hang once":
+            self._file.write_text("well", "utf-8")
+            self._pause.wait()
         if behaviour == "hang":
             while self._behaviour() == "hang":
                 self._pause.wait(0.02)
