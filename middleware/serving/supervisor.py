@@ -38,8 +38,8 @@ def run_workers(count: int, work: Work) -> int:
     """Run ``work`` in ``count`` forked processes until a signal, and return the exit status.
 
     The first worker starts alone, the others once it serves; if it ends before that, its status is
-    returned. SIGINT, SIGTERM and SIGHUP are passed on to all workers. A second signal kills those that do
-    not end within two seconds, a third one at once. A worker that dies is replaced, and so is one
+    returned. SIGINT, SIGTERM and SIGHUP are passed on to all workers. A second signal kills those
+    that do not end within two seconds, a third one at once. A worker that dies is replaced, and so is one
     that is stopped for ten seconds (SIGSTOP). After three deaths in a row within seconds of the
     start, or if a worker raises a ``QueryliftError``, all are stopped. Workers also stop if this
     process is killed.

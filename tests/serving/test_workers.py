@@ -71,7 +71,7 @@ def lines(process: subprocess.Popen[str], count: int) -> dict[str, str]:
     return {words[0]: words[-1] for words in said if words}
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_one_signal_stops_all_workers(number: signal.Signals) -> None:
     with running(3) as process:
         assert set(lines(process, 3)) == {"0", "1", "2"}
