@@ -39,10 +39,10 @@ def run_workers(count: int, work: Work) -> int:
 
     The first worker starts alone, the others once it serves; if it ends before that, its status is
     returned. SIGINT, SIGTERM and SIGHUP are passed on to all workers. A second signal kills those
-    that do not end within two seconds, a third one at once. A worker that dies is replaced, and so is one
-    that is stopped for ten seconds (SIGSTOP). After three deaths in a row within seconds of the
-    start, or if a worker raises a ``QueryliftError``, all are stopped. Workers also stop if this
-    process is killed.
+    that do not end within two seconds, a third one at once. A worker that dies is replaced, and so
+    is one that is stopped for ten seconds (SIGSTOP). After three deaths in a row within seconds of
+    the start, or if a worker raises a ``QueryliftError``, all are stopped. Workers also stop if
+    this process is killed.
 
     Call it in the main thread, before other threads start.
     Errors: ``ConfigurationError`` if the system cannot fork.
