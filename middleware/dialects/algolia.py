@@ -20,7 +20,7 @@ from .expansion import in_place
 from .jsonspans import JsonValue, MalformedError, Path, encode_json, read
 from .layers import json_layer
 from .operators import WORDS
-from .search_api import SearchApi, is_past_first, json_span, param_span
+from .search_api import SearchApi, Texts, is_past_first, json_span, param_span
 from .urlencoded import Params, url_encoder
 
 _MOST_PACKED = 2000  # ampersands of packed parameters, or escapes, in a body
@@ -42,7 +42,9 @@ class AlgoliaDialect(SearchApi):
             ("/query", "/queries")
         )
 
-    def texts(self, request: SearchRequest, params: Params, body: bytes) -> Iterator[QuerySpan]:
+    def texts(
+        self, request: SearchRequest, params: Params, body: bytes, repeated: Texts
+    ) -> Iterator[QuerySpan]:
         """Yield the span of each query; for a GET, that of the parameter."""
         key = params.get("x-algolia-api-key") or ""
         header = request.header(b"x-algolia-api-key").decode("latin-1")

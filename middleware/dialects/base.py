@@ -16,7 +16,7 @@ from ..core.outcome import Reason
 
 MAX_TEXTS = 16
 """The most different texts of one request that are rewritten."""
-MAX_SPANS = 256
+MAX_SPANS = 128
 """The most places of one request that hold texts; a request with more is left alone."""
 MAX_TEXT = 4096
 """The most bytes that hold a text; a longer one is skipped as ``TOO_LONG`` without being read."""
@@ -144,16 +144,18 @@ class Dialect(ABC):
         """Return the spans of a request's texts, most important first; they do not overlap."""
 
 
-def limited(spans: Iterable[QuerySpan]) -> list[QuerySpan]:
+def limited(spans: Iterable[QuerySpan], found: list[QuerySpan] | None = None) -> list[QuerySpan]:
     """Return the spans of the first ``MAX_TEXTS`` different texts, wherever they are.
 
-    Returns none of more than ``MAX_SPANS``: the places of a text would not all be known.
+    Returns none of more than ``MAX_SPANS``: the places of a text would not all be known. If
+    ``found`` is given, it is filled one by one, and returned.
     """
-    found: list[QuerySpan] = []
+    found = [] if found is None else found
     texts: set[str] = set()
     for count, span in enumerate(spans):
         if count == MAX_SPANS:
-            return []
+            found.clear()
+            break
         if span.text in texts or len(texts) < MAX_TEXTS:
             texts.add(span.text)
             found.append(span)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from .base import Part, QuerySpan, SearchRequest
 from .expansion import in_place, or_encoder
 from .operators import GROONGA
-from .search_api import SearchApi, is_form, is_past_first, param_span
+from .search_api import SearchApi, Texts, is_form, is_past_first, param_span
 from .urlencoded import Params, url_encoder
 
 
@@ -22,7 +22,9 @@ class GroongaDialect(SearchApi):
         """Return whether the body is a form."""
         return request.method == "POST" and is_form(request)
 
-    def texts(self, request: SearchRequest, params: Params, body: bytes) -> Iterator[QuerySpan]:
+    def texts(
+        self, request: SearchRequest, params: Params, body: bytes, repeated: Texts
+    ) -> Iterator[QuerySpan]:
         """Yield the span of ``query``; none if both the URL and the form have one."""
         form = Params(body)
         paged = any(is_past_first(source.get("offset")) for source in (params, form))

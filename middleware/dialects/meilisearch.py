@@ -13,7 +13,7 @@ from .base import Part, QuerySpan, SearchRequest
 from .expansion import in_place
 from .jsonspans import JsonValue, Path, read
 from .operators import WORDS
-from .search_api import SearchApi, is_past_first, json_span, param_span
+from .search_api import SearchApi, Texts, is_past_first, json_span, param_span
 from .urlencoded import Params
 
 _MULTI = "multi-search"
@@ -25,7 +25,9 @@ class MeilisearchDialect(SearchApi):
     name = "meilisearch"
     paths = ("/**/indexes/*/search", f"/**/{_MULTI}")
 
-    def texts(self, request: SearchRequest, params: Params, body: bytes) -> Iterator[QuerySpan]:
+    def texts(
+        self, request: SearchRequest, params: Params, body: bytes, repeated: Texts
+    ) -> Iterator[QuerySpan]:
         """Yield the spans of ``q``."""
         if request.path.rstrip("/").endswith(f"/{_MULTI}"):
             if body:

@@ -14,7 +14,7 @@ from .base import Part, QuerySpan, SearchRequest
 from .expansion import WEIGHT, in_place, or_encoder
 from .jsonspans import JsonValue, Path, read
 from .operators import LUCENE
-from .search_api import SearchApi, is_form, is_json, is_past_first, json_span, param_span
+from .search_api import SearchApi, Texts, is_form, is_json, is_past_first, json_span, param_span
 from .urlencoded import Params, url_encoder
 
 _HANDLERS = ("select", "query", "browse")
@@ -37,7 +37,9 @@ class SolrDialect(SearchApi):
         """Return whether a body is a form or JSON."""
         return is_form(request) or is_json(request.media_type)
 
-    def texts(self, request: SearchRequest, params: Params, body: bytes) -> Iterator[QuerySpan]:
+    def texts(
+        self, request: SearchRequest, params: Params, body: bytes, repeated: Texts
+    ) -> Iterator[QuerySpan]:
         """Yield the spans of the only place that holds the query; none if there are two places."""
         form = Params(body if is_form(request) else b"")
         if not _is_plain(params) or not _is_plain(form):
@@ -51,8 +53,14 @@ class SolrDialect(SearchApi):
         places = [[span] for span in found]
         if body and not is_form(request):
             places += filter(None, _document(body, params, parser))
-        if len(places) == 1 and parser in _PARSERS:
-            yield from places[0]
+        if len(places) != 1 or parser not in _PARSERS or not self._searches_prose(request, params, form, body):
+            return
+        yield from places[0]
+        for text in repeated():
+            for part, source in ((Part.QUERY_STRING, params), (Part.BODY, form)):
+                yield from repeats(part, source, text)
+            if body and not is_form(request):
+                yield from json_repeats(body, text)
 
 
 def _is_plain(params: Params) -> bool:

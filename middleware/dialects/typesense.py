@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from ..core.outcome import Reason
 from .base import Part, QuerySpan, SearchRequest
 from .jsonspans import Path, read
-from .search_api import SearchApi, is_past_first, json_span, param_span
+from .search_api import SearchApi, Texts, is_past_first, json_span, param_span
 from .urlencoded import Params
 
 _MULTI = "multi_search"
@@ -31,7 +31,9 @@ class TypesenseDialect(SearchApi):
         """Return whether the request is a multi-search; a single search has no body."""
         return request.method == "POST" and request.path.rstrip("/").endswith(f"/{_MULTI}")
 
-    def texts(self, request: SearchRequest, params: Params, body: bytes) -> Iterator[QuerySpan]:
+    def texts(
+        self, request: SearchRequest, params: Params, body: bytes, repeated: Texts
+    ) -> Iterator[QuerySpan]:
         """Yield the span of each search's ``q``, then that of the ``q`` shared by all."""
         if any(_is_on(params.get(name)) for name in _LEFT_ALONE):
             return

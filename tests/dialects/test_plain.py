@@ -70,8 +70,8 @@ def test_the_bound_counts_different_texts() -> None:
     many = [b"t%d" % n for n in range(100)]
     assert texts(*many) == [f"t{n}" for n in range(16)]
     assert texts(*many, b"t3", b"t99") == [*(f"t{n}" for n in range(16)), "t3"]
-    assert texts(*[b"a"] * 256) == ["a"] * 256
-    assert texts(*[b"a"] * 257) == [], "not all places of the text are known"
+    assert texts(*[b"a"] * 128) == ["a"] * 128
+    assert texts(*[b"a"] * 129) == [], "not all places of the text are known"
 
 
 def test_wrong_settings_are_told_at_once() -> None:
