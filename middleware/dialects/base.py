@@ -196,7 +196,8 @@ def apply_edits(
         mine = [edit for edit in edits if edit[0].part is part]
         if len(mine) > 1:
             mine.sort(key=lambda edit: edit[0].start)
-        pieces, kept = [], 0
+        pieces: list[bytes] = []
+        kept = 0
         for span, text in mine:
             pieces += (texts[part][kept : span.start], span.encode(text))
             kept = span.stop

@@ -17,10 +17,11 @@ from ..core.outcome import Reason
 from .base import Part, QuerySpan, SearchRequest
 from .expansion import WEIGHT, in_place, or_encoder
 from .fields.schemas import Place
-from .jsonspans import MalformedError, allowance, read
+from .jsonspans import MalformedError, allowance, items_of, read
 from .layers import url_layer
 from .operators import LUCENE
-from .querydsl import Repeated, items_of, kept
+from .querydsl import Repeated
+from .repeats import kept
 from .search_api import SearchApi, Texts, is_json, is_past_first, param_span
 from .searchbody import SearchBody
 from .urlencoded import Params, url_encoder
@@ -95,8 +96,9 @@ class ElasticsearchDialect(SearchApi):
 
     def _holds_prose(self, path: str | None) -> Callable[[str], bool]:
         """Return a function that tells whether a field of the indices at a path holds prose."""
-        known = path is not None and len(path) <= _LONGEST
-        return self.fields.of(Place("elasticsearch", quote(path, safe="/*,")) if known else None)
+        if path is None or len(path) > _LONGEST:
+            return self.fields.of()
+        return self.fields.of(Place("elasticsearch", quote(path, safe="/*,")))
 
     def _multi(self, path: str | None, body: bytes, repeated: Texts) -> Iterator[QuerySpan]:
         """Yield the spans of a multi-search, which has a header line and a body for each search."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from .base import Part, QuerySpan, SearchRequest
 from .expansion import in_place, or_encoder
 from .operators import GROONGA
+from .repeats import kept_by
 from .search_api import SearchApi, Texts, is_form, is_past_first, param_span
 from .urlencoded import Params, url_encoder
+
+_COLUMN = re.compile(r"[\w.]+")
 
 
 class GroongaDialect(SearchApi):
@@ -35,5 +39,8 @@ class GroongaDialect(SearchApi):
                 encode = url_encoder(source.data[span.start : span.stop])
                 span.expansion = in_place(span, or_encoder(GROONGA.neutralize, encode))
                 found.append(span)
-        if len(found) == 1:
+        columns = form.get("match_columns") or params.get("match_columns") or ""
+        names = [name for name in _COLUMN.findall(columns) if not name.isdigit()]
+        if len(found) == 1 and (not names or any(map(self.fields.of(), names))):
             yield found[0]
+            yield from kept_by((params.get("filter"), form.get("filter")), repeated())

@@ -74,6 +74,11 @@ class JsonValue(NamedTuple):
 MISSING = JsonValue(0, 0, None)
 
 
+def items_of(value: JsonValue) -> tuple[JsonValue, ...]:
+    """Return the items of an array; any other value is returned as the only item."""
+    return value.items or (value,)
+
+
 def parse_pointer(pointer: str) -> Path:
     """Return the reference tokens of a JSON pointer (RFC 6901).
 

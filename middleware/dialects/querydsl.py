@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterable, Iterator
 from ..core.outcome import Reason
 from .base import Part, QuerySpan
 from .expansion import boosted_should
-from .jsonspans import JsonValue, Path, Reader, encode_json
+from .jsonspans import JsonValue, Path, Reader, encode_json, items_of
 from .operators import LUCENE, SIMPLE, QuerySyntax
+from .repeats import kept
 from .search_api import json_span
 
 # Compound queries: the keys of the queries in them, and whether a text there is decided about.
@@ -263,11 +264,6 @@ class Finder:
         return not names or any(map(self._holds_prose, names))
 
 
-def items_of(value: JsonValue) -> tuple[JsonValue, ...]:
-    """Return the items of an array; any other value is returned as the only item."""
-    return value.items or (value,)
-
-
 def optional(spans: Iterable[QuerySpan]) -> Iterator[QuerySpan]:
     """Yield the spans but those that keep a text: a place that excludes no hit keeps none."""
     return (span for span in spans if span.skip is not Reason.FIXED)
@@ -275,11 +271,6 @@ def optional(spans: Iterable[QuerySpan]) -> Iterator[QuerySpan]:
 
 def _changes(span: QuerySpan) -> bool:
     return span.skip is not Reason.FIXED
-
-
-def kept(text: str) -> QuerySpan:
-    """Return a span of no bytes that keeps a text in all places."""
-    return QuerySpan(Part.BODY, 0, 0, text, encode_json, Reason.FIXED, follows=True)
 
 
 DECIDED = QuerySpan(Part.BODY, 0, 0, "", encode_json)

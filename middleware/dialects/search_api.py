@@ -28,8 +28,8 @@ class SearchApi(Dialect):
     ``fields`` tells which fields hold prose; a text that is searched in none of them is an exact
     value. A subclass implements ``texts``, which may raise ``MalformedError`` at any point.
 
-    Concurrency: that of ``fields``. Errors: ``ConfigurationError`` from the constructor for a malformed
-    glob.
+    Concurrency: that of ``fields``. Errors: ``ConfigurationError`` from the constructor for a
+    malformed glob.
     """
 
     def __init__(self, paths: Iterable[str] | None = None, fields: Fields | None = None) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from .base import QuerySpan
-from .jsonspans import JsonValue, Path, Reader
-from .querydsl import BY_FIELD, DIRECT, NEVER_ENTERED, Finder, Repeated, items_of, optional
+from .jsonspans import JsonValue, Path, Reader, items_of
+from .querydsl import BY_FIELD, DIRECT, NEVER_ENTERED, Finder, Repeated, optional
 from .search_api import is_past_first
 
 # Keys that are entered only to see what they repeat.

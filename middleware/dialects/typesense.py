@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from ..core.outcome import Reason
 from .base import Part, QuerySpan, SearchRequest
 from .jsonspans import Path, read
+from .repeats import kept_by
 from .search_api import SearchApi, Texts, is_past_first, json_span, param_span
 from .urlencoded import Params
 
@@ -37,6 +38,7 @@ class TypesenseDialect(SearchApi):
         """Yield the span of each search's ``q``, then that of the ``q`` shared by all."""
         if any(_is_on(params.get(name)) for name in _LEFT_ALONE):
             return
+        shared, filters = params.get("query_by"), [params.get("filter_by")]
         paged = is_past_first(params.get("page"), 1) or is_past_first(params.get("offset"))
         if body:
             for search in read(body, _enter).get("searches").items:
@@ -44,8 +46,16 @@ class TypesenseDialect(SearchApi):
                     continue
                 page, offset = search.get("page").value, search.get("offset").value
                 own = paged or is_past_first(page, 1) or is_past_first(offset)
-                yield from _unless_all(json_span(search.get("q"), paged=own))
-        yield from _unless_all(param_span(Part.QUERY_STRING, params, "q", paged=paged))
+                filters.append(search.get("filter_by").text)
+                if self._searches_prose(search.get("query_by").text or shared):
+                    yield from _unless_all(json_span(search.get("q"), paged=own))
+        if self._searches_prose(shared):
+            yield from _unless_all(param_span(Part.QUERY_STRING, params, "q", paged=paged))
+        yield from kept_by(filters, repeated())
+
+    def _searches_prose(self, query_by: str | None) -> bool:
+        names = [name.strip() for name in (query_by or "").split(",") if name.strip()]
+        return not names or any(map(self.fields.of(), names))
 
 
 def _enter(path: Path) -> bool:

@@ -43,6 +43,12 @@ class Params:
     def __contains__(self, name: str) -> bool:
         return name in self._bounds
 
+    def named(self) -> Iterator[tuple[str, int, int]]:
+        """Yield name, start and stop of each value."""
+        for name, bounds in self._bounds.items():
+            for start, stop in bounds:
+                yield name, start, stop
+
     def bounds(self, name: str) -> tuple[int, int] | None:
         """Return start and stop of the value of ``name``, or ``None`` if there is none."""
         bounds = self._bounds.get(name, ())

@@ -87,13 +87,12 @@ def _properties(
         full = f"{prefix}{name}"
         kind = field.get("type").text
         yield from _properties(field, f"{full}.", analyzers)
-        if kind == "alias":  # a mapping alone cannot tell: what it stands for may come later
-            yield full, None
-        elif kind is not None and kind not in ("object", "nested"):
+        # Only the field capabilities tell what an alias stands for.
+        if kind is not None and kind not in ("alias", "object", "nested"):
             yield full, _holds_prose(kind, field, analyzers)
         for inner, copy in field.get("fields").named():
             yield f"{full}.{inner}", _holds_prose(copy.get("type").text or "", copy, analyzers)
-    for name, field in parent.get("runtime").named():
+    for name, _ in parent.get("runtime").named():
         yield f"{prefix}{name}", False
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -33,7 +34,8 @@ class SchemaReader:
 
     ``upstream`` is a URL, ``verify`` True, False, or the path of a CA bundle. ``connect`` replaces
     what opens a connection. ``authorization`` is a header's value that is sent with each question;
-    without it, none is: credentials of clients are never used.
+    without it, none is: credentials of clients are never used. ``quiet`` leaves the log to another
+    process that reads the same upstream.
 
     At most one place is read at a time, in a connection of its own, with a time-out of 5 s and
     1 MiB for each answer. A place of which nothing is told is asked about again after some minutes.
@@ -47,6 +49,7 @@ class SchemaReader:
         schemas: Schemas,
         *,
         authorization: str = "",
+        quiet: bool = False,
         verify: bool | str = True,
         connect: Connect | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -58,6 +61,7 @@ class SchemaReader:
         self._connect = connect
         self._sleep = sleep
         self._task: asyncio.Task[None] | None = None
+        self._level = logging.DEBUG if quiet else logging.WARNING
         self._refusal_logged = False
 
     def start(self) -> None:
@@ -94,7 +98,7 @@ class SchemaReader:
     async def _read(self, place: Place) -> Schema | None:
         questions, schema = _APIS[place.api]
         if self._connect is None:
-            context = False
+            context: ssl.SSLContext | bool = False
             if self._upstream.startswith("https:"):
                 context = await asyncio.to_thread(tls_context, self._verify)
             self._connect = partial(
@@ -118,7 +122,8 @@ class SchemaReader:
     def _log_refusal(self, status: int, target: str) -> None:
         if not self._refusal_logged:
             self._refusal_logged = True
-            _log.warning(
+            _log.log(
+                self._level,
                 "%s answers %d to GET %s, so the names of fields tell which hold prose; give "
                 "upstream.authorization, or field and not_field",
                 self._upstream,

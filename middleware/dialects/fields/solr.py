@@ -11,9 +11,8 @@ from .schemas import Schema
 QUESTIONS = ("/schema?wt=json", "/schema/fieldtypes?wt=json", "/schema/fields?wt=json")
 """What is asked below the path of a collection; the first answer is enough if there is one."""
 
-_SUFFIXES = tuple(
-    f"_{suffix}" for kind in ("s", "i", "l", "b", "d", "f", "dt") for suffix in (kind, f"{kind}s")
-) + ("_p", "_c", "_str", "_point", "_srpt")
+_KINDS = ("s", "i", "l", "b", "d", "f", "dt", "p")
+_SUFFIXES = (*(f"_{kind}{many}" for kind in _KINDS for many in ("", "s")), "_str", "_srpt")
 
 
 def looks_dynamic(name: str) -> bool:
@@ -70,5 +69,5 @@ def _named(
     for part in parts:
         for field in part.get(key).items:
             name, kind = field.get("name").text, field.get("type").text
-            if name is not None and kind in types:
+            if name is not None and kind is not None and kind in types:
                 yield name, types[kind]
