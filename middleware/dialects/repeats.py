@@ -86,8 +86,9 @@ def _is_whole(value: str, at: int, stop: int, holds_prose: Callable[[str], bool]
     before = before.rstrip()
     if not before and not after:
         return True
-    if f"{before[-1:]}{after[:1]}" not in _DELIMITERS:
+    delimited = False
+    while f"{before[-1:]}{after[:1]}" in _DELIMITERS:
+        delimited, before, after = True, before[:-1], after[1:]
+    if not delimited:
         return False
-    if not before[:-1].endswith(":"):
-        return True
-    return holds_prose(_BREAKS.split(before[-260:-2])[-1])
+    return not before.endswith(":") or holds_prose(_BREAKS.split(before[-260:-1])[-1])

@@ -165,13 +165,14 @@ def _searches() -> Iterator[SearchRequest]:
 def _repeated() -> Iterator[SearchRequest]:
     """Yield texts that stand in many places, and large parts that may hold one."""
     match = '{"match":{"a":"red lamp"}},'
+    search = f'{{"query":{match[:-1]}}}'
     part = {
-        "filter": ('{"query":{"bool":{"must":{"match":{"a":"red lamp"}},"filter":[', "{}]}}}"),
-        "aggs": ('{"query":{"match":{"a":"red lamp"}},"aggs":{"a":{"filters":{"filters":[', "{}]}}}}"),
-        "suggest": ('{"query":{"match":{"a":"red lamp"}},"suggest":{"a":[', "{}]}}"),
-        "highlight": ('{"query":{"match":{"a":"red lamp"}},"highlight":{"fields":[', "{}]}}"),
+        "filter": (f'{{"query":{{"bool":{{"must":{match}"filter":[', "{}]}}}"),
+        "aggs": (f'{search[:-1]},"aggs":{{"a":{{"filters":{{"filters":[', "{}]}}}}"),
+        "suggest": (f'{search[:-1]},"suggest":{{"a":[', "{}]}}"),
+        "highlight": (f'{search[:-1]},"highlight":{{"fields":[', "{}]}}"),
         "many": (f'{{"query":{{"bool":{{"must":[{match}{match * 200}{{}}],"filter":[', "{}]}}}"),
-        "terms": ('{"query":{"bool":{"must":{"match":{"a":"red lamp"}},"filter":{"terms":{"a":[', '""]}}}}}'),
+        "terms": (f'{{"query":{{"bool":{{"must":{match}"filter":{{"terms":{{"a":[', '""]}}}}}'),
     }  # fmt: skip
     for start, end in part.values():
         for unit in (

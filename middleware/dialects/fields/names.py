@@ -12,11 +12,11 @@ MAX_NAME = 256
 # those of a copy of a field that is not analyzed.
 _EXACT_WORDS = frozenset(
     "id ids uid gid pid oid uuid guid key keys token hash checksum digest fingerprint md5 "
-    "sha1 sha256 sku skus ean gtin upc isbn issn asin mpn doi code codes barcode iban bic vin number no "
-    "nr ip mac port email mail phone tel mobile fax zip zipcode postcode plz url urls uri href link "
-    "slug path host hostname domain user username login locale lang language currency version "
-    "status type level date time timestamp "
-    "keyword keywordlowercase raw exact untouched unanalyzed verbatim sort facet kw".split()
+    "sha1 sha256 sku skus ean gtin upc isbn issn asin mpn doi code codes barcode iban bic vin "
+    "number no nr ip mac port email mail phone tel mobile fax zip zipcode postcode plz url "
+    "urls uri href link slug path host hostname domain user username login locale lang "
+    "language currency version status type level date time timestamp keyword raw exact "
+    "untouched unanalyzed verbatim sort facet kw".split()
 )
 # The field sets of the Elastic Common Schema 8; their fields are keywords, but for some prose.
 _ECS_SETS = frozenset(
