@@ -114,6 +114,8 @@ class SchemaReader:
                     break
                 if status == 200 and len(body) < MAX_ANSWER:
                     answers[question] = body
+                    if place.api == "solr" and question == questions[0]:
+                        break
                 elif status in _REFUSED:
                     self._log_refusal(status, place.path + question)
                     break

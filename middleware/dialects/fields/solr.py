@@ -8,8 +8,13 @@ from ..jsonspans import JsonValue, MalformedError
 from .documents import document
 from .schemas import Schema
 
-QUESTIONS = ("/schema?wt=json", "/schema/fieldtypes?wt=json", "/schema/fields?wt=json")
-"""What is asked below the path of a collection; the first answer is enough if there is one."""
+QUESTIONS = (
+    "/schema?wt=json",
+    "/schema/fieldtypes?wt=json",
+    "/schema/fields?wt=json",
+    "/schema/dynamicfields?wt=json",
+)
+"""What is asked below the path of a collection; an answer to the first says all."""
 
 _KINDS = ("s", "i", "l", "b", "d", "f", "dt", "p")
 _SUFFIXES = (*(f"_{kind}{many}" for kind in _KINDS for many in ("", "s")), "_str", "_srpt")
