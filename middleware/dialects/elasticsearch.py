@@ -10,7 +10,6 @@ prose. Filters, ``must_not``, phrases and queries that complete a prefix only re
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from urllib.parse import quote
 
 from ..core.outcome import Reason
@@ -112,15 +111,18 @@ class ElasticsearchDialect(SearchApi):
         if len(lines) % 2:
             raise MalformedError("a header has no body")
         above = None if path is None else path.rpartition("/")[0]
-        searched, searches = path, []
+        searches: list[tuple[int, SearchBody]] = []
+        index, fields = "", self._holds_prose(path)
         for position, line in enumerate(lines):
             if position % 2:
-                search = SearchBody(line, False, self._holds_prose(searched), allowed)
+                search = SearchBody(line, False, fields, allowed)
                 searches.append((start, search))
                 yield from (_moved(span, start) for span in search.deciding())
             else:
-                index = _index(line, allowed) if line.strip() else ""
-                searched = f"{above}/{index}" if index and above is not None else path
+                before, index = index, "" if line in (b"", b"{}") else _index(line, allowed)
+                if index != before:
+                    named = f"{above}/{index}" if index and above is not None else path
+                    fields = self._holds_prose(named)
             start += len(line) + 1
         yield from _repeating(searches, repeated())
 
@@ -142,13 +144,18 @@ def _repeating(
 
 def _index(header: bytes, allowed: Iterator[int]) -> str:
     """Return the indices that a header of a multi-search names, or nothing."""
+    if not header.strip():
+        return ""
     named = read(header, lambda path: path in ((), ("index",)), allowed).get("index")
     names = [item.text for item in items_of(named) if item.text is not None]
     return "" if any(name in (".", "..") or "/" in name for name in names) else ",".join(names)
 
 
 def _moved(span: QuerySpan, by: int) -> QuerySpan:
-    expansion = span.expansion
-    if expansion is not None:
-        expansion = replace(expansion, start=expansion.start + by, stop=expansion.stop + by)
-    return replace(span, start=span.start + by, stop=span.stop + by, expansion=expansion)
+    """Move a span, which was just made, to where its search begins."""
+    span.start += by
+    span.stop += by
+    if span.expansion is not None:
+        span.expansion.start += by
+        span.expansion.stop += by
+    return span

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from types import EllipsisType
 from typing import Any, NamedTuple, NoReturn
 
@@ -22,6 +23,7 @@ MAX_VALUES = 1000
 MAX_TOKENS = 20_000
 """The most commas, opening brackets and, counted twice as objects cost the scanner most, colons."""
 
+_MOST_OPENED = 500  # values of a document that are read in parts that were not entered at first
 _SPACE = re.compile(r"[ \t\n\r]*")
 _BLANKS = " \t\n\r"
 # An array of nothing but numbers is usually a vector. It holds no text.
@@ -178,6 +180,7 @@ class Reader:
         if sum(map(data.count, _TOKENS)) > most:
             raise MalformedError("too many values")
         self.data = data
+        self._opened = False
         self._enter = enter
         self._holds: Callable[[str], bool] = lambda part: False
         self._allowed = allowance() if allowed is None else allowed
@@ -203,6 +206,8 @@ class Reader:
             return value
         if not holds(self._text[value.start : value.stop]):
             return value
+        if not self._opened:
+            self._opened, self._allowed = True, islice(self._allowed, _MOST_OPENED)
         self._enter, self._holds = enter, holds
         return self._read(value.start)
 

@@ -83,12 +83,12 @@ class Repeated:
         self._spelled = [json.dumps(text, ensure_ascii=False) for text in texts] + _CONTAINERS
         self._left = _MOST_ESCAPED
 
-    def holds_only(self, data: bytes, decided: list[QuerySpan]) -> bool:
-        """Return whether no place but those of ``decided`` can hold a text; never wrongly so."""
+    def holds_only(self, data: bytes, decided: list[tuple[int, int]]) -> bool:
+        """Return whether only places with these bounds can hold a text; never wrongly so."""
         rest, at = [], 0
-        for span in sorted(decided, key=lambda span: span.start):
-            rest.append(data[at : span.start])
-            at = span.stop
+        for start, stop in sorted(decided):
+            rest.append(data[at:start])
+            at = stop
         return not self._may_hold((b"".join(rest) + data[at:]).decode("latin-1"), parsed=False)
 
     def opened(self, reader: Reader, value: JsonValue) -> JsonValue:

@@ -35,7 +35,7 @@ class SearchBody:
     ) -> None:
         reader = Reader(data, _enter, allowed)
         self._data = data
-        self._decided: list[QuerySpan] = []
+        self._decided: list[tuple[int, int]] = []
         self._root = root = reader.document
         paged = (
             paged
@@ -49,7 +49,7 @@ class SearchBody:
     def deciding(self) -> Iterator[QuerySpan]:
         """Yield the spans of the texts to decide about."""
         for span in _texts(self._root, self._finder):
-            self._decided.append(span)
+            self._decided.append((span.start, span.stop))
             yield span
 
     def repeating(self, repeated: Repeated) -> Iterator[QuerySpan]:

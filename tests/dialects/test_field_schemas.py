@@ -13,12 +13,21 @@ from urllib.parse import quote
 
 import pytest
 
-from middleware import Reformulator, ReverseProxy, SearchRequest, SearchRule
+from middleware import (
+    ConfigurationError,
+    Reformulator,
+    ReverseProxy,
+    SearchRequest,
+    SearchRule,
+)
 from middleware.dialects.fields.documents import MAX_ANSWER
 from middleware.dialects.fields.fields import Fields
 from middleware.dialects.fields.reader import SchemaReader
 from middleware.dialects.fields.schemas import Schemas
 from middleware.dialects.registry import load_dialect
+from middleware.serving.assembly import build_proxy
+from middleware.serving.server import served_in_thread
+from middleware.serving.settings import Settings, UpstreamSettings
 from middleware.testing import ScriptedEngine
 from tests.ways.driving import until
 
@@ -416,9 +425,10 @@ def test_the_schema_of_solr_tells(whole: bool) -> None:
 )
 def test_settings_say_otherwise(field: str, prose: bool) -> None:
     """Before all that the upstream or a name says; ``not_field`` before ``field``."""
-    fields = {"sku": {"keyword": {}}, "title": {"text": {}}, "part_x": {"keyword": {}}}
-    settings = {"prose": ["sku", "part_*", "secret.*"], "exact": ["title", "secret.*"]}
-    with world(told(_field_caps={"fields": fields}), **settings) as (here, schemas):
+    fields: Any = {"sku": {"keyword": {}}, "title": {"text": {}}, "part_x": {"keyword": {}}}
+    prosaic, exact = ["sku", "part_*", "secret.*"], ["title", "secret.*"]
+    answers = told(_field_caps={"fields": fields})
+    with world(answers, prose=prosaic, exact=exact) as (here, schemas):
         assert is_rewritten(here, field) is prose
         read_once(here, schemas)
         assert is_rewritten(here, field) is prose
@@ -429,7 +439,11 @@ def test_settings_say_otherwise(field: str, prose: bool) -> None:
     [
         ("typesense", "/multi_search", {"searches": [{"q": CHATTY, "query_by": "sku,no"}]}),
         ("meilisearch", "/indexes/m/search", {"q": CHATTY, "attributesToSearchOn": ["sku"]}),
-        ("algolia", "/1/indexes/p/query", {"query": CHATTY, "restrictSearchableAttributes": ["no"]}),
+        (
+            "algolia",
+            "/1/indexes/p/query",
+            {"query": CHATTY, "restrictSearchableAttributes": ["sku"]},
+        ),
     ],
 )  # fmt: skip
 def test_other_apis_go_by_names_and_settings(name: str, target: str, body: Any) -> None:
@@ -495,3 +509,45 @@ def test_reading_stops_and_starts_again() -> None:
 
 def _search(path: str) -> SearchRequest:
     return request("POST", path, b"", match("title").encode())
+
+
+def test_serve_asks_with_its_settings() -> None:
+    """The settings reach the dialect and the reader, for a dialect that is named or detected."""
+    fields = {"brand": {"keyword": {}}, "story": {"keyword": {}}, "title": {"text": {}}}
+    upstream = StandIn(told(_field_caps={"fields": fields}))
+    with served_in_thread(upstream) as url:
+        settings = Settings(
+            upstream=UpstreamSettings(url=url, authorization="ApiKey x"),
+            dialect="opensearch",
+            field=("story",),
+            not_field=("title",),
+        )
+        proxy = build_proxy(settings)
+
+        def texts(field: str) -> list[str]:
+            [rule] = [rule for rule in proxy._middleware.rules if rule.path == "/**/_search"]  # type: ignore[union-attr]
+            body = match(field).encode()
+            return [
+                span.text for span in rule.dialect.spans(request("POST", "/i/_search", b"", body))
+            ]
+
+        async def run() -> None:
+            assert texts("brand") == [CHATTY]
+            assert proxy.background is not None
+            proxy.background.start()
+            await until(lambda: not texts("brand"), 30)
+            await proxy.background.stop()
+
+        asyncio.run(run())
+    assert (texts("story"), texts("title")) == ([CHATTY], [])
+    asked = [headers for target, headers in upstream.questions if "_field_caps" in target]
+    assert [headers["authorization"] for headers in asked] == ["ApiKey x"]
+
+
+@pytest.mark.parametrize("name", ["field", "not_field"])
+def test_a_setting_without_effect_is_refused(name: str) -> None:
+    upstream = UpstreamSettings(url="http://127.0.0.1:1")
+    with pytest.raises(ConfigurationError, match="say nothing to the dialect plain"):
+        build_proxy(Settings(upstream=upstream, dialect="plain", **{name: ("a",)}))  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="must not be empty"):
+        build_proxy(Settings(upstream=upstream, dialect="solr", **{name: ("",)}))  # type: ignore[arg-type]

@@ -10,10 +10,11 @@ from middleware.dialects.fields.names import looks_exact
 from middleware.dialects.fields.schemas import Place, Schema, Schemas, condensed
 
 EXACT = [
-    "user.id", "process.name", "email.exact", "title.keyword", "code.raw", "_id", "_index", "userId",
-    "user_id", "orderNumber", "part-no", "sku", "product.sku", "customer.email", "ip", "sourceIp",
-    "host.hostname", "http.request.method", "cloud.region", "kubernetes.pod.uid", "zipCode",
-    "billing.postcode", "session.token", "file.path", "productURL", "name_sort", "x" * 300,
+    "user.id", "process.name", "email.exact", "title.keyword", "code.raw", "_id", "_index",
+    "userId", "user_id", "orderNumber", "part-no", "sku", "product.sku", "customer.email", "ip",
+    "sourceIp", "host.hostname", "http.request.method", "cloud.region", "kubernetes.pod.uid",
+    "zipCode", "billing.postcode", "session.token", "file.path", "productURL", "name_sort",
+    "x" * 300,
 ]  # fmt: skip
 PROSE = [
     "title", "name", "product.name", "description", "body.en", "message", "error.message", "notes",
