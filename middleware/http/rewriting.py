@@ -11,7 +11,7 @@ from starlette.types import Scope
 
 from ..core.outcome import Mode, Outcome, Reason
 from ..core.reformulation import Reformulation
-from ..dialects.base import QuerySpan, SearchRequest, apply_edits
+from ..dialects.base import QuerySpan, SearchRequest, apply_edits, one_each
 from ..instrumentation.headers import summary
 from ..runtime.pending import PendingLookup
 from ..runtime.reformulator import Reformulator
@@ -45,6 +45,8 @@ class Rewritten(NamedTuple):
 class SearchRewriter:
     """Rewrites all texts of a search request concurrently, each within the budget.
 
+    A text that stands in several places is decided once, and all of them get the same query.
+
     If a dialect or a function of ``clients`` raises, that is logged and the request goes on as it
     came.
 
@@ -64,13 +66,14 @@ class SearchRewriter:
         results: list[Reformulation] | None = None
         try:
             spans = rule.dialect.spans(request)
+            texts = spans if len(spans) < 2 else one_each(spans)
             tenant = clients.tenant_of(scope) if clients.tenant_of is not None and spans else ""
             typed = None
             if clients.typing is not None:
-                typed = clients.typed_text(spans, scope, tenant, request.path)
+                typed = clients.typed_text(texts, scope, tenant, request.path)
             found: list[Reformulation | PendingLookup] = []
             waits, editable, looked_at = False, False, 0
-            for span in spans:
+            for span in texts:
                 editable = editable or span.skip in _EDITABLE
                 looked_at += len(span.text)
                 if looked_at > _SHARE:
@@ -93,14 +96,19 @@ class SearchRewriter:
                 found.append(each)
             decided = cast("list[Reformulation]", found)
             results = await self._resolved(found, scope) if waits else decided
+            sent = {
+                result.original: result for result in results if result.outcome is Outcome.REWRITTEN
+            }
             edits = [
                 (span.expanding(result.added) if result.added else span, result.query)
-                for span, result in zip(spans, results, strict=True)
-                if result.outcome is Outcome.REWRITTEN
+                for span in spans
+                if (result := sent.get(span.text)) is not None
+                # A place that cannot say added terms keeps the text that they are added to.
+                and not (result.added and span.expansion is None)
             ]
             edited = apply_edits(request, edits) if edits else None
             if rule.pages:
-                clients.remember_pages(spans, results, scope, tenant, request.path)
+                clients.remember_pages(texts, results, scope, tenant, request.path)
             editable = editable and mode not in _NEVER_EDITS
             if len(results) == 1:
                 return Rewritten(results[0], edited, True, editable)

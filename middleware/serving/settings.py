@@ -6,7 +6,8 @@ the keys of a TOML file and the reference in the documentation all come from it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as _table
 
 from ..core.outcome import Mode
 from ..errors import ConfigurationError
@@ -50,6 +51,13 @@ class UpstreamSettings:
     )
     pool_timeout: float = _setting(1.0, "seconds that a request may wait for a connection", above=0)
     preserve_host: bool = _setting(False, "send the client's `Host` header to the upstream")
+    authorization: str = _setting(
+        "",
+        "`Authorization` with which the proxy asks which fields hold text, such as `ApiKey …` of "
+        "an account that may only read mappings; without one it asks without, and never with a "
+        "client's; better set by the environment variable or the file than on the command line",
+        metavar="VALUE",
+    )
     forwarded: bool = _setting(False, "append this proxy to `Forwarded` and `X-Forwarded-*`")
 
 
@@ -174,6 +182,18 @@ class Settings:
     json_pointer: tuple[str, ...] = _setting(
         (), "JSON pointers (RFC 6901) to the query in JSON bodies", metavar="POINTER"
     )
+    field: tuple[str, ...] = _setting(
+        (),
+        "globs of fields that hold prose, whatever the upstream and their names say; for all "
+        "dialects but `plain`",
+        metavar="GLOB",
+    )
+    not_field: tuple[str, ...] = _setting(
+        (),
+        "globs of fields that hold exact values, such as part numbers: a text that is searched in "
+        "such fields only is left alone; wins over `field`",
+        metavar="GLOB",
+    )
     host: str = _setting("127.0.0.1", "address to listen on")
     port: int = _setting(8080, "port to listen on; 0 takes any free one", least=0, most=65_535)
     workers: int = _setting(
@@ -260,11 +280,11 @@ class Settings:
         "if the model cannot be loaded, serve original queries and say so on `/readyz`; "
         "otherwise `serve` ends with the error",
     )
-    upstream: UpstreamSettings = field(default_factory=UpstreamSettings)
-    engine: EngineSettings = field(default_factory=EngineSettings)
-    memo: MemoSettings = field(default_factory=MemoSettings)
-    admin: AdminSettings = field(default_factory=AdminSettings)
-    log: LogSettings = field(default_factory=LogSettings)
+    upstream: UpstreamSettings = _table(default_factory=UpstreamSettings)
+    engine: EngineSettings = _table(default_factory=EngineSettings)
+    memo: MemoSettings = _table(default_factory=MemoSettings)
+    admin: AdminSettings = _table(default_factory=AdminSettings)
+    log: LogSettings = _table(default_factory=LogSettings)
 
     @property
     def named_dialect(self) -> str | None:
