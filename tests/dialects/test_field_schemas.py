@@ -513,7 +513,7 @@ def _search(path: str) -> SearchRequest:
 
 def test_serve_asks_with_its_settings() -> None:
     """The settings reach the dialect and the reader, for a dialect that is named or detected."""
-    fields = {"brand": {"keyword": {}}, "story": {"keyword": {}}, "title": {"text": {}}}
+    fields: Any = {"brand": {"keyword": {}}, "story": {"keyword": {}}, "title": {"text": {}}}
     upstream = StandIn(told(_field_caps={"fields": fields}))
     with served_in_thread(upstream) as url:
         settings = Settings(
@@ -526,10 +526,8 @@ def test_serve_asks_with_its_settings() -> None:
 
         def texts(field: str) -> list[str]:
             [rule] = [rule for rule in proxy._middleware.rules if rule.path == "/**/_search"]  # type: ignore[union-attr]
-            body = match(field).encode()
-            return [
-                span.text for span in rule.dialect.spans(request("POST", "/i/_search", b"", body))
-            ]
+            asked = request("POST", "/i/_search", b"", match(field).encode())
+            return [span.text for span in rule.dialect.spans(asked)]
 
         async def run() -> None:
             assert texts("brand") == [CHATTY]

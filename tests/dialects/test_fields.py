@@ -36,9 +36,9 @@ def test_names_of_prose(name: str) -> None:
 
 
 def test_an_empty_glob_is_refused() -> None:
-    for settings in ({"prose": [""]}, {"exact": ["a", ""]}):
+    for prose, exact in (([""], []), ([], ["a", ""])):
         with pytest.raises(ConfigurationError, match="must not be empty"):
-            Fields(**settings)
+            Fields(prose, exact)
 
 
 def test_only_what_a_name_does_not_say_is_kept() -> None:
