@@ -64,6 +64,7 @@ _EXPANDS = frozenset(
     {"combined_fields", "match", "multi_match", "query_string", "simple_query_string"}
 )
 _CONTAINERS = [f'{kind}"' for kind in CONTAINING]
+_MOST_COMPARED = 1024 * 1024  # characters of a part, times the texts that are looked for in it
 _MOST_ESCAPED = 16 * 1024  # characters of parts with escapes that are compared in plain spelling
 NEVER_ENTERED = frozenset(
     {"_source", "docvalue_fields", "fields", "ids", "indices_boost", "query_vector"}
@@ -79,7 +80,7 @@ class Repeated:
 
     def __init__(self, texts: frozenset[str]) -> None:
         self.texts = texts
-        self._written = frozenset(encode_json(text).decode("latin-1")[1:-1] for text in texts)
+        self._written = [encode_json(text).decode("latin-1") for text in texts] + _CONTAINERS
         self._spelled = [json.dumps(text, ensure_ascii=False) for text in texts] + _CONTAINERS
         self._left = _MOST_ESCAPED
 
@@ -100,10 +101,10 @@ class Repeated:
 
         If it has escapes, it is ``parsed`` to see what they spell.
         """
+        if len(part) * len(self.texts) > _MOST_COMPARED:
+            return True
         if "\\" not in part:
-            return not self._written.isdisjoint(part.split('"')) or any(
-                each in part for each in _CONTAINERS
-            )
+            return any(each in part for each in self._written)
         if not parsed:
             return True
         self._left -= len(part)
