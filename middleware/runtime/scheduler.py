@@ -217,6 +217,12 @@ class Scheduler:
         self.hung = False
         self.drop([flight for flight in batch if not (flight.closed or flight in self.queued)])
 
+    def restarted(self) -> None:
+        """Record that the engine was started anew, and is idle."""
+        if self.breaker.restarted():
+            for flight in self.queued:  # none of them is a probe any more
+                flight.breaker_probe = False
+
     def clear(self) -> None:
         """Drop all flights, queued and running."""
         self.drop([*self.queued, *self.running])

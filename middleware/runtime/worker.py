@@ -157,6 +157,8 @@ class Worker:
         """Load an engine whose process has ended, so that no lookup has to wait for that."""
         try:
             engine.load()
+            with self._lock:
+                self._scheduler.restarted()
         except BaseException as error:  # the next call tries it again
             _log.error("engine %s cannot be started again: %s", self._engine.name, error)
 
@@ -195,12 +197,12 @@ class Worker:
             assert isinstance(self._engine, Loadable)
             self._engine.load()
         except BaseException as error:  # whatever it is, requests go on without rewrites
+            if not self._is_current():  # stopped meanwhile, and perhaps therefore failed
+                return False
+            _log.error("engine %s cannot be started: %s", self._engine.name, error)
             with self._lock:
-                if not self._is_current():  # stopped meanwhile, and perhaps therefore failed
-                    return False
                 self.failure = error
                 self._clock.notify(self._lock)
-            _log.error("engine %s cannot be started: %s", self._engine.name, error)
             return False
         # A model's libraries are hundreds of thousands of objects that live as long as the
         # process. Frozen, they no longer delay the event loop at each full garbage collection.

@@ -135,3 +135,26 @@ async def test_a_lost_process_is_replaced_without_a_lookup(
         assert reformulator.stats().breaker is BreakerState.CLOSED
         assert engine.loads == 2
     await asyncio.sleep(0)
+
+
+async def test_a_new_process_is_asked_at_once_and_then_as_any_that_fails(
+    build: Build, clock: ManualClock
+) -> None:
+    """What failed before tells nothing of it; one that dies again and again gets its pauses."""
+    engine = ProcessLikeEngine()
+    reformulator = build(engine=engine, breaker=Breaker(window=1, cooldown=5.0))
+    async with reformulator:
+        for outcomes in ([Reason.ENGINE_ERROR, None], [Reason.ENGINE_ERROR, None]):
+            for text, reason in zip(("a die", "one more query"), outcomes, strict=True):
+                assert (await reformulator.reformulate(text, stored=False)).reason is reason
+                await clock.settle()
+        found = await reformulator.reformulate("die once")
+        await clock.settle()
+        assert found.reason is Reason.ENGINE_ERROR
+        assert (await reformulator.reformulate("die twice")).reason is Reason.ENGINE_ERROR
+        await clock.settle()
+        assert reformulator.stats().breaker is BreakerState.OPEN
+        assert (await reformulator.reformulate(TEXT)).reason is Reason.BREAKER_OPEN
+        await clock.advance(5.0)
+        assert (await reformulator.reformulate(TEXT)).outcome is Outcome.UNCHANGED
+        assert reformulator.stats().breaker is BreakerState.CLOSED

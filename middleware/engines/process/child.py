@@ -13,7 +13,7 @@ from multiprocessing import process, spawn
 from multiprocessing.connection import Connection
 
 from .host import Host
-from .launch import Parts, be_in_the_background, command, read_rest
+from .launch import Parts, command, leave_terminal, lower_priority, read_rest
 
 _children: dict[subprocess.Popen[bytes], int] = {}  # with the process that each is a child of
 
@@ -45,7 +45,7 @@ def start_child(parts: Parts) -> tuple[Connection, subprocess.Popen[bytes]]:
 
 def spawn_main() -> None:
     """Serve one client until it closes the connection; what the child runs."""
-    be_in_the_background()
+    leave_terminal()
     told = sys.stdin.buffer
     # A script without a guard around its main part would start a child of the child, and so on.
     process.current_process()._inheriting = True  # type: ignore[attr-defined]
@@ -55,7 +55,7 @@ def spawn_main() -> None:
     if not isinstance(handle, int):
         handle = socket.fromshare(handle).detach()  # type: ignore[attr-defined]
     engine = read_rest(told)
-    Host(lambda: pickle.loads(engine), clients=[Connection(handle)]).serve(0)
+    Host(lambda: pickle.loads(engine), clients=[Connection(handle)], loaded=lower_priority).serve(0)
 
 
 @atexit.register

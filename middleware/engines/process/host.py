@@ -40,6 +40,7 @@ class Host:
 
     ``parts`` returns what makes the engine, and the acceptance to judge by, if any. ``clients``
     are connected from the start; others come in by ``listener``, a listening local socket.
+    ``loaded`` is called before any of them is told.
 
     Invariants: a client has at most one open call. Concurrency: one thread does everything.
     While the engine works, messages are read whenever it asks whether a text was cancelled.
@@ -51,6 +52,7 @@ class Host:
         *,
         clients: Iterable[Connection] = (),
         listener: socket.socket | None = None,
+        loaded: Callable[[], None] = lambda: None,
     ) -> None:
         self._selector = selectors.DefaultSelector()
         self._listener = listener
@@ -70,6 +72,7 @@ class Host:
                 self._engine.load()
         except Exception as error:
             self.failure = error
+        loaded()
         for client in clients:
             self._admit(client)
 

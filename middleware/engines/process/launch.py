@@ -43,16 +43,24 @@ def read_rest(told: IO[bytes]) -> bytes:
     return rest
 
 
-def be_in_the_background() -> None:
-    """Ignore interrupts, and give this process a lower priority than the servers it works for.
-
-    An interrupt from the terminal reaches all its processes; this one ends with its clients.
-    Linux divides the processors among sessions before it divides them among the processes of
-    a session (sched(7), autogroup). So the process also starts a session and lowers that.
-    """
+def leave_terminal() -> None:
+    """Start a session, and ignore interrupts: those of a terminal reach all its processes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(AttributeError, OSError):
-        os.nice(_NICENESS)
-    with suppress(AttributeError, OSError):
         os.setsid()
+
+
+def lower_priority() -> None:
+    """Give this process a lower priority than the servers it works for; call it once loaded.
+
+    While it loads it has that of the servers, as it would take minutes on a busy machine otherwise.
+    Linux divides the processors among sessions before it divides them among the processes of
+    a session (sched(7), autogroup), and has a priority for each thread.
+    """
+    threads = [int(entry.name) for entry in Path("/proc/self/task").glob("*")] or [0]
+    for thread in threads:
+        with suppress(AttributeError, OSError):
+            lower = os.getpriority(os.PRIO_PROCESS, thread) + _NICENESS
+            os.setpriority(os.PRIO_PROCESS, thread, min(lower, _SESSION_NICENESS))
+    with suppress(OSError):
         Path("/proc/self/autogroup").write_text(str(_SESSION_NICENESS), "ascii")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ...errors import ConfigurationError, EngineError
 from .host import Host
-from .launch import Parts, be_in_the_background, command, read_rest
+from .launch import Parts, command, leave_terminal, lower_priority, read_rest
 from .peer import Peer, folder_fault
 
 _MAX_ADDRESS = 100  # bytes of a path that a local socket takes on every system
@@ -172,8 +172,8 @@ def run_shared() -> None:
     bound = _identity(address)
     os.close(tell_ready)
     os.close(ready)
-    be_in_the_background()
-    host = Host(lambda: pickle.loads(engine), listener=listener)
+    leave_terminal()
+    host = Host(lambda: pickle.loads(engine), listener=listener, loaded=lower_priority)
     # Whoever reads the output of the process that started this one need not wait for this one.
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
