@@ -23,7 +23,9 @@ _SHARE = 1024
 """Characters of texts that are looked at in one turn of the event loop."""
 
 _NEVER_EDITS = frozenset((Mode.OFF, Mode.SHADOW))
-_EDITABLE = frozenset((None, Reason.PAGED))  # a later page is sent with its first page's rewrite
+# Reasons of ``skipped`` that hold for one request, while an equal one may be edited. The others
+# lie in the text or the request, and hold whenever it is sent.
+_PASSING = frozenset((Reason.NOT_READY, Reason.PAGED, Reason.TYPING))
 
 _log = logging.getLogger("querylift.asgi")
 
@@ -33,7 +35,8 @@ class Rewritten(NamedTuple):
 
     ``result`` stands for all its texts. ``edited`` is the query string and the body with the
     rewrites in place, if there are any. ``has_texts``: the request is a search, as a text was
-    found in it. ``editable``: one of its texts is sent with a rewrite now, or may be another time.
+    found in it. ``editable``: one of its texts is sent with a rewrite, or may be if the request is
+    sent once more.
     """
 
     result: Reformulation
@@ -72,9 +75,8 @@ class SearchRewriter:
             if clients.typing is not None:
                 typed = clients.typed_text(texts, scope, tenant, request.path)
             found: list[Reformulation | PendingLookup] = []
-            waits, editable, looked_at = False, False, 0
+            waits, looked_at = False, 0
             for span in texts:
-                editable = editable or span.skip in _EDITABLE
                 looked_at += len(span.text)
                 if looked_at > _SHARE:
                     await asyncio.sleep(0)
@@ -109,7 +111,11 @@ class SearchRewriter:
             edited = apply_edits(request, edits) if edits else None
             if rule.pages:
                 clients.remember_pages(texts, results, scope, tenant, request.path)
-            editable = editable and mode not in _NEVER_EDITS
+            editable = False
+            for result in results if mode not in _NEVER_EDITS else ():
+                reason = result.reason
+                if reason is None or reason.outcome is Outcome.FALLBACK or reason in _PASSING:
+                    editable = True
             if len(results) == 1:
                 return Rewritten(results[0], edited, True, editable)
             none = Reformulation.untouched("", Reason.EMPTY)
