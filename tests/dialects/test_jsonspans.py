@@ -62,7 +62,8 @@ def test_every_value_is_within_its_bounds(document: object, escaped: bool) -> No
             for item, inner in zip(value.items, expected, strict=False):
                 check(item, inner)
         else:
-            assert value.value == expected
+            # Whole numbers are read as floats, since a long one takes quadratic time otherwise.
+            assert value.value == (float(expected) if type(expected) is int else expected)
 
     check(read(data, everything), document)
 
