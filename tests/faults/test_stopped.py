@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder for sockets, whose name is short enough."""
-    with TemporaryDirectory(prefix="ql-") as name:
+    with TemporaryDirectory(prefix="ql-", ignore_cleanup_errors=True) as name:
         yield Path(name)
 
 
