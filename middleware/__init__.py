@@ -65,9 +65,9 @@ if TYPE_CHECKING:
     from .policy.policy import Policy
     from .proxy import BackgroundService, ReverseProxy
     from .runtime.clock import Clock, Timer
+    from .runtime.limits import Limits
     from .runtime.pending import PendingLookup
     from .runtime.reformulator import Reformulator
-    from .runtime.scheduler import Limits
     from .runtime.stats import Stats
     from .upstream.client import UpstreamClient
     from .upstream.headers import Forwarding
@@ -203,7 +203,7 @@ _EXPORTS = {
     "runtime.clock": ("Clock", "Timer"),
     "runtime.pending": ("PendingLookup",),
     "runtime.reformulator": ("Reformulator",),
-    "runtime.scheduler": ("Limits",),
+    "runtime.limits": ("Limits",),
     "runtime.stats": ("Stats",),
     "upstream.client": ("UpstreamClient",),
     "upstream.headers": ("Forwarding",),

@@ -42,6 +42,8 @@ _CONDITIONS = frozenset(
 )  # fmt: skip
 _RESULT_ONLY = frozenset((_RESULT,))
 _RESULT_AND_VALIDATORS = frozenset((_RESULT, b"accept-ranges", b"etag", b"last-modified"))
+# What a client sends so that its write is not applied to another state (RFC 9110, 13.1).
+_GUARDS = frozenset((b"if-match", b"if-unmodified-since"))
 
 _log = logging.getLogger("querylift.asgi")
 
@@ -149,7 +151,7 @@ class ReformulationMiddleware:
         if controlled:
             wishes, scope = without_control(scope)
         rule = first_match(self.rules, method, path)
-        if rule is None:
+        if rule is None or (method != "GET" and not rule.chosen and _is_guarded(scope)):
             if self._writes_by_get and method == "GET":
                 scope = _with_retry_safe(scope, False)
             await self.app(scope, receive, send)
@@ -199,11 +201,14 @@ class ReformulationMiddleware:
         lines = result_headers(result, expose_query=self._expose_query, timing=self._server_timing)
 
         async def send_with_result(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                # A result from the upstream would be about another rewrite.
-                headers = message.get("headers", ())
+            # A result from the upstream would be about another rewrite.
+            kind = message["type"]
+            more = lines if kind == "http.response.start" else []
+            if more or (editable and kind == "http.response.trailers"):
+                headers = list(message.get("headers", ()))
                 kept = [line for line in headers if line[0].lower() not in replaced]
-                message = {**message, "headers": [*kept, *lines]}
+                if more or len(kept) < len(headers):
+                    message = {**message, "headers": [*kept, *more]}
             await send(message)
 
         await self.app(scope, replay(read, receive) if read else receive, send_with_result)
@@ -242,6 +247,14 @@ def without_control(scope: Scope) -> tuple[bytes, Scope]:
     """Return the value of the control header, and the scope without it."""
     value = b",".join(value for name, value in scope["headers"] if name == _CONTROL)
     return value, {**scope, "headers": [line for line in scope["headers"] if line[0] != _CONTROL]}
+
+
+def _is_guarded(scope: Scope) -> bool:
+    """Return whether a request says which state it may change, so that it is no search."""
+    return any(
+        name.lower() in _GUARDS or (name.lower() == b"if-none-match" and value.strip() == b"*")
+        for name, value in scope["headers"]
+    )
 
 
 def _with_retry_safe(scope: Scope, safe: bool) -> Scope:

@@ -50,6 +50,7 @@ class Breaker:
         self._failed: deque[bool] = deque(maxlen=window)
         self._opened_at: float | None = None
         self._probing = False
+        self._restarts = 0  # since the last call that succeeded
 
     def state(self, now: float) -> BreakerState:
         """Return the state at ``now``, in seconds."""
@@ -85,7 +86,10 @@ class Breaker:
                 self._opened_at = None
                 self._cooldown = self._first_cooldown
                 self._failed.clear()
+                self._restarts = 0
             return
+        if not failed:
+            self._restarts = 0
         self._failed.append(failed)
         if len(self._failed) == self._window and sum(self._failed) >= self._share * self._window:
             self._opened_at = now
@@ -96,6 +100,21 @@ class Breaker:
             self._opened_at = now
         elif self._probing:
             self.record(failed=True, now=now)
+
+    def restarted(self) -> bool:
+        """Close, as the engine was started anew: what failed before tells nothing of it.
+
+        If that did not help the last time, it stays open until its probe, with longer pauses, and
+        false is returned.
+        """
+        self._restarts += 1
+        if self._restarts > 1:
+            return False
+        self._opened_at = None
+        self._cooldown = self._first_cooldown
+        self._probing = False
+        self._failed.clear()
+        return True
 
     def release(self) -> None:
         """Take back the probe, as its call never ran."""

@@ -80,6 +80,7 @@ class Reason(_Word):
     IDENTIFIER = "identifier", _SKIPPED, "the text is a code, name or address to match as is"
     LANGUAGE = "language", _SKIPPED, "the text is in a language the model does not know"
     UNENCODABLE = "unencodable", _SKIPPED, "the text has characters the model cannot represent"
+    FIXED = "fixed", _SKIPPED, "the request holds the text in another place, where it must stay"
     PAGED = "paged", _SKIPPED, "the request asks for a later page of an earlier search"
     TYPING = "typing", _SKIPPED, "the text is still being typed"
     SIGNED = "signed", _SKIPPED, "the request is signed, so changing it would break it"

@@ -17,12 +17,14 @@ from functools import partial
 from ..core.outcome import Reason
 from .base import Part, QuerySpan, SearchRequest
 from .expansion import in_place
-from .jsonspans import JsonValue, MalformedError, Path, encode_json, read
+from .jsonspans import JsonValue, MalformedError, Path, encode_json, items_of, read
 from .layers import json_layer
 from .operators import WORDS
-from .search_api import SearchApi, is_past_first, json_span, param_span
+from .repeats import kept_by, spelled
+from .search_api import SearchApi, Texts, is_past_first, json_span, param_span
 from .urlencoded import Params, url_encoder
 
+_FILTERS = ("filters", "facetFilters")
 _MOST_PACKED = 2000  # ampersands of packed parameters, or escapes, in a body
 _SECURED = re.compile(rb"[0-9a-f]{64}")
 
@@ -42,11 +44,14 @@ class AlgoliaDialect(SearchApi):
             ("/query", "/queries")
         )
 
-    def texts(self, request: SearchRequest, params: Params, body: bytes) -> Iterator[QuerySpan]:
+    def texts(
+        self, request: SearchRequest, params: Params, body: bytes, repeated: Texts
+    ) -> Iterator[QuerySpan]:
         """Yield the span of each query; for a GET, that of the parameter."""
         key = params.get("x-algolia-api-key") or ""
         header = request.header(b"x-algolia-api-key").decode("latin-1")
         fixed = any("query" in _restrictions(sent) for sent in (key, header))
+        searches: tuple[JsonValue, ...] = ()
         if request.method == "GET":
             found = _param(params, Part.QUERY_STRING)
         elif body:
@@ -56,11 +61,29 @@ class AlgoliaDialect(SearchApi):
             fixed = fixed or bool(_restrictions(root.get("apiKey").text or "").data)
             many = request.path.rstrip("/").endswith("/queries")
             searches = root.get("requests").items if many else (root,)
-            found = (span for search in searches for span in _body(body, search))
+            found = (
+                span
+                for search in searches
+                if self._searches_prose(search)
+                for span in _body(body, search)
+            )
         else:
             return
         for span in found:
             yield replace(span, skip=Reason.SIGNED) if fixed else span
+        texts = repeated()
+        filters = [params.get("filters"), params.get("facetFilters")]
+        filters += [spelled(body, search.get(name)) for search in searches for name in _FILTERS]
+        yield from kept_by(filters, texts)
+        for search in searches:
+            words = json_span(search.get("optionalWords"))
+            if words is not None and words.text in texts:
+                yield replace(words, follows=True)
+
+    def _searches_prose(self, search: JsonValue) -> bool:
+        attributes = search.get("restrictSearchableAttributes")
+        names = [name.text for name in items_of(attributes) if name.text]
+        return not names or any(map(self.fields.of(), names))
 
 
 def _restrictions(key: str) -> Params:
@@ -73,7 +96,8 @@ def _restrictions(key: str) -> Params:
 
 
 def _enter(path: Path) -> bool:
-    return not path or (path[0] == "requests" and len(path) < 3)
+    depth = 2 if path[:1] == ("requests",) else 0
+    return len(path) <= depth or path[depth:] == ("restrictSearchableAttributes",)
 
 
 def _is_paged(params: Params) -> bool:

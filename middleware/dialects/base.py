@@ -14,8 +14,10 @@ from enum import StrEnum
 
 from ..core.outcome import Reason
 
-MAX_SPANS = 16
-"""The most texts of one request that are rewritten; a dialect returns no more."""
+MAX_TEXTS = 16
+"""The most different texts of one request that are rewritten."""
+MAX_SPANS = 128
+"""The most places of one request that hold texts; a request with more is left alone."""
 MAX_TEXT = 4096
 """The most bytes that hold a text; a longer one is skipped as ``TOO_LONG`` without being read."""
 
@@ -73,6 +75,10 @@ class QuerySpan:
     request itself gives one: operators, a signature, a later page. ``expansion`` is set if the
     API can add terms of lower weight; without it, ``expand`` mode replaces the text.
 
+    ``follows`` is set for a place that repeats a text and does not decide about it, such as a
+    filter: it gets what the text's other places get, and stays if it is alone. Its ``skip`` keeps
+    the text in all places, so that no two places of a request say different things.
+
     A text skipped as ``PAGED`` may still be replaced by the query that was sent for its first
     page; any other query would not fit that page.
     """
@@ -84,6 +90,7 @@ class QuerySpan:
     encode: Callable[[str], bytes]
     skip: Reason | None = None
     expansion: Expansion | None = None
+    follows: bool = False
 
     @property
     def expands(self) -> bool:
@@ -137,6 +144,45 @@ class Dialect(ABC):
         """Return the spans of a request's texts, most important first; they do not overlap."""
 
 
+def limited(spans: Iterable[QuerySpan], found: list[QuerySpan] | None = None) -> list[QuerySpan]:
+    """Return the spans of the first ``MAX_TEXTS`` different texts, wherever they are.
+
+    Returns none of more than ``MAX_SPANS``: the places of a text would not all be known. If
+    ``found`` is given, it is filled one by one, and returned.
+    """
+    found = [] if found is None else found
+    texts: set[str] = set()
+    for count, span in enumerate(spans):
+        if count == MAX_SPANS:
+            found.clear()
+            break
+        if span.text in texts or len(texts) < MAX_TEXTS:
+            texts.add(span.text)
+            found.append(span)
+    return found
+
+
+def one_each(spans: Sequence[QuerySpan]) -> list[QuerySpan]:
+    """Return one span for each text to decide about; the decision holds for all of its places.
+
+    The first place stands for all. It has the first ``skip`` of any place, but ``PAGED`` only if
+    there is no other, and an expansion if any place has one. A text that only followers hold is
+    nobody's.
+    """
+    groups: dict[str, list[QuerySpan]] = {}
+    for span in spans:
+        groups.setdefault(span.text, []).append(span)
+    found = []
+    for places in groups.values():
+        first = next((span for span in places if not span.follows), None)
+        if first is not None:
+            skips = [span.skip for span in places if span.skip is not None]
+            skip = min(skips, key=lambda each: each is Reason.PAGED, default=None)
+            expansion = next((e for span in places if (e := span.expansion) is not None), None)
+            found.append(replace(first, skip=skip, expansion=expansion))
+    return found
+
+
 def apply_edits(
     request: SearchRequest, edits: Iterable[tuple[QuerySpan, str]]
 ) -> tuple[bytes, bytes]:
@@ -144,15 +190,17 @@ def apply_edits(
 
     Every byte outside of the spans is kept.
     """
-    query_string, body = request.query_string, request.body or b""
     edits = list(edits)
-    if len(edits) > 1:
-        edits.sort(key=lambda edit: edit[0].start, reverse=True)
-    for span, text in edits:
-        if span.part is Part.QUERY_STRING:
-            query_string = (
-                query_string[: span.start] + span.encode(text) + query_string[span.stop :]
-            )
-        else:
-            body = body[: span.start] + span.encode(text) + body[span.stop :]
-    return query_string, body
+    texts = {Part.QUERY_STRING: request.query_string, Part.BODY: request.body or b""}
+    for part in Part:
+        mine = [edit for edit in edits if edit[0].part is part]
+        if len(mine) > 1:
+            mine.sort(key=lambda edit: edit[0].start)
+        pieces: list[bytes] = []
+        kept = 0
+        for span, text in mine:
+            pieces += (texts[part][kept : span.start], span.encode(text))
+            kept = span.stop
+        if mine:
+            texts[part] = b"".join([*pieces, texts[part][kept:]])
+    return texts[Part.QUERY_STRING], texts[Part.BODY]

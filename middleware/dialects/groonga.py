@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from .base import Part, QuerySpan, SearchRequest
 from .expansion import in_place, or_encoder
 from .operators import GROONGA
-from .search_api import SearchApi, is_form, is_past_first, param_span
+from .repeats import kept_by
+from .search_api import SearchApi, Texts, is_form, is_past_first, param_span
 from .urlencoded import Params, url_encoder
+
+_COLUMN = re.compile(r"[\w.]+")
 
 
 class GroongaDialect(SearchApi):
@@ -22,7 +26,9 @@ class GroongaDialect(SearchApi):
         """Return whether the body is a form."""
         return request.method == "POST" and is_form(request)
 
-    def texts(self, request: SearchRequest, params: Params, body: bytes) -> Iterator[QuerySpan]:
+    def texts(
+        self, request: SearchRequest, params: Params, body: bytes, repeated: Texts
+    ) -> Iterator[QuerySpan]:
         """Yield the span of ``query``; none if both the URL and the form have one."""
         form = Params(body)
         paged = any(is_past_first(source.get("offset")) for source in (params, form))
@@ -33,5 +39,8 @@ class GroongaDialect(SearchApi):
                 encode = url_encoder(source.data[span.start : span.stop])
                 span.expansion = in_place(span, or_encoder(GROONGA.neutralize, encode))
                 found.append(span)
-        if len(found) == 1:
+        columns = form.get("match_columns") or params.get("match_columns") or ""
+        names = [name for name in _COLUMN.findall(columns) if not name.isdigit()]
+        if len(found) == 1 and (not names or any(map(self.fields.of(), names))):
             yield found[0]
+            yield from kept_by((params.get("filter"), form.get("filter")), repeated())

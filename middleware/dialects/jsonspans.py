@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from types import EllipsisType
 from typing import Any, NamedTuple, NoReturn
 
@@ -22,6 +23,7 @@ MAX_VALUES = 1000
 MAX_TOKENS = 20_000
 """The most commas, opening brackets and, counted twice as objects cost the scanner most, colons."""
 
+_MOST_OPENED = 500  # values of a document that are read in parts that were not entered at first
 _SPACE = re.compile(r"[ \t\n\r]*")
 _BLANKS = " \t\n\r"
 # An array of nothing but numbers is usually a vector. It holds no text.
@@ -74,6 +76,11 @@ class JsonValue(NamedTuple):
 MISSING = JsonValue(0, 0, None)
 
 
+def items_of(value: JsonValue) -> tuple[JsonValue, ...]:
+    """Return the items of an array; any other value is returned as the only item."""
+    return value.items or (value,)
+
+
 def parse_pointer(pointer: str) -> Path:
     """Return the reference tokens of a JSON pointer (RFC 6901).
 
@@ -93,34 +100,13 @@ def allowance() -> Iterator[int]:
 
 
 def read(
-    data: bytes, enter: Callable[[Path], bool], allowed: Iterator[int] | None = None
+    data: bytes, enter: Callable[[Path], bool | None], allowed: Iterator[int] | None = None
 ) -> JsonValue:
     """Return the document in ``data`` with the bounds of its values, as deep as ``enter`` allows.
 
-    ``enter`` takes the path of an object or array and returns whether to read its members. The
-    standard library's scanner, written in C, passes over the others. ``allowed`` is an
-    ``allowance`` that several documents of a request share.
-
-    Errors: ``MalformedError`` if it is nested too deeply, has too many values, or is not JSON in
-    UTF-8. ``NaN`` and a byte order mark are not JSON.
+    Takes the arguments of ``Reader``, and raises what it raises.
     """
-    if not data.startswith(_STARTS):
-        raise MalformedError("neither an object nor an array")
-    if sum(map(data.count, _TOKENS)) > MAX_TOKENS:
-        raise MalformedError("too many values")
-    try:
-        data.decode("utf-8")
-        # In Latin-1 the position of a character is the position of a byte. JSON's punctuation
-        # is ASCII, which never occurs within a longer UTF-8 sequence.
-        reader = _Reader(data.decode("latin-1"), enter, allowed or allowance())
-        found = reader.value(reader.skip_space(0), ())
-        if reader.skip_space(found.stop) != len(data):
-            raise MalformedError("something follows the document")
-    except StopIteration:
-        raise MalformedError("no value, or too many") from None
-    except (ValueError, IndexError, RecursionError) as error:
-        raise MalformedError(str(error)) from None
-    return found
+    return Reader(data, enter, allowed).document
 
 
 def find(
@@ -169,22 +155,78 @@ _decoder = json.JSONDecoder(parse_int=float, parse_constant=_refuse_constant)
 _scan: Callable[[str, int], tuple[Any, int]] = _decoder.scan_once  # type: ignore[attr-defined]
 
 
-class _Reader:
-    """One pass over a document that was decoded as Latin-1."""
+class Reader:
+    """Reads the document in ``data``, as deep as ``enter`` allows; ``document`` has its values.
 
-    def __init__(self, text: str, enter: Callable[[Path], bool], allowed: Iterator[int]) -> None:
-        self._text = text
+    ``enter`` takes the path of an object or array and returns whether to read its members; ``None``
+    asks ``holds``, which takes JSON read as Latin-1. The standard library's scanner, written in C,
+    passes over the others. ``allowed`` is an ``allowance`` that several documents of a request
+    share, and ``most`` how many tokens this one may have.
+
+    Errors: ``MalformedError`` if it is nested too deeply, has too many values, or is not JSON in
+    UTF-8. ``NaN`` and a byte order mark are not JSON.
+    """
+
+    def __init__(
+        self,
+        data: bytes,
+        enter: Callable[[Path], bool | None],
+        allowed: Iterator[int] | None = None,
+        *,
+        most: int = MAX_TOKENS,
+    ) -> None:
+        if not data.startswith(_STARTS):
+            raise MalformedError("neither an object nor an array")
+        if sum(map(data.count, _TOKENS)) > most:
+            raise MalformedError("too many values")
+        self.data = data
+        self._opened = False
         self._enter = enter
-        self._allowed = allowed
+        self._holds: Callable[[str], bool] = lambda part: False
+        self._allowed = allowance() if allowed is None else allowed
+        try:
+            data.decode("utf-8")
+            # In Latin-1 the position of a character is the position of a byte. JSON's punctuation
+            # is ASCII, which never occurs within a longer UTF-8 sequence.
+            self._text = data.decode("latin-1")
+            self.document = self._read(self.skip_space(0))
+            if self.skip_space(self.document.stop) != len(data):
+                raise MalformedError("something follows the document")
+        except ValueError as error:
+            raise MalformedError(str(error)) from None
+
+    def open(
+        self, value: JsonValue, enter: Callable[[Path], bool | None], holds: Callable[[str], bool]
+    ) -> JsonValue:
+        """Return a value that was not entered, read anew, or as it is unless ``holds`` says so.
+
+        ``enter`` takes paths from that value on. Errors: ``MalformedError``.
+        """
+        if value.value is not ... or value.members or value.items:
+            return value
+        if not holds(self._text[value.start : value.stop]):
+            return value
+        if not self._opened:
+            self._opened, self._allowed = True, islice(self._allowed, _MOST_OPENED)
+        self._enter, self._holds = enter, holds
+        return self._read(value.start)
+
+    def _read(self, at: int) -> JsonValue:
+        try:
+            return self.value(at, ())
+        except StopIteration:
+            raise MalformedError("no value, or too many") from None
+        except (ValueError, IndexError, RecursionError) as error:
+            raise MalformedError(str(error)) from None
 
     def value(self, at: int, path: Path) -> JsonValue:
         """Return the value that starts at ``at``; ``StopIteration`` if there may be no more."""
         next(self._allowed)
         first = self._text[at]
         if first == "{":
-            if self._enter(path):
+            if self._enters(at, path):
                 return self._object(at, path)
-        elif first == "[" and not _NUMBERS.match(self._text, at) and self._enter(path):
+        elif first == "[" and not _NUMBERS.match(self._text, at) and self._enters(at, path):
             return self._array(at, path)
         value, end = _scan(self._text, at)
         if first in "{[":
@@ -192,6 +234,10 @@ class _Reader:
         elif first == '"':
             value = self._string(at, end, value)
         return JsonValue(at, end, value)
+
+    def _enters(self, at: int, path: Path) -> bool:
+        wanted = self._enter(path)
+        return self._holds(self._text[at : _scan(self._text, at)[1]]) if wanted is None else wanted
 
     def skip_space(self, at: int) -> int:
         """Return the position of the next character that is no white space."""

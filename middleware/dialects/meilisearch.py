@@ -13,7 +13,8 @@ from .base import Part, QuerySpan, SearchRequest
 from .expansion import in_place
 from .jsonspans import JsonValue, Path, read
 from .operators import WORDS
-from .search_api import SearchApi, is_past_first, json_span, param_span
+from .repeats import kept_by, spelled
+from .search_api import SearchApi, Texts, is_past_first, json_span, param_span
 from .urlencoded import Params
 
 _MULTI = "multi-search"
@@ -25,24 +26,48 @@ class MeilisearchDialect(SearchApi):
     name = "meilisearch"
     paths = ("/**/indexes/*/search", f"/**/{_MULTI}")
 
-    def texts(self, request: SearchRequest, params: Params, body: bytes) -> Iterator[QuerySpan]:
+    def texts(
+        self, request: SearchRequest, params: Params, body: bytes, repeated: Texts
+    ) -> Iterator[QuerySpan]:
         """Yield the spans of ``q``."""
+        filters: list[str | None] = []
         if request.path.rstrip("/").endswith(f"/{_MULTI}"):
             if body:
                 root = read(body, _enter)
-                federation = root.get("federation")
+                paged = _is_paged(partial(_value, root.get("federation")))
                 for query in root.get("queries").items:
-                    yield from _body(query, paged=_is_paged(partial(_value, federation)))
+                    filters.append(spelled(body, query.get("filter")))
+                    yield from self._body(query, paged=paged)
         elif request.method == "GET":
             span = param_span(Part.QUERY_STRING, params, "q", paged=_is_paged(params.get))
-            if span is not None:
+            filters.append(params.get("filter"))
+            if span is not None and self._searches_prose(params.get("attributesToSearchOn")):
                 yield _expanding(span, params.get("matchingStrategy"))
         elif body:
-            yield from _body(read(body, lambda path: not path), paged=False)
+            query = read(body, _enter_search)
+            filters.append(spelled(body, query.get("filter")))
+            yield from self._body(query, paged=False)
+        yield from kept_by(filters, repeated())
+
+    def _body(self, query: JsonValue, *, paged: bool) -> Iterator[QuerySpan]:
+        span = json_span(query.get("q"), paged=paged or _is_paged(partial(_value, query)))
+        names = query.get("attributesToSearchOn").items
+        if span is not None and self._searches_prose(",".join(name.text or "" for name in names)):
+            yield _expanding(span, query.get("matchingStrategy").value)
+
+    def _searches_prose(self, attributes: str | None) -> bool:
+        names = [name for name in (attributes or "").split(",") if name not in ("", "*")]
+        return not names or any(map(self.fields.of(), names))
 
 
 def _enter(path: Path) -> bool:
-    return len(path) < 3 and (not path or path[0] in ("queries", "federation"))
+    if not path or path[0] == "federation":
+        return len(path) < 2
+    return path[0] == "queries" and (len(path) < 3 or path[2:] == ("attributesToSearchOn",))
+
+
+def _enter_search(path: Path) -> bool:
+    return path in ((), ("attributesToSearchOn",))
 
 
 def _value(parent: JsonValue, name: str) -> object:
@@ -51,12 +76,6 @@ def _value(parent: JsonValue, name: str) -> object:
 
 def _is_paged(get: Callable[[str], object]) -> bool:
     return is_past_first(get("offset")) or is_past_first(get("page"), 1)
-
-
-def _body(query: JsonValue, *, paged: bool) -> Iterator[QuerySpan]:
-    span = json_span(query.get("q"), paged=paged or _is_paged(partial(_value, query)))
-    if span is not None:
-        yield _expanding(span, query.get("matchingStrategy").value)
 
 
 def _expanding(span: QuerySpan, strategy: object) -> QuerySpan:

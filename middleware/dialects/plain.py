@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 
 from ..core.outcome import Reason
 from ..errors import ConfigurationError
-from .base import MAX_SPANS, Dialect, Part, QuerySpan, SearchRequest
+from .base import Dialect, Part, QuerySpan, SearchRequest, limited
 from .expansion import in_place
 from .jsonspans import MalformedError, find, parse_pointer, read
 from .search_api import is_compressed, is_form, is_json, json_span
@@ -85,9 +85,11 @@ class PlainDialect(Dialect):
         if not found:
             return found
         signed = signed_parts(request)
+        if len(found) > 1:
+            found = limited(found)
         if not signed and not paged:
-            return found[:MAX_SPANS]
-        return [_skipped(span, span.part in signed, paged) for span in found[:MAX_SPANS]]
+            return found
+        return [_skipped(span, span.part in signed, paged) for span in found]
 
     def _json_spans(self, body: bytes) -> list[QuerySpan]:
         strings = find(body, self._pointers.__contains__, self._above.__contains__)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
 
 from ..core.outcome import Reason
-from .base import MAX_SPANS, MAX_TEXT, Dialect, Part, QuerySpan, SearchRequest
+from .base import MAX_TEXT, Dialect, Part, QuerySpan, SearchRequest, limited
+from .fields.fields import Fields
 from .jsonspans import JsonValue, MalformedError, encode_json
 from .operators import WORDS, QuerySyntax
 from .paths import PathGlobs
 from .signing import signed_parts
 from .urlencoded import FORM, Params, value_span
+
+Texts = Callable[[], frozenset[str]]
+"""Returns the texts of a request that may be rewritten."""
 
 _METHODS = frozenset({"GET", "POST"})
 
@@ -22,13 +25,15 @@ class SearchApi(Dialect):
     """The dialect of one API: returns spans for its searches only, and never raises.
 
     ``paths`` replaces the globs of the class, for an API behind a gateway that renames its paths.
-    A subclass implements ``texts``, which may raise ``MalformedError`` at any point.
+    ``fields`` tells which fields hold prose; a text that is searched in none of them is an exact
+    value. A subclass implements ``texts``, which may raise ``MalformedError`` at any point.
 
-    Concurrency: immutable. Errors: ``ConfigurationError`` from the constructor for a malformed
-    glob.
+    Concurrency: that of ``fields``. Errors: ``ConfigurationError`` from the constructor for a
+    malformed glob.
     """
 
-    def __init__(self, paths: Iterable[str] | None = None) -> None:
+    def __init__(self, paths: Iterable[str] | None = None, fields: Fields | None = None) -> None:
+        self.fields = Fields() if fields is None else fields
         self.renamed = paths is not None
         if paths is not None:
             self.paths = (paths,) if isinstance(paths, str) else tuple(paths)
@@ -43,10 +48,13 @@ class SearchApi(Dialect):
         return is_json(request.media_type)
 
     @abstractmethod
-    def texts(self, request: SearchRequest, params: Params, body: bytes) -> Iterator[QuerySpan]:
-        """Yield the spans of a search, most important first.
+    def texts(
+        self, request: SearchRequest, params: Params, body: bytes, repeated: Texts
+    ) -> Iterator[QuerySpan]:
+        """Yield the spans of a search, most important first, then the places that repeat a text.
 
-        ``params`` are those of the query string. ``body`` is empty if it was not read.
+        ``params`` are those of the query string. ``body`` is empty if it was not read. Once all
+        other spans have been yielded, ``repeated`` returns the texts that may be rewritten.
         """
 
     def wants_body(self, request: SearchRequest) -> bool:
@@ -60,8 +68,13 @@ class SearchApi(Dialect):
         body = request.body or b""
         if body and (is_compressed(request) or not self.reads(request)):
             body = b""
+        found: list[QuerySpan] = []
+
+        def repeated() -> frozenset[str]:
+            return frozenset(span.text for span in found if span.skip is None)
+
         try:
-            found = list(islice(self.texts(request, Params(request.query_string), body), MAX_SPANS))
+            limited(self.texts(request, Params(request.query_string), body, repeated), found)
         except (MalformedError, RecursionError):
             return ()
         signed = signed_parts(request) if found else frozenset()

@@ -1,21 +1,28 @@
 """Solr: the ``q`` of the lucene, dismax and edismax parsers, in a URL, a form or the JSON API.
 
-Local parameters, function queries and everything but ``q`` (``fq``, ``bq``, ``bf``, ``facet.*``,
-parameters that ``q`` refers to) stay. A request with a query in two places is left alone, because
-the handler decides which one counts.
+Local parameters and function queries stay. Other queries (``fq``, ``bq``, ``facet.query``, ``hl.q``
+and parameters that are referred to) follow where they repeat ``q``. A request with a query in two
+places is left alone, because the handler decides which one counts.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
+from urllib.parse import quote
 
-from .base import Part, QuerySpan, SearchRequest
+from .base import MAX_TEXT, Part, QuerySpan, SearchRequest
 from .expansion import WEIGHT, in_place, or_encoder
-from .jsonspans import JsonValue, Path, read
+from .fields.names import looks_exact
+from .fields.schemas import Place
+from .fields.solr import looks_dynamic
+from .jsonspans import MISSING, JsonValue, Path, Reader, encode_json
+from .layers import Layer, json_layer, url_layer
 from .operators import LUCENE
-from .search_api import SearchApi, is_form, is_json, is_past_first, json_span, param_span
-from .urlencoded import Params, url_encoder
+from .repeats import following, kept, occurrences
+from .search_api import SearchApi, Texts, is_form, is_json, is_past_first, json_span, param_span
+from .urlencoded import Params, decode_value, url_encoder
 
 _HANDLERS = ("select", "query", "browse")
 _ROOTS = ("/solr", "/solr/*", "/api/*/*", "/v2/*/*")
@@ -24,6 +31,15 @@ _PATHS_OF_QT = (None, "", "/select", "/query", "/browse", "standard", "dismax", 
 # Parsers of the JSON API, in which a query may be an object.
 _OBJECTS = ("lucene", "dismax", "edismax")
 _CLOSED = frozenset({"filter", "must_not"})
+# Parameters that hold queries, and those of them that exclude hits.
+_QUERIES = frozenset(
+    {"bq", "facet.query", "fq", "group.query", "hl.q", "rqq", "spellcheck.q", "suggest.q", "uq"}
+)
+_RESTRICTING = frozenset({"fq", "filter", "must_not"})
+_JSON_QUERIES = frozenset({"facet", "filter", "params", "queries", "query"})
+_LONGEST = 512  # characters of a path whose fields are asked for
+_REFERENCE = re.compile(rb"\$([\w.]{1,64})")
+_WEIGHT = re.compile(r"[\^~]")
 
 
 class SolrDialect(SearchApi):
@@ -37,7 +53,9 @@ class SolrDialect(SearchApi):
         """Return whether a body is a form or JSON."""
         return is_form(request) or is_json(request.media_type)
 
-    def texts(self, request: SearchRequest, params: Params, body: bytes) -> Iterator[QuerySpan]:
+    def texts(
+        self, request: SearchRequest, params: Params, body: bytes, repeated: Texts
+    ) -> Iterator[QuerySpan]:
         """Yield the spans of the only place that holds the query; none if there are two places."""
         form = Params(body if is_form(request) else b"")
         if not _is_plain(params) or not _is_plain(form):
@@ -49,10 +67,115 @@ class SolrDialect(SearchApi):
             if (span := _param(part, source, (params, form), parser)) is not None
         ]
         places = [[span] for span in found]
-        if body and not is_form(request):
-            places += filter(None, _document(body, params, parser))
-        if len(places) == 1 and parser in _PARSERS:
-            yield from places[0]
+        reader = Reader(body, _enter) if body and not is_form(request) else None
+        root = MISSING if reader is None else reader.document
+        if reader is not None:
+            places += filter(None, _document(root, params, parser))
+        holds_prose = self.fields.of(_place(request), _looks_exact)
+        named = _fields_of((params, form), root, parser)
+        searched = not named or any(map(holds_prose, named))
+        if len(places) != 1 or parser not in _PARSERS or not searched:
+            return
+        yield from places[0]
+        texts = repeated()
+        for part, source in ((Part.QUERY_STRING, params), (Part.BODY, form)):
+            yield from _repeated(part, source, texts, holds_prose)
+        if reader is not None and texts:
+            yield from _repeated_json(reader, texts, holds_prose, {s.start for s in places[0]})
+
+
+def _place(request: SearchRequest) -> Place | None:
+    """Return the collection that a request searches."""
+    path = request.path.rstrip("/").rpartition("/")[0]
+    return Place("solr", quote(path, safe="/")) if 0 < len(path) <= _LONGEST else None
+
+
+def _looks_exact(name: str) -> bool:
+    return looks_exact(name) or looks_dynamic(name)
+
+
+def _fields_of(sources: tuple[Params, ...], root: JsonValue, parser: object) -> list[str]:
+    """Return the fields that a request names; none if the handler's own are searched."""
+    inner = root.get("params")
+    parser = inner.get("defType").value or parser
+    objects = [inside for kind, inside in root.get("query").named() if kind in _OBJECTS]
+    wanted = "qf" if objects or parser in ("dismax", "edismax") else "df"
+    found = [each.get(wanted) for each in sources]
+    found += [each.get(wanted).text for each in (inner, *objects)]
+    fields = " ".join(value for value in found if value is not None)
+    return [field for each in fields.split() if (field := _WEIGHT.split(each)[0])]
+
+
+def _repeated(
+    part: Part, params: Params, texts: frozenset[str], holds_prose: Callable[[str], bool]
+) -> Iterator[QuerySpan]:
+    """Yield the places in other parameters that repeat a text."""
+    referred = set(_REFERENCE.findall(params.data.replace(b"%24", b"$"))) if texts else ()
+    for name, start, stop in params.named() if texts else ():
+        if name == "q" or not (name in _QUERIES or name.encode() in referred):
+            continue
+        if stop - start > MAX_TEXT:
+            yield from map(kept, texts if name in _RESTRICTING else ())
+            continue
+        value = decode_value(params.data[start:stop]) or ""
+        for text in texts:
+            if text in value:
+                layer = url_layer(params.data, start, stop)
+                found = occurrences(value, text, holds_prose)
+                yield from _places(part, layer, value, text, found, name in _RESTRICTING)
+
+
+def _repeated_json(
+    reader: Reader,
+    texts: frozenset[str],
+    holds_prose: Callable[[str], bool],
+    decided: set[int],
+) -> Iterator[QuerySpan]:
+    """Yield the places in a JSON request that repeat a text."""
+    written = [encode_json(text)[1:-1].decode("latin-1") for text in texts]
+
+    def may_hold(part: str) -> bool:
+        return "\\" in part or any(each in part for each in written)
+
+    for path, value in _strings(reader, reader.document, (), may_hold):
+        string = value.text or ""
+        if value.start in decided or (path[0] == "params" and path[-1] not in _QUERIES):
+            continue
+        for text in texts:
+            if text in string:
+                found = occurrences(string, text, holds_prose)
+                restricts = not _RESTRICTING.isdisjoint(path)
+                layer = json_layer(reader.data, value)
+                yield from _places(Part.BODY, layer, string, text, found, restricts)
+
+
+def _places(
+    part: Part,
+    layer: Layer,
+    value: str,
+    text: str,
+    found: Iterator[tuple[int, int] | None],
+    restricts: bool,
+) -> Iterator[QuerySpan]:
+    for bounds in found:
+        if bounds is not None:
+            yield following(part, layer, text, bounds, value)
+        elif restricts:
+            yield kept(text)
+
+
+def _strings(
+    reader: Reader, value: JsonValue, path: Path, may_hold: Callable[[str], bool]
+) -> Iterator[tuple[Path, JsonValue]]:
+    """Yield the strings that may be queries, with their paths."""
+    if path and value.text is not None and len(value.text) <= MAX_TEXT:
+        yield path, value
+    opened = reader.open(value, lambda inner: True, may_hold)
+    for item in opened.items:
+        yield from _strings(reader, item, path, may_hold)
+    for key, member in opened.members:
+        if path or key in _JSON_QUERIES:
+            yield from _strings(reader, member, (*path, key), may_hold)
 
 
 def _is_plain(params: Params) -> bool:
@@ -104,9 +227,8 @@ def _with_mm(
     return encode(f"{neutral} {terms}") + b"&mm=%d" % max(1, len(text.split()))
 
 
-def _document(body: bytes, params: Params, parser: str | None) -> list[list[QuerySpan]]:
+def _document(root: JsonValue, params: Params, parser: str | None) -> list[list[QuerySpan]]:
     """Return the spans of a JSON request by place: those in ``params.q``, those in ``query``."""
-    root = read(body, _enter)
     inner = root.get("params")
     parsers = (parser, inner.get("defType").value)
     if any(name not in _PARSERS for name in parsers) or inner.get("qt").value is not None:

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from ..core.outcome import Reason
 from .base import Part, QuerySpan, SearchRequest
 from .jsonspans import Path, read
-from .search_api import SearchApi, is_past_first, json_span, param_span
+from .repeats import kept_by
+from .search_api import SearchApi, Texts, is_past_first, json_span, param_span
 from .urlencoded import Params
 
 _MULTI = "multi_search"
@@ -31,10 +32,13 @@ class TypesenseDialect(SearchApi):
         """Return whether the request is a multi-search; a single search has no body."""
         return request.method == "POST" and request.path.rstrip("/").endswith(f"/{_MULTI}")
 
-    def texts(self, request: SearchRequest, params: Params, body: bytes) -> Iterator[QuerySpan]:
+    def texts(
+        self, request: SearchRequest, params: Params, body: bytes, repeated: Texts
+    ) -> Iterator[QuerySpan]:
         """Yield the span of each search's ``q``, then that of the ``q`` shared by all."""
         if any(_is_on(params.get(name)) for name in _LEFT_ALONE):
             return
+        shared, filters = params.get("query_by"), [params.get("filter_by")]
         paged = is_past_first(params.get("page"), 1) or is_past_first(params.get("offset"))
         if body:
             for search in read(body, _enter).get("searches").items:
@@ -42,8 +46,16 @@ class TypesenseDialect(SearchApi):
                     continue
                 page, offset = search.get("page").value, search.get("offset").value
                 own = paged or is_past_first(page, 1) or is_past_first(offset)
-                yield from _unless_all(json_span(search.get("q"), paged=own))
-        yield from _unless_all(param_span(Part.QUERY_STRING, params, "q", paged=paged))
+                filters.append(search.get("filter_by").text)
+                if self._searches_prose(search.get("query_by").text or shared):
+                    yield from _unless_all(json_span(search.get("q"), paged=own))
+        if self._searches_prose(shared):
+            yield from _unless_all(param_span(Part.QUERY_STRING, params, "q", paged=paged))
+        yield from kept_by(filters, repeated())
+
+    def _searches_prose(self, query_by: str | None) -> bool:
+        names = [name.strip() for name in (query_by or "").split(",") if name.strip()]
+        return not names or any(map(self.fields.of(), names))
 
 
 def _enter(path: Path) -> bool:

@@ -43,6 +43,12 @@ class Params:
     def __contains__(self, name: str) -> bool:
         return name in self._bounds
 
+    def named(self) -> Iterator[tuple[str, int, int]]:
+        """Yield name, start and stop of each value."""
+        for name, bounds in self._bounds.items():
+            for start, stop in bounds:
+                yield name, start, stop
+
     def bounds(self, name: str) -> tuple[int, int] | None:
         """Return start and stop of the value of ``name``, or ``None`` if there is none."""
         bounds = self._bounds.get(name, ())
@@ -67,7 +73,7 @@ def values(data: bytes, names: Collection[str]) -> Iterator[tuple[str, int, int]
 
 
 def value_spans(part: Part, data: bytes, names: Collection[str]) -> list[QuerySpan]:
-    """Return a span for each of the first ``MAX_SPANS`` values of the parameters ``names``."""
+    """Return a span for each value of the parameters ``names``, up to one above ``MAX_SPANS``."""
     found: list[QuerySpan] = []
     position = 0
     for pair in data.split(b"&"):  # not through _pairs: every search runs through this loop
@@ -75,7 +81,7 @@ def value_spans(part: Part, data: bytes, names: Collection[str]) -> list[QuerySp
         if equals and _name(raw_name) in names:
             start = position + len(raw_name) + 1
             found.append(value_span(part, data, start, position + len(pair)))
-            if len(found) == MAX_SPANS:
+            if len(found) > MAX_SPANS:
                 break
         position += len(pair) + 1
     return found

@@ -80,3 +80,25 @@ class Loadable(Protocol):
         Errors: ``EngineError`` that says what is wrong and how to mend it.
         """
         ...
+
+
+@runtime_checkable
+class Restartable(Loadable, Protocol):
+    """An engine in a process that may end, or that has to be ended as it hangs."""
+
+    @property
+    def lost(self) -> bool:
+        """Whether the process ended during a call; ``load`` starts another."""
+        ...
+
+    @property
+    def hangs(self) -> bool:
+        """Whether the process is known to hang or to be stopped, so that it may never end."""
+        ...
+
+    def abandon(self) -> None:
+        """End the process, as this one is about to end; any thread may call it, also in a call.
+
+        A process that others use is left to them, unless it hangs.
+        """
+        ...

@@ -20,6 +20,7 @@ from typing import TypeVar
 from rapidfuzz.distance import OSA
 
 from ..errors import ConfigurationError, EngineError
+from .files import read_bounded
 from .spelling_index import SpellingIndex
 
 Tokens = TypeVar("Tokens", list[int], list[int] | None)
@@ -30,6 +31,7 @@ _PLAIN_WORD = re.compile(r"[A-Z]?[a-z]{2,31}")
 _PUNCTUATION = "\"'()[],;:!?."
 _MAX_DISTANCE = 2
 _USER_WORD = re.compile(r"(?<![^\W_])[A-Za-z]{3,31}(?![^\W_])")
+_MAX_WORDS = 64 * 2**20  # bytes of a list of words
 _USER_RANK = 5_000  # the frequency rank that a user's words have at least
 
 
@@ -39,9 +41,10 @@ def read_words(path: str | os.PathLike[str]) -> list[str]:
     Errors: ``ConfigurationError`` if the file cannot be read or has no such word.
     """
     try:
-        text = Path(path).expanduser().read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise ConfigurationError(f"engine: words ({os.fspath(path)!r}): {error}") from None
+        text = read_bounded(Path(path).expanduser(), _MAX_WORDS).decode("utf-8", "replace")
+    except (OSError, RuntimeError, ValueError) as error:  # no such user, a NUL
+        told = (error.strerror if isinstance(error, OSError) else None) or error
+        raise ConfigurationError(f"engine: words ({os.fspath(path)!r}): {told}") from None
     found = list(dict.fromkeys(word.lower() for word in _USER_WORD.findall(text)))
     if not found:
         raise ConfigurationError(f"engine: words ({os.fspath(path)!r}) has no words")
@@ -106,7 +109,7 @@ class Lexicon:
                 )
             return None
         try:
-            words = path.read_text(encoding="ascii").split("\n")
+            words = read_bounded(path, _MAX_WORDS).decode("ascii").split("\n")
         except (OSError, ValueError) as error:
             raise EngineError(f"{path} is not a list of words in ASCII: {error}") from None
         words = [word for word in words if word]

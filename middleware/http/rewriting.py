@@ -11,7 +11,7 @@ from starlette.types import Scope
 
 from ..core.outcome import Mode, Outcome, Reason
 from ..core.reformulation import Reformulation
-from ..dialects.base import QuerySpan, SearchRequest, apply_edits
+from ..dialects.base import QuerySpan, SearchRequest, apply_edits, one_each
 from ..instrumentation.headers import summary
 from ..runtime.pending import PendingLookup
 from ..runtime.reformulator import Reformulator
@@ -23,7 +23,9 @@ _SHARE = 1024
 """Characters of texts that are looked at in one turn of the event loop."""
 
 _NEVER_EDITS = frozenset((Mode.OFF, Mode.SHADOW))
-_EDITABLE = frozenset((None, Reason.PAGED))  # a later page is sent with its first page's rewrite
+# Reasons of ``skipped`` that hold for one request, while an equal one may be edited. The others
+# lie in the text or the request, and hold whenever it is sent.
+_PASSING = frozenset((Reason.NOT_READY, Reason.PAGED, Reason.TYPING))
 
 _log = logging.getLogger("querylift.asgi")
 
@@ -33,7 +35,8 @@ class Rewritten(NamedTuple):
 
     ``result`` stands for all its texts. ``edited`` is the query string and the body with the
     rewrites in place, if there are any. ``has_texts``: the request is a search, as a text was
-    found in it. ``editable``: one of its texts is sent with a rewrite now, or may be another time.
+    found in it. ``editable``: one of its texts is sent with a rewrite, or may be if the request is
+    sent once more.
     """
 
     result: Reformulation
@@ -44,6 +47,8 @@ class Rewritten(NamedTuple):
 
 class SearchRewriter:
     """Rewrites all texts of a search request concurrently, each within the budget.
+
+    A text that stands in several places is decided once, and all of them get the same query.
 
     If a dialect or a function of ``clients`` raises, that is logged and the request goes on as it
     came.
@@ -64,14 +69,14 @@ class SearchRewriter:
         results: list[Reformulation] | None = None
         try:
             spans = rule.dialect.spans(request)
+            texts = spans if len(spans) < 2 else one_each(spans)
             tenant = clients.tenant_of(scope) if clients.tenant_of is not None and spans else ""
             typed = None
             if clients.typing is not None:
-                typed = clients.typed_text(spans, scope, tenant, request.path)
+                typed = clients.typed_text(texts, scope, tenant, request.path)
             found: list[Reformulation | PendingLookup] = []
-            waits, editable, looked_at = False, False, 0
-            for span in spans:
-                editable = editable or span.skip in _EDITABLE
+            waits, looked_at = False, 0
+            for span in texts:
                 looked_at += len(span.text)
                 if looked_at > _SHARE:
                     await asyncio.sleep(0)
@@ -93,15 +98,24 @@ class SearchRewriter:
                 found.append(each)
             decided = cast("list[Reformulation]", found)
             results = await self._resolved(found, scope) if waits else decided
+            sent = {
+                result.original: result for result in results if result.outcome is Outcome.REWRITTEN
+            }
             edits = [
                 (span.expanding(result.added) if result.added else span, result.query)
-                for span, result in zip(spans, results, strict=True)
-                if result.outcome is Outcome.REWRITTEN
+                for span in spans
+                if (result := sent.get(span.text)) is not None
+                # A place that cannot say added terms keeps the text that they are added to.
+                and not (result.added and span.expansion is None)
             ]
             edited = apply_edits(request, edits) if edits else None
             if rule.pages:
-                clients.remember_pages(spans, results, scope, tenant, request.path)
-            editable = editable and mode not in _NEVER_EDITS
+                clients.remember_pages(texts, results, scope, tenant, request.path)
+            editable = False
+            for result in results if mode not in _NEVER_EDITS else ():
+                reason = result.reason
+                if reason is None or reason.outcome is Outcome.FALLBACK or reason in _PASSING:
+                    editable = True
             if len(results) == 1:
                 return Rewritten(results[0], edited, True, editable)
             none = Reformulation.untouched("", Reason.EMPTY)

@@ -18,9 +18,10 @@ from ..errors import EngineError
 from ..policy.acceptance import Acceptance
 from .clock import Clock
 from .flights import Flight, FlightResult, SingleFlight, Wake
+from .limits import Limits
 from .loop_notifier import LoopNotifier, Mailbox
 from .pending import PendingLookup
-from .scheduler import Limits, Scheduler
+from .scheduler import Scheduler
 from .stats import Stats
 from .worker import Worker
 
@@ -105,6 +106,10 @@ class Dispatcher:
     def stop(self, timeout: float) -> None:
         """Release all lookups and stop the worker; wait at most ``timeout`` seconds for it."""
         self._worker.stop(timeout)
+
+    def abandon(self) -> None:
+        """End the engine's process, if it has one, whatever it does."""
+        self._worker.abandon()
 
     def stats(self) -> Stats:
         """Return a snapshot."""

@@ -1,14 +1,16 @@
-"""Calls to the memo and to observers whose faults must not reach the decision path."""
+"""Calls to the memo, observers and lookups whose faults must not reach the decision path."""
 
 from __future__ import annotations
 
 import logging
 import traceback
+from collections import deque
 from collections.abc import Iterable
 
 from ..core.memo import Memo, MemoKey
 from ..core.reformulation import Verdict
 from ..instrumentation.record import Observer, Record
+from .flights import FlightResult, Wake
 
 _log = logging.getLogger("querylift.runtime")
 
@@ -38,3 +40,16 @@ def notify(observers: Iterable[Observer], record: Record) -> None:
             observer(record)
         except Exception:
             _log.exception("an observer failed")
+
+
+def wake_all(outbox: deque[tuple[Wake, FlightResult]]) -> None:
+    """Call the wakes in a scheduler's outbox, and log those that raise; the lock is not held."""
+    while True:
+        try:
+            wake, result = outbox.popleft()
+        except IndexError:
+            return
+        try:
+            wake(result)
+        except Exception:
+            _log.exception("a lookup could not be woken")

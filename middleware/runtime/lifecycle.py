@@ -56,6 +56,10 @@ class Lifecycle:
         """
         self._dispatcher.stop(timeout)
 
+    def abandon(self) -> None:
+        """End the engine's process by force, as this process is about to end; any thread."""
+        self._dispatcher.abandon()
+
     def __enter__(self) -> Self:
         try:
             self.wait_ready(self._load_timeout)

@@ -26,9 +26,9 @@ from .flights import DROPPED, Flight, FlightResult, Wake
 from .forking import reset_after_fork
 from .guarded import log_memo_fault, memo_put, notify
 from .lifecycle import LOAD_TIMEOUT, Lifecycle
+from .limits import Limits
 from .loop_notifier import ResultFuture, set_once
 from .pending import PendingLookup
-from .scheduler import Limits
 from .thread_waiter import ThreadWaiter
 
 _PLAIN_LENGTH = 512  # of ASCII, which is normalized in no time

@@ -10,15 +10,14 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from ..core.breaker import Breaker, BreakerState
 from ..core.deadline import Deadline
 from ..core.memo import MemoKey
 from ..core.outcome import Reason
-from ..errors import ConfigurationError
 from .estimator import CompletionEstimator
 from .flights import DROPPED, Flight, FlightResult, SingleFlight, Wake
+from .limits import Limits
 
 _MAX_ATTEMPTS = 3
 """How often a background flight is started that is cancelled each time."""
@@ -28,28 +27,6 @@ _FAST_REJECT_FOR = 0.005
 
 _CALIBRATE_AFTER = 1.0
 """Seconds without an engine call after which one is made only to measure the engine's speed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds of the queues in front of the engine and of one engine call, in texts.
-
-    ``late_fill``: a rewrite that comes too late for its lookup still fills the memo.
-    """
-
-    foreground: int = 24
-    background: int = 16
-    batch: int = 8
-    background_batch: int = 4
-    late_fill: bool = True
-
-    def __post_init__(self) -> None:
-        if min(self.foreground, self.batch, self.background_batch) < 1 or self.background < 0:
-            raise ConfigurationError(
-                f"limits: foreground ({self.foreground}), batch ({self.batch}) and "
-                f"background_batch ({self.background_batch}) must be at least 1, background "
-                f"({self.background}) at least 0"
-            )
 
 
 class Scheduler:
@@ -73,7 +50,8 @@ class Scheduler:
         self.outbox: deque[tuple[Wake, FlightResult]] = deque()
         # The last rejection: its reason, the largest budget it holds for, and until when.
         self._last_reject: tuple[Reason | None, float, float] = (None, 0.0, 0.0)
-        self._hung = False
+        self.hung = False
+        """Whether the current engine call hangs: nobody waits for it, and it should be stopped."""
         self._idle_since = 0.0
 
     @property
@@ -159,6 +137,8 @@ class Scheduler:
         if flight in self.foreground:
             queue = list(self.foreground)
             seconds = self.estimator.queued(queue[: queue.index(flight) + 1], now)
+        elif self.hung:
+            return Reason.BREAKER_OPEN
         else:
             seconds = self.estimator.current_call(now)
         return Reason.PREDICTED_LATE if now + seconds > deadline.at else None
@@ -229,12 +209,19 @@ class Scheduler:
 
     def began(self, batch: list[Flight], now: float) -> None:
         """Record the flights that the engine runs from ``now`` on."""
-        self.estimator.running, self.estimator.since, self._hung = batch, now, False
+        self.estimator.running, self.estimator.since, self.hung = batch, now, False
 
     def ended(self, now: float) -> None:
         """Record that the engine is idle; drop flights that are neither closed nor queued."""
         batch, self.estimator.running, self._idle_since = self.running, [], now
+        self.hung = False
         self.drop([flight for flight in batch if not (flight.closed or flight in self.queued)])
+
+    def restarted(self) -> None:
+        """Record that the engine was started anew, and is idle."""
+        if self.breaker.restarted():
+            for flight in self.queued:  # none of them is a probe any more
+                flight.breaker_probe = False
 
     def clear(self) -> None:
         """Drop all flights, queued and running."""
@@ -248,12 +235,12 @@ class Scheduler:
         self._empty_if_open(now)
 
     def check_engine(self, now: float) -> None:
-        """Open the breaker if the current engine call hangs."""
-        if not self.running or self._hung:
+        """Find out whether the current engine call hangs; if it does, open the breaker."""
+        if not self.running or self.hung:
             return
         tokens = sum(flight.tokens for flight in self.running)
         if now - self.estimator.since > self.breaker.slow_calls.hangs_after(tokens):
-            self._hung = True
+            self.hung = True
             self.breaker.trip(now)
             for flight in self.running:
                 flight.breaker_probe = False
@@ -267,8 +254,10 @@ class Scheduler:
     def answered(self, batch: list[Flight], elapsed: float, now: float, *, complete: bool) -> None:
         """Record the end of an engine call; ``complete`` unless all its texts were cancelled.
 
-        The breaker counts a slow call as a failure, whatever its answers are.
+        The breaker counts a slow call as a failure, whatever its answers are. A call that was
+        taken to hang and answers after all tells how slow the engine is, even if cancelled.
         """
+        complete = complete or self.hung
         tokens = sum(flight.tokens for flight in batch)
         # A cancelled call is only informative if it took longer than expected.
         if complete or elapsed > self.estimator.cost.predict(tokens):

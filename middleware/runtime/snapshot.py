@@ -9,6 +9,7 @@ The texts are personal data: only the file's owner may read it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import hashlib
 import json
@@ -21,9 +22,12 @@ from typing import Any
 from ..core.memo import Memo, MemoKey
 from ..core.outcome import Mode, Reason
 from ..core.reformulation import Verdict
+from ..engines.files import irregular, read_bounded
+from ..errors import ConfigurationError
 
 _FORMAT = "querylift-memo/1"
 _LONGEST = 2**30  # bytes; no memo writes a larger file
+_LONGEST_HEAD = 1000  # bytes of the first line
 _REASONS = {reason.value: reason for reason in Reason}
 
 _log = logging.getLogger("querylift.runtime")
@@ -32,7 +36,8 @@ _log = logging.getLogger("querylift.runtime")
 def save(file: Path, memo: Memo, *, now: float) -> bool:
     """Write the memo's entries; whole or not at all.
 
-    Returns whether it was written; where not, a warning says why and an older file is kept.
+    Returns whether it was written; where not, a warning says why and an older file is kept, as is
+    a device or the like in its place.
     """
     lines = [
         json.dumps([*key, verdict.rewrite, verdict.reason, round(left, 3)])
@@ -44,6 +49,8 @@ def save(file: Path, memo: Memo, *, now: float) -> bool:
     written = file.parent / f".{file.name}.{os.getpid()}"
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
+        if kind := _irregular(file):
+            raise OSError(errno.EINVAL, f"it is {kind}, and not a file")
         _clear(file)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL  # and through no link of somebody else's
         with open(os.open(written, flags, 0o600), "wb") as stream:
@@ -81,20 +88,37 @@ def load(file: Path, memo: Memo, *, now: float) -> int:
 
     Nothing is taken from a file that is damaged, of another format, or no snapshot: a warning
     says so. Entries of another model or policy have other keys, and are never found.
+    Errors: ``ConfigurationError`` for what is no file, such as a FIFO, and never can be.
     """
+    if kind := _irregular(file):
+        raise ConfigurationError(f"memo snapshot {file} is {kind}; name a file")
     try:
-        if file.stat().st_size > _LONGEST:
-            raise ValueError("it is too large")
-        head, _, body = file.read_bytes().partition(b"\n")
+        if b"\n" not in _start(file):  # before a gigabyte of something else is read
+            raise ValueError("it is no snapshot")
+        head, _, body = read_bounded(file, _LONGEST).partition(b"\n")
         entries = list(_entries(head, body))
     except FileNotFoundError:
         return 0  # the first run
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
-        _log.warning("memo snapshot %s is ignored: %s", file, error)
+        told = (error.strerror if isinstance(error, OSError) else None) or error
+        _log.warning("memo snapshot %s is ignored: %s", file, told)
         return 0
     for key, verdict, left in entries:
         memo.put(key, verdict, now, left=left)
     return len(entries)
+
+
+def _irregular(file: Path) -> str:
+    """Return what lies in place of the snapshot if that is no file, the empty string otherwise."""
+    try:
+        return irregular(file)
+    except OSError:
+        return ""
+
+
+def _start(file: Path) -> bytes:
+    with file.open("rb") as stream:
+        return stream.read(_LONGEST_HEAD)
 
 
 def _entries(head: bytes, body: bytes) -> Iterator[tuple[MemoKey, Verdict, float]]:

@@ -6,18 +6,18 @@ import gc
 import logging
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from ..core.outcome import Reason
 from ..core.reformulation import Verdict
-from ..engines.base import Cancelled, Engine, Loadable
+from ..engines.base import Engine, Loadable, Restartable
 from ..engines.claims import claim, release
 from ..engines.judging import EngineResult, JudgingEngine
 from ..errors import EngineError
 from ..policy.acceptance import Acceptance
 from .clock import Clock
-from .flights import Flight, FlightResult
-from .guarded import where
+from .engine_calls import EngineCalls
+from .flights import Flight
+from .guarded import wake_all
 from .scheduler import Scheduler
 
 _SWITCH_INTERVAL = 0.0005
@@ -48,15 +48,19 @@ class Worker:
         clock: Clock,
     ) -> None:
         self._engine = engine
+        self._restartable = engine if isinstance(engine, Restartable) else None
         self._acceptance = acceptance
-        self._judge = judge
         self._scheduler = scheduler
         self._lock = lock
         self._clock = clock
         self._thread: threading.Thread | None = None
         self._owner: threading.Thread | None = None  # the thread that uses the engine
         self.loaded = False
+        self._abandoned = False
         self.failure: BaseException | None = None
+        self._calls = EngineCalls(
+            engine, judge, scheduler, lock, clock, lambda: self._thread is not self._owner
+        )
 
     @property
     def started(self) -> bool:
@@ -85,7 +89,8 @@ class Worker:
     def stop(self, timeout: float) -> None:
         """Drop all flights and end the thread after its current step; takes the lock.
 
-        Waits at most ``timeout`` seconds for the thread; a longer engine call goes on alone.
+        Waits at most ``timeout`` seconds for the thread. A longer engine call goes on alone, unless
+        it is in a process, which is ended then.
         """
         with self._lock:
             thread, self._thread = self._thread, None
@@ -94,19 +99,13 @@ class Worker:
         self.wake_waiters()
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout)
+            engine = self._restartable
+            if engine is not None and (thread.is_alive() or engine.hangs):
+                engine.abandon()  # or it would outlive this process
 
     def wake_waiters(self) -> None:
         """Call the wakes in the outbox; the lock must not be held."""
-        outbox = self._scheduler.outbox
-        while True:
-            try:
-                wake, result = outbox.popleft()
-            except IndexError:
-                return
-            try:
-                wake(result)
-            except Exception:
-                _log.exception("a lookup could not be woken")
+        wake_all(self._scheduler.outbox)
 
     def _run(self) -> None:
         with self._lock:
@@ -143,13 +142,31 @@ class Worker:
                 self.wake_waiters()
                 if batch is None:
                     return
-                self._run_batch(batch)
+                self._calls.run(batch)
             except Exception:  # a bug in the runtime must not end the thread
                 _log.exception("a batch of rewrites was lost")
                 self._recover()
             with self._lock:
                 self._scheduler.ended(self._clock.now())
+                goes_on = self._is_current() and not self._abandoned
             self.wake_waiters()
+            if goes_on and self._restartable is not None and self._restartable.lost:
+                self._load_again(self._restartable)
+
+    def _load_again(self, engine: Restartable) -> None:
+        """Load an engine whose process has ended, so that no lookup has to wait for that."""
+        try:
+            engine.load()
+            with self._lock:
+                self._scheduler.restarted()
+        except BaseException as error:  # the next call tries it again
+            _log.error("engine %s cannot be started again: %s", self._engine.name, error)
+
+    def abandon(self) -> None:
+        """Give the engine up for good, as this process is about to end; see ``Restartable``."""
+        self._abandoned = True
+        if self._restartable is not None:
+            self._restartable.abandon()
 
     def _recover(self) -> None:
         """Drop all flights and wait for new ones: these would fail again."""
@@ -180,6 +197,8 @@ class Worker:
             assert isinstance(self._engine, Loadable)
             self._engine.load()
         except BaseException as error:  # whatever it is, requests go on without rewrites
+            if not self._is_current():  # stopped meanwhile, and perhaps therefore failed
+                return False
             _log.error("engine %s cannot be started: %s", self._engine.name, error)
             with self._lock:
                 self.failure = error
@@ -192,104 +211,3 @@ class Worker:
             self.loaded = True
             self._clock.notify(self._lock)
         return True
-
-    def _run_batch(self, batch: list[Flight]) -> None:
-        """Run one engine call; if it fails for several texts, run one for each."""
-        if not batch:  # there were only results to deliver
-            return
-        cut: set[int] = set()
-        last = len(batch)
-        started = self._clock.now()
-
-        def cancelled(index: int) -> bool:
-            # An engine calls this for one text after the other, hundreds of times a second: the
-            # lock, which every lookup needs, is taken once a round.
-            nonlocal last
-            if index <= last:
-                self._add_cancelled(batch, cut)
-            last = index
-            return index in cut
-
-        try:
-            results = self._generate(batch, cancelled)
-            if isinstance(results, str) or len(results) != len(batch):
-                # Without the answers, which hold what people searched for.
-                raise EngineError(f"not one answer each for {len(batch)} texts")
-            results = list(results)
-        except BaseException as error:
-            if len(batch) == 1:
-                self._failed(batch[0], error)
-            else:  # one text may have made the whole call fail
-                self._run_singly(batch)
-            return
-        ended = self._clock.now()
-        with self._lock:
-            self._scheduler.answered(batch, ended - started, ended, complete=len(cut) < len(batch))
-        for index, (flight, found) in enumerate(zip(batch, results, strict=True)):
-            if isinstance(found, Cancelled) and index in cut:
-                with self._lock:
-                    self._scheduler.requeue(flight, self._clock.now())
-                continue
-            try:
-                verdict = self._judge(flight, found)
-            except Exception as error:
-                self._failed(flight, error)
-                continue
-            result = FlightResult(verdict, None, started - flight.opened, ended - started)
-            with self._lock:
-                self._scheduler.close(flight, result)
-
-    def _generate(
-        self, batch: list[Flight], cancelled: Callable[[int], bool]
-    ) -> Sequence[EngineResult]:
-        texts = [flight.text for flight in batch]
-        if isinstance(self._engine, JudgingEngine):
-            modes = [flight.key.mode for flight in batch]
-            return self._engine.generate_verdicts(texts, modes, cancelled)
-        return self._engine.generate(texts, cancelled)
-
-    def _add_cancelled(self, batch: list[Flight], cut: set[int]) -> None:
-        """Add the indices of the running flights that should stop to ``cut``."""
-        with self._lock:
-            now = self._clock.now()
-            others = ((i, flight) for i, flight in enumerate(batch) if i not in cut)
-            cut.update([i for i, flight in others if self._is_cancelled(flight, now)])
-
-    def _is_cancelled(self, flight: Flight, now: float) -> bool:
-        """Return whether a running flight should stop; needs the lock, on any thread."""
-        if flight.closed or self._thread is not self._owner:
-            return True  # stopped
-        if flight.has_waiters(now):
-            return False
-        if not flight.worth_running:
-            return True
-        return any(other.has_waiters(now) for other in self._scheduler.foreground)
-
-    def _run_singly(self, batch: list[Flight]) -> None:
-        """Run each flight in a call of its own, unless it is cancelled or the breaker is open."""
-        for flight in batch:
-            with self._lock:
-                now = self._clock.now()
-                blocked = self._scheduler.breaker_open(now) and not flight.breaker_probe
-                cancelled = not blocked and self._is_cancelled(flight, now)
-                if blocked:
-                    self._scheduler.close(flight, FlightResult(reason=Reason.BREAKER_OPEN))
-                elif cancelled:
-                    self._scheduler.requeue(flight, now)
-            if blocked:
-                self.wake_waiters()
-            elif not cancelled:
-                self._run_batch([flight])
-                self.wake_waiters()
-
-    def _failed(self, flight: Flight, error: BaseException) -> None:
-        _log.warning(
-            "engine %s failed: %s: %s",
-            self._engine.name,
-            type(error).__name__,
-            # Queries are not logged, and many libraries quote their input in errors.
-            str(error).replace(flight.text, "…"),
-        )
-        _log.debug("traceback of that failure:\n%s", where(error))
-        with self._lock:
-            self._scheduler.failed(flight, self._clock.now())

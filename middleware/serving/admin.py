@@ -28,7 +28,7 @@ def admin_app(
     *,
     metrics: Metrics | None = None,
     dialects: Callable[[], dict[str, Any]] = dict,
-    purged: Callable[[], None] = lambda: None,
+    purged: Callable[[], bool] = lambda: True,
 ) -> ASGIApp:
     """Return an app with ``/readyz``, ``/metrics`` and ``/memo`` for operators.
 
@@ -37,7 +37,7 @@ def admin_app(
     It refuses requests with ``Origin``: a web page in the browser of somebody who can reach this
     port may have sent them. No answer holds the text of a query. ``dialects`` returns what
     ``/readyz`` adds to the engine's state; ``purged`` is called, in a thread, before a purge is
-    answered.
+    answered, and returns whether it is lasting.
 
     There is no access control: anyone who can reach the port may use it.
     Concurrency: holds no state of a request.
@@ -69,7 +69,13 @@ def admin_app(
             return (not texts or key.text in texts) and (not scopes or key.scope in scopes)
 
         removed = memo.purge(matches)
-        await asyncio.to_thread(purged)
+        if not await asyncio.to_thread(purged):
+            return error_response(
+                507,
+                "snapshot_not_written",
+                "purged from memory, but the snapshot could not be written and still has it, so "
+                "that it would be back after a restart; the log says why; purge again then",
+            )
         return JSONResponse({"purged": removed}, headers=_NOT_STORED)
 
     routes = [

@@ -19,6 +19,9 @@ from ..dialects.base import Dialect
 from ..dialects.detection.detector import DialectDetector
 from ..dialects.detection.pending import PendingDialect
 from ..dialects.detection.probes import GUESSABLE
+from ..dialects.fields.fields import Fields
+from ..dialects.fields.reader import SchemaReader
+from ..dialects.fields.schemas import Schemas
 from ..dialects.plain import PlainDialect
 from ..dialects.registry import load_dialect
 from ..engines.base import Engine
@@ -34,10 +37,10 @@ from ..http.matching import SearchRule
 from ..instrumentation.logs import LogObserver
 from ..instrumentation.metrics import Metrics
 from ..instrumentation.record import Observer
-from ..proxy import ReverseProxy
+from ..proxy import BackgroundService, ReverseProxy
 from ..runtime.clock import SYSTEM_CLOCK, Clock
+from ..runtime.limits import Limits
 from ..runtime.reformulator import Reformulator
-from ..runtime.scheduler import Limits
 from ..upstream.client import UpstreamClient
 from ..upstream.headers import Forwarding
 from ..upstream.limits import ConnectionLimits, Timeouts
@@ -83,8 +86,14 @@ def build_proxy(
         )
     ]
     reformulator, metrics = build_reformulator(settings, observers)
-    rules = partial(_rules, settings, PlainDialect(settings.param, settings.json_pointer))
+    schemas = Schemas()
+    fields = Fields(settings.field, settings.not_field, schemas)
+    rules = partial(_rules, settings, PlainDialect(settings.param, settings.json_pointer), fields)
     named = settings.named_dialect
+    if (settings.field or settings.not_field) and not (named is None or named in GUESSABLE):
+        raise ConfigurationError(
+            f"settings field and not_field say nothing to the dialect {named}; remove them"
+        )
     proxy = ReverseProxy(
         client,
         rules=rules(named),
@@ -105,13 +114,19 @@ def build_proxy(
     proxy.set_rules(rules(named), guessed=named is None)
     # Only the dialects that can be recognized are checked against the upstream.
     if named is None or named in GUESSABLE:
-        proxy.background = DialectDetector(
+        verify = settings.upstream.ca or True
+        detector = DialectDetector(
             str(client.upstream),
             lambda found: proxy.set_rules(rules(found), guessed=True),
             named=named,
             quiet=quiet,
-            verify=settings.upstream.ca or True,
+            verify=verify,
         )
+        authorization = settings.upstream.authorization
+        reader = SchemaReader(
+            str(client.upstream), schemas, authorization=authorization, verify=verify, quiet=quiet
+        )
+        proxy.background = Services(detector, reader)
     return proxy
 
 
@@ -122,13 +137,33 @@ def limited(app: ASGIApp, settings: Settings, metrics: Metrics | None) -> ASGIAp
     return RequestLimitMiddleware(app, settings.max_requests, on_error)
 
 
-def _rules(settings: Settings, plain: PlainDialect, name: str | None) -> list[SearchRule]:
+class Services:
+    """Several background services as one."""
+
+    def __init__(self, *services: BackgroundService) -> None:
+        self._services = services
+
+    def start(self) -> None:
+        """Start all of them."""
+        for service in self._services:
+            service.start()
+
+    async def stop(self) -> None:
+        """Stop them one after the other."""
+        for service in self._services:
+            await service.stop()
+
+
+def _rules(
+    settings: Settings, plain: PlainDialect, fields: Fields, name: str | None
+) -> list[SearchRule]:
     """Return the rules of a dialect, or those that apply until it is known."""
     dialect: Dialect
     if name is None:
         dialect = PendingDialect()
     else:
-        dialect = plain if name == plain.name else load_dialect(name)
+        known = {"fields": fields} if name in GUESSABLE else {}
+        dialect = plain if name == plain.name else load_dialect(name, **known)
     paths = settings.path or dialect.paths
     return [SearchRule(path, settings.method, dialect) for path in paths]
 
@@ -168,9 +203,10 @@ def _engine(settings: Settings) -> Engine:
         options["words"] = settings.words
     make = partial(load_engine, settings.engine.name, settings.model, **options)
     try:
-        if settings.engine.socket:
-            return ProcessEngine(make, settings.engine.socket)
-        return ProcessEngine(make) if settings.engine.process else make()
+        if not (settings.engine.process or settings.engine.socket):
+            return make()
+        place = settings.engine.socket or None
+        return ProcessEngine(make, place, hang_timeout=settings.engine.hang_timeout)
     except (EngineError, MissingExtraError) as error:
         if not settings.allow_degraded_start:
             raise

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 from ..core.pagination import PaginationMemory
 from ..dialects.detection.detector import LOGGER
+from ..engines.process.shared import end_shared
 from ..engines.threads import default_threads
 from ..errors import ConfigurationError, EngineError
 from ..runtime import snapshot
@@ -46,6 +47,7 @@ def run_proxy(settings: Settings) -> int:
         elif not settings.engine.socket:
             folder = TemporaryDirectory(prefix="querylift-", ignore_cleanup_errors=True)
             path = f"{stack.enter_context(folder)}/engine"
+            stack.callback(end_shared, path)  # at once, and also if it is stopped
             shared = replace(settings, engine=replace(settings.engine, socket=path))
 
         def work(number: int, ready: Callable[[], None]) -> int:
@@ -95,10 +97,12 @@ def _serve(
 
     saving = threading.Lock()
 
-    def save() -> None:
-        if file is not None and not failures:
-            with saving:
-                snapshot.save(file, reformulator.memo, now=SYSTEM_CLOCK.now())
+    def save() -> bool:
+        """Write the snapshot, if there is one; return whether it holds what the memo holds."""
+        if file is None:
+            return True
+        with saving:
+            return not failures and snapshot.save(file, reformulator.memo, now=SYSTEM_CLOCK.now())
 
     front, *admin = bound
     app = limited(proxy, settings, proxy.metrics)
@@ -126,6 +130,7 @@ def _serve(
         started=announce,
         grace=settings.shutdown_grace,
         stopped=save,
+        ended=reformulator.abandon,
         stop=stop,
         head_timeout=settings.head_timeout,
         send_timeout=settings.body_timeout,

@@ -26,6 +26,7 @@ _STOP_TIMEOUT = 5.0  # seconds
 _HEAD_TIMEOUT = 15.0  # seconds
 _SEND_TIMEOUT = 30.0  # seconds
 _KEEPALIVE_TIMEOUT = 75.0  # seconds
+_END_TIMEOUT = 2.0  # seconds that the process has to end after a second signal
 # Thresholds of the garbage collector's generations. Requests leave no reference cycles, and a full
 # collection with a memo of 50,000 rewrites stops the event loop for tens of milliseconds.
 _GC_THRESHOLDS = (10_000, 3, 1_000)
@@ -45,7 +46,8 @@ class _Server(uvicorn.Server):
         *,
         relays: bool = False,
         grace: float = 2,
-        stopped: Callable[[], None] | None = None,
+        stopped: Callable[[], object] | None = None,
+        ended: Callable[[], None] = lambda: None,
         stop: threading.Event | None = None,
         head_timeout: float = _HEAD_TIMEOUT,
         send_timeout: float = _SEND_TIMEOUT,
@@ -69,14 +71,23 @@ class _Server(uvicorn.Server):
         self._started = started
         self._head_timeout, self._send_timeout = head_timeout, send_timeout
         self._idle: dict[Any, tuple[Any, float]] = {}  # connection -> its state, since when
-        self._stopped = stopped
+        self._stopped, self._ended = stopped, ended
         self._stop = stop or threading.Event()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop gracefully on the first signal, and at once on a second one of any kind."""
-        if self.should_exit:
+        if self.should_exit and not self.force_exit:
             self.force_exit = True
+            # A thread that never ends, as in a call to a disk that hangs, would keep the process.
+            watch = threading.Thread(target=self._end, args=(sig,), name="querylift-end")
+            watch.daemon = True
+            watch.start()
         super().handle_exit(sig, frame)
+
+    def _end(self, sig: int) -> None:
+        time.sleep(_END_TIMEOUT)
+        self._ended()
+        os._exit(128 + sig)
 
     async def on_tick(self, counter: int) -> bool:
         """Run the periodic work; uvicorn calls this ten times a second."""
@@ -113,6 +124,7 @@ class _Server(uvicorn.Server):
         # Not later: after this, uvicorn raises the signal again, which may end the process.
         if self._stopped is not None and not self.force_exit:
             self._stopped()
+        self._ended()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -163,7 +175,8 @@ def serve(
     *bound: socket.socket,
     started: Callable[[], None],
     grace: float = 2,
-    stopped: Callable[[], None] | None = None,
+    stopped: Callable[[], object] | None = None,
+    ended: Callable[[], None] = lambda: None,
     stop: threading.Event | None = None,
     head_timeout: float = _HEAD_TIMEOUT,
     send_timeout: float = _SEND_TIMEOUT,
@@ -173,7 +186,8 @@ def serve(
 
     ``started`` is called once requests are accepted. When the end begins, ``stop`` is set if it was
     not, and requests in progress have ``grace`` seconds to finish; then ``stopped`` is called,
-    unless a second signal came.
+    unless a second signal came, and ``ended`` in any case. After a second signal the process ends
+    within seconds.
 
     A client is disconnected if it takes more than ``head_timeout`` seconds to send a request's
     head, ``send_timeout`` seconds to read the next part of a response, or ``keepalive_timeout``
@@ -189,6 +203,7 @@ def serve(
         relays=True,
         grace=grace,
         stopped=stopped,
+        ended=ended,
         stop=stop,
         head_timeout=head_timeout,
         send_timeout=send_timeout,

@@ -6,12 +6,14 @@ the keys of a TOML file and the reference in the documentation all come from it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as _table
 
 from ..core.outcome import Mode
 from ..errors import ConfigurationError
 from .schema import list_settings
 from .schema import setting as _setting
+from .setting_tables import AdminSettings, LogSettings, MemoSettings
 
 AUTO = "auto"
 """The value of ``dialect`` that lets the proxy ask the upstream which search API it is."""
@@ -56,6 +58,13 @@ class UpstreamSettings:
     )
     pool_timeout: float = _setting(1.0, "seconds that a request may wait for a connection", above=0)
     preserve_host: bool = _setting(False, "send the client's `Host` header to the upstream")
+    authorization: str = _setting(
+        "",
+        "`Authorization` with which the proxy asks which fields hold text, such as `ApiKey …` of "
+        "an account that may only read mappings; without one it asks without, and never with a "
+        "client's; better set by the environment variable or the file than on the command line",
+        metavar="VALUE",
+    )
     forwarded: bool = _setting(False, "append this proxy to `Forwarded` and `X-Forwarded-*`")
 
 
@@ -75,6 +84,12 @@ class EngineSettings:
         "the same path share one engine process; without one, each has its own",
         metavar="PATH",
     )
+    hang_timeout: float = _setting(
+        10.0,
+        "seconds that an engine process may be silent after nobody waits for its answer any more; "
+        "then it is killed and another one is started",
+        above=0,
+    )
     threads: int = _setting(0, "threads of the engine; 0 takes the CPU quota", least=0)
     max_queue: int = _setting(24, "texts that may wait for the engine", above=0)
     breaker_cooldown: float = _setting(
@@ -84,49 +99,6 @@ class EngineSettings:
         above=0,
         most=60,
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MemoSettings:
-    """The table ``[memo]``: rewrites that are kept."""
-
-    max_entries: int = _setting(50_000, "rewrites that are kept in memory", above=0)
-    max_mib: float = _setting(64.0, "mebibytes that they may take", above=0)
-    ttl: float = _setting(86_400.0, "seconds that a rewrite is kept", above=0)
-    snapshot: str = _setting(
-        "",
-        "file that keeps the rewrites from one run to the next, readable by its owner only; "
-        "without one, they are lost at the end",
-        metavar="FILE",
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdminSettings:
-    """The table ``[admin]``: endpoints for whoever runs the proxy."""
-
-    host: str = _setting("127.0.0.1", "address that the admin endpoints listen on")
-    port: int = _setting(
-        8081,
-        "port of `/readyz`, `/metrics` and `/memo`; 0 takes any free one, -1 turns them off",
-        least=-1,
-        most=65_535,
-    )
-    metrics: bool = _setting(False, "serve `/metrics` for Prometheus (needs the extra `metrics`)")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogSettings:
-    """The table ``[log]``: what is written to standard error."""
-
-    level: str = _setting(
-        "warning",
-        "`debug`, `info` (which writes each decision), `warning` or `error`",
-        choices=("debug", "info", "warning", "error"),
-    )
-    queries: bool = _setting(False, "write the texts of queries into the log")
-    redact: bool = _setting(True, "replace numbers, addresses and identifiers in them by `…`")
-    sample: float = _setting(1.0, "share of the decisions that `info` writes", least=0, most=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +117,9 @@ class Settings:
         100.0, "milliseconds that a rewrite may take", above=0, below=60_000
     )
     model: str = _setting(
-        "bundled", "`bundled`, a folder, or a Hugging Face hub id", metavar="PATH_OR_HUB_ID"
+        "bundled",
+        "`bundled`, a folder, or a Hugging Face hub id, which may end with `@` and a revision",
+        metavar="PATH_OR_HUB_ID",
     )
     words: str = _setting(
         "",
@@ -171,6 +145,18 @@ class Settings:
     )
     json_pointer: tuple[str, ...] = _setting(
         (), "JSON pointers (RFC 6901) to the query in JSON bodies", metavar="POINTER"
+    )
+    field: tuple[str, ...] = _setting(
+        (),
+        "globs of fields that hold prose, whatever the upstream and their names say; for all "
+        "dialects but `plain`",
+        metavar="GLOB",
+    )
+    not_field: tuple[str, ...] = _setting(
+        (),
+        "globs of fields that hold exact values, such as part numbers: a text that is searched in "
+        "such fields only is left alone; wins over `field`",
+        metavar="GLOB",
     )
     host: str = _setting("127.0.0.1", "address to listen on")
     port: int = _setting(8080, "port to listen on; 0 takes any free one", least=0, most=65_535)
@@ -258,11 +244,11 @@ class Settings:
         "if the model cannot be loaded, serve original queries and say so on `/readyz`; "
         "otherwise `serve` ends with the error",
     )
-    upstream: UpstreamSettings = field(default_factory=UpstreamSettings)
-    engine: EngineSettings = field(default_factory=EngineSettings)
-    memo: MemoSettings = field(default_factory=MemoSettings)
-    admin: AdminSettings = field(default_factory=AdminSettings)
-    log: LogSettings = field(default_factory=LogSettings)
+    upstream: UpstreamSettings = _table(default_factory=UpstreamSettings)
+    engine: EngineSettings = _table(default_factory=EngineSettings)
+    memo: MemoSettings = _table(default_factory=MemoSettings)
+    admin: AdminSettings = _table(default_factory=AdminSettings)
+    log: LogSettings = _table(default_factory=LogSettings)
 
     @property
     def named_dialect(self) -> str | None:

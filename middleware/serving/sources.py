@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..engines.files import read_text_bounded
 from ..errors import ConfigurationError
 from .schema import Setting
 from .settings import SETTINGS, Settings
 
 _PREFIX = "QUERYLIFT_"
+_MAX_FILE = 2**18  # bytes; all settings with long lists take a tenth of it
 _BY_FLAT = {setting.flat: setting for setting in SETTINGS}
 _TABLES = dict.fromkeys(setting.table for setting in SETTINGS if setting.table)
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
@@ -86,9 +88,11 @@ def _build(values: Mapping[str, Any]) -> Settings:
 def _read_file(file: Path) -> Iterator[tuple[str, Any]]:
     """Yield flat name and value of every key in a TOML file."""
     try:
-        content = tomllib.loads(file.read_text("utf-8"))
+        content = tomllib.loads(read_text_bounded(file, _MAX_FILE))
     except OSError as error:
         raise ConfigurationError(f"settings file {file}: {error.strerror or error}") from None
+    except RecursionError:
+        raise ConfigurationError(f"settings file {file} is nested too deeply") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"settings file {file} is not valid TOML: {error}") from None
     known = {setting.name: setting for setting in SETTINGS}

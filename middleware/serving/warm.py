@@ -19,6 +19,7 @@ from .assembly import build_reformulator
 from .settings import Settings
 
 _CONCURRENCY = 32  # texts at a time; the engine takes several in one call
+_MAX_QUERIES = 256 * 2**20  # bytes, far more than a memo keeps
 _BUDGET = 59.0  # seconds for each text, the longest that is allowed
 
 
@@ -70,13 +71,16 @@ async def _rewrite(reformulator: Reformulator, texts: Iterable[str]) -> Counter[
 
 def _lines(queries: str) -> Iterator[str]:
     """Yield the lines that are not empty, with invalid UTF-8 replaced."""
-    if queries == "-":
-        data = sys.stdin.buffer.read()
-    else:
-        try:
-            data = Path(queries).read_bytes()
-        except OSError as error:
-            raise ConfigurationError(f"queries {queries}: {error.strerror or error}") from None
+    try:
+        # A pipe may be named, too, as the shell does for ``<(command)``.
+        with sys.stdin.buffer if queries == "-" else open(queries, "rb") as stream:
+            data = stream.read(_MAX_QUERIES + 1)
+    except OSError as error:
+        raise ConfigurationError(f"queries {queries}: {error.strerror or error}") from None
+    if len(data) > _MAX_QUERIES:
+        raise ConfigurationError(
+            f"queries {queries}: more than {_MAX_QUERIES // 2**20} MiB; give fewer at a time"
+        )
     for line in data.split(b"\n"):
         text = line.decode("utf-8", "replace").strip()
         if text:

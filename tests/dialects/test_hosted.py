@@ -234,7 +234,7 @@ class TestAlgolia:
         """So the text is replaced."""
         for body in (b'{"query":"a","optionalWords":"a"}', b'{"params":"optionalWords=a&query=a"}'):
             found = request("POST", "/1/indexes/p/query", b"", body)
-            assert [span.expands for span in spans("algolia", found)] == [False]
+            assert not any(span.expands for span in spans("algolia", found))
 
 
 class TestGroonga:

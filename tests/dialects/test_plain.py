@@ -59,9 +59,19 @@ def test_added_terms_stand_after_the_text() -> None:
     assert after == b"q=red+shoes+boots+%C3%A9%26&x"
 
 
-def test_no_more_than_the_bound_is_given() -> None:
-    """A hundred values are no hundred rewrites."""
-    assert len(PlainDialect().spans(request("GET", "/", b"&".join([b"q=a"] * 100)))) == 16
+def test_the_bound_counts_different_texts() -> None:
+    """A hundred values are no hundred rewrites; one text in a hundred places is one."""
+
+    def texts(*values: bytes) -> list[str]:
+        query = b"&".join(b"q=" + value for value in values)
+        return [span.text for span in PlainDialect().spans(request("GET", "/", query))]
+
+    assert texts(*[b"a"] * 100) == ["a"] * 100
+    many = [b"t%d" % n for n in range(100)]
+    assert texts(*many) == [f"t{n}" for n in range(16)]
+    assert texts(*many, b"t3", b"t99") == [*(f"t{n}" for n in range(16)), "t3"]
+    assert texts(*[b"a"] * 128) == ["a"] * 128
+    assert texts(*[b"a"] * 129) == [], "not all places of the text are known"
 
 
 def test_wrong_settings_are_told_at_once() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -117,7 +119,8 @@ def test_an_engine_that_cannot_be_loaded_says_why(make: Make) -> None:
 @pytest.mark.skipif(not hasattr(os, "getsid"), reason="needs sessions")
 def test_its_process_has_a_lower_priority(make: Make) -> None:
     pid = loaded(make())
-    assert os.getpriority(os.PRIO_PROCESS, pid) >= os.getpriority(os.PRIO_PROCESS, 0) + 10
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert os.getpriority(os.PRIO_PROCESS, pid) >= min(19, own + 10)
     assert os.getsid(pid) == pid
     share = Path(f"/proc/{pid}/autogroup")
     if share.exists() and (text := share.read_text("ascii")).strip():
@@ -176,6 +179,45 @@ def test_a_process_that_hangs_is_killed(make: Make) -> None:
         engine.generate(["hang"], lambda index: True)
     assert engine.generate(["a"], never) == ["lifted a"]
     assert engine.pid != first
+
+
+_APP = """
+import os, signal, sys, time
+from middleware import Reformulator
+from middleware.engines.process import ProcessEngine
+from tests.engines.command_engine import CommandEngine
+
+if __name__ == "__main__":
+    engine = ProcessEngine(CommandEngine)
+    reformulator = Reformulator(engine)
+    reformulator.wait_ready()
+    text = {"busy": "hang", "idle": "red lamp"}[sys.argv[1]]
+    reformulator.reformulate_sync(text, budget=0.5)
+    os.kill(engine.pid, signal.SIGSTOP)
+    while not engine.hangs:
+        time.sleep(0.01)
+    print(engine.pid, flush=True)
+    if sys.argv[2] == "closes":
+        reformulator.close(timeout=0.2)
+        os.kill(os.getpid(), signal.SIGTERM)  # without anything at the exit, as uvicorn does
+    if sys.argv[2] == "raises":
+        raise KeyboardInterrupt
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="a system without /proc")
+@pytest.mark.parametrize("state", ["busy", "idle"])
+@pytest.mark.parametrize("how", ["closes", "raises", "returns"])
+def test_a_stopped_child_ends_with_the_process_that_started_it(
+    tmp_path: Path, state: str, how: str
+) -> None:
+    (tmp_path / "app.py").write_text(_APP)
+    ran = subprocess.run(
+        [sys.executable, str(tmp_path / "app.py"), state, how],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    wait_for_end(int(ran.stdout))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")

@@ -15,6 +15,7 @@ def cgroup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine of eight CPUs whose control groups are files of a folder."""
     monkeypatch.setattr(threads, "_CGROUP_V2", tmp_path / "cpu.max")
     monkeypatch.setattr(threads, "_CGROUP_V1", tmp_path / "cpu")
+    monkeypatch.setattr(threads, "_PROC", tmp_path / "proc")
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
     (tmp_path / "cpu").mkdir()
     return tmp_path

@@ -136,6 +136,7 @@ def worst_requests(name: str) -> Iterator[SearchRequest]:
             yield _request(path, b"", data)
     if name == "elasticsearch":
         yield from _searches()
+        yield from _repeated()
     if name == "algolia":
         yield from _packed()
 
@@ -159,6 +160,38 @@ def _searches() -> Iterator[SearchRequest]:
         source = filled(unit, f"source={quote(search[:-3])}", quote('"}}}'), size=MAX_TARGET)
         yield _request("/i/_search", source, None)
         yield _request("/i/_search", filled(unit, f"source={quote(search)}", size=20_000), None)
+
+
+def _repeated() -> Iterator[SearchRequest]:
+    """Yield texts that stand in many places, and large parts that may hold one."""
+    match = '{"match":{"a":"red lamp"}},'
+    search = f'{{"query":{match[:-1]}}}'
+    part = {
+        "filter": (f'{{"query":{{"bool":{{"must":{match}"filter":[', "{}]}}}"),
+        "aggs": (f'{search[:-1]},"aggs":{{"a":{{"filters":{{"filters":[', "{}]}}}}"),
+        "suggest": (f'{search[:-1]},"suggest":{{"a":[', "{}]}}"),
+        "highlight": (f'{search[:-1]},"highlight":{{"fields":[', "{}]}}"),
+        "many": (f'{{"query":{{"bool":{{"must":[{match}{match * 200}{{}}],"filter":[', "{}]}}}"),
+        "terms": (f'{{"query":{{"bool":{{"must":{match}"filter":{{"terms":{{"a":[', '""]}}}}}'),
+    }  # fmt: skip
+    for start, end in part.values():
+        for unit in (
+            match, '{"term":{"a":"red lamp"}},', '{"a":"\\n"},', '"x",', '"\\u00e9",', "[[[]]],",
+            '{"wildcard":{"a":"*red lamp*"}},', '{"bool":{"must_not":[', '"red lamp",', "0.1,",
+            '{"a":{"filter":{"a":"red lamp"}}},', '{"query_string":{"query":"red lamp AND x"}},',
+        ):  # fmt: skip
+            for size in (MAX_BODY, 60_000, 20_000):
+                yield _request("/i/_search", b"", filled(unit, start, end, size=size))
+    for text in ("a", "ab" * 10, "a" * 4000, '\\"' * 100):
+        clauses = "".join(f'{{"match":{{"a":"{text}{n}"}}}},' for n in range(16))
+        start = f'{{"query":{{"bool":{{"must":[{clauses}{{}}],"filter":['
+        for unit in (f'{{"match":{{"b":"{text}1"}}}},', f'"{text}",', '{"a":1},', f'"{text}3",'):
+            yield _request("/i/_search", b"", filled(unit, start, "{}]}}}"))
+            yield _request("/i/_search", b"", filled(unit, start, "{}]}}}", size=90_000))
+            yield _request("/i/_search", b"", filled(f'"{text}1x",', start, f"{unit}{{}}]}}}}}}"))
+        lines = "".join(f'{{}}\n{{"query":{{"match":{{"a":"{text}{n}"}}}}}}\n' for n in range(20))
+        yield _request("/_msearch", b"", (lines * 6).encode()[:MAX_BODY], LINES)
+        yield _request("/_msearch", b"", (lines + lines).encode()[:MAX_BODY], LINES)
 
 
 def _packed() -> Iterator[SearchRequest]:

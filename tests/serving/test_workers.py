@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -22,7 +22,10 @@ pytestmark = [
 _PROGRAM = """
 import os, signal, sys, time
 from middleware.errors import ConfigurationError
+from middleware.serving import supervisor
 from middleware.serving.supervisor import run_workers
+
+supervisor._STOPPED_TIMEOUT, supervisor._KILL_AFTER = 0.5, 0.3
 
 def work(number, ready):
     kind = sys.argv[2]
@@ -30,6 +33,13 @@ def work(number, ready):
         raise ConfigurationError("the port is taken")
     stopped = []
     signal.signal(signal.SIGTERM, lambda *_: stopped.append(1))
+    if kind == "ignores":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if kind == "loads" and number == 0:
+        os.write(1, f"0 {os.getpid()}\\n".encode())
+        while not stopped:
+            time.sleep(0.01)
+        return 5
     ready()
     os.write(1, f"{number} {os.getpid()}\\n".encode())  # one write stays one line
     if kind == "dies" and number == 1:
@@ -125,3 +135,92 @@ def test_workers_stop_if_the_supervisor_is_killed() -> None:
                 break
             rest += chunk
         assert sorted(rest.split()) == ["0", "1", "stopped", "stopped"]
+
+
+def ended(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def wait_for_end(pids: Iterable[int]) -> None:
+    until = time.monotonic() + 20
+    while not all(map(ended, pids)):
+        assert time.monotonic() < until, "a process goes on"
+        time.sleep(0.02)
+
+
+linux = pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="a system without /proc")
+
+
+@linux
+@pytest.mark.parametrize("which", ["0", "1", "01"])
+@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN])
+def test_a_stopped_worker_is_replaced(which: str, number: signal.Signals) -> None:
+    with running(2) as process:
+        started = lines(process, 2)
+        for each in which:
+            os.kill(int(started[each]), number)
+        again = lines(process, len(which))
+        assert set(again) == set(which)
+        for each in which:
+            wait_for_end([int(started[each])])
+        process.terminate()
+        assert process.wait(10) == 0
+        assert process.stderr is not None
+        assert process.stderr.read().count("was stopped, and is killed") == len(which)
+
+
+@linux
+def test_a_worker_that_is_continued_in_time_goes_on() -> None:
+    with running(2) as process:
+        started = lines(process, 2)
+        for _ in range(3):
+            os.kill(int(started["1"]), signal.SIGSTOP)
+            time.sleep(0.05)
+            os.kill(int(started["1"]), signal.SIGCONT)
+            time.sleep(0.3)  # three times of less than half a second are no half second
+        process.terminate()
+        assert process.stdout is not None
+        assert process.stdout.read().count("stopped") == 2
+        assert process.wait(10) == 0
+
+
+@linux
+@pytest.mark.parametrize("signals", [2, 3])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_workers_that_ignore_it(signals: int, number: signal.Signals) -> None:
+    with running(3, "ignores") as process:
+        started = lines(process, 3)
+        process.send_signal(number)
+        time.sleep(0.5)
+        assert process.poll() is None
+        for _ in range(signals - 1):
+            process.send_signal(number)
+            time.sleep(0.05)
+        assert process.wait(10) == signal.SIGKILL
+        wait_for_end(map(int, started.values()))
+
+
+@linux
+@pytest.mark.parametrize("signals", [1, 2])
+def test_signals_end_stopped_workers(signals: int) -> None:
+    """Also the only one, which does not serve yet."""
+    for count, kind in ((3, "stays"), (3, "loads")):
+        with running(count, kind) as process:
+            started = lines(process, count if kind == "stays" else 1)
+            os.kill(int(started["0"]), signal.SIGSTOP)
+            for _ in range(signals):
+                process.send_signal(signal.SIGTERM)
+                time.sleep(0.05)
+            process.wait(10)
+            wait_for_end(map(int, started.values()))
+
+
+def test_a_first_worker_that_ends_before_it_serves_tells_its_status() -> None:
+    with running(3, "loads") as process:
+        lines(process, 1)
+        process.terminate()
+        assert process.wait(10) == 5

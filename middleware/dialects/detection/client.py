@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 
 import httpx
 
@@ -51,16 +52,31 @@ def tls_context(verify: bool | str) -> ssl.SSLContext:
 
 
 @contextlib.asynccontextmanager
-async def probe_client(upstream: str, verify: ssl.SSLContext | bool) -> AsyncIterator[SendProbe]:
-    """Give a function that sends probes over one connection, which is closed at the end."""
+async def probe_client(
+    upstream: str,
+    verify: ssl.SSLContext | bool,
+    *,
+    max_body: int = _MAX_BODY,
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> AsyncIterator[SendProbe]:
+    """Give a function that sends probes over one connection, which is closed at the end.
+
+    At most about ``max_body`` bytes of an answer are read. ``headers`` are sent beside the usual.
+    """
     limits = httpx.Limits(max_connections=1)
     async with httpx.AsyncHTTPTransport(verify=verify, trust_env=False, limits=limits) as transport:
-        yield partial(_send, transport, upstream)
+        yield partial(_send, transport, upstream, max_body, {**_HEADERS, **headers})
 
 
-async def _send(transport: httpx.AsyncBaseTransport, upstream: str, probe: str) -> ProbeAnswer:
+async def _send(
+    transport: httpx.AsyncBaseTransport,
+    upstream: str,
+    max_body: int,
+    headers: Mapping[str, str],
+    probe: str,
+) -> ProbeAnswer:
     request = httpx.Request(
-        "GET", upstream + probe, headers=_HEADERS, extensions={"timeout": _TIMEOUTS}
+        "GET", upstream + probe, headers=headers, extensions={"timeout": _TIMEOUTS}
     )
     try:
         async with asyncio.timeout(_TOTAL):
@@ -72,7 +88,7 @@ async def _send(transport: httpx.AsyncBaseTransport, upstream: str, probe: str) 
                     async with asyncio.timeout(_BODY):
                         async for chunk in response.aiter_raw():
                             body += chunk
-                            if len(body) >= _MAX_BODY:
+                            if len(body) >= max_body:
                                 break
             finally:
                 await response.aclose()

@@ -10,11 +10,11 @@ import logging
 import os
 import pickle
 import selectors
-import signal
+import subprocess
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from typing import Any, cast
 
 from ...core.outcome import Mode
@@ -23,10 +23,16 @@ from ...policy.acceptance import Acceptance
 from ..base import Answer, Engine
 from ..claims import one_thread
 from ..judging import EngineResult
-from .start import checked_address, connect_shared, start_child
+from .child import start_child
+from .peer import Peer, is_stopped, limit_waits
+from .shared import checked_address, connect_shared, give_up, has_loaded
 from .wire import decode, error_of, identity, receive, send
 
 _LOOK_EVERY = 0.01  # seconds between looks at whether the texts of a call are still wanted
+_LOOK_AT_LOADING = 0.1
+_LOOK_LONGEST = 0.2  # what one look counts at most, as this process may itself have been stopped
+_STOPS = 3  # processes that are started for a load, if each is stopped
+_ABANDON_AFTER = 1.0  # seconds without an answer after which a shared process is not left behind
 _log = logging.getLogger("querylift.engines")
 
 
@@ -39,12 +45,12 @@ class ProcessEngine:
     Without ``socket`` the process is a child of this one and ends with it. With ``socket``, a
     path, all processes on the machine that name the same path share one engine process. The
     first one starts it. It ends ``idle_timeout`` seconds after the last one has left. It answers
-    texts of several clients in one call. The socket can be used by this user only; put it into a
-    folder that nobody else can write to.
+    texts of several clients in one call. The socket can be used by this user only; a folder that
+    others may write to is refused, and so is a process of another user.
 
     If the process dies, the running call fails, and the next call starts another process. A
-    process that does not answer within ``hang_timeout`` seconds after all texts of a call were
-    cancelled is killed.
+    process is killed that does not answer within ``hang_timeout`` seconds after all texts of a
+    call were cancelled, is stopped that long while it loads, or has loaded and does not greet.
 
     Concurrency: owned by one thread. A forked child that uses its copy gets its own process or
     connection. Errors: ``ConfigurationError`` for a path that can be no socket; those of the
@@ -73,11 +79,15 @@ class ProcessEngine:
         self._hang_timeout = hang_timeout
         self._idle_timeout = idle_timeout
         self._acceptance: Acceptance | None = None
+        self.lost = False
+        """Whether the process ended during a call; the next call, or ``load``, starts another."""
         self._forget()
 
     def _forget(self) -> None:
         self._owner = os.getpid()
-        self._child: BaseProcess | None = None
+        self._child: subprocess.Popen[bytes] | None = None
+        self._peer: Peer | None = None  # the shared process
+        self._overdue = 0.0  # seconds for which the process should have answered
         self._connection: Connection | None = None
         self._selector: selectors.BaseSelector = selectors.DefaultSelector()
         self._policy: str | None = None  # what the process judges by
@@ -87,14 +97,22 @@ class ProcessEngine:
     def load(self) -> None:
         """Start the process, or connect to the shared one, and wait until its engine is loaded."""
         self.close()
-        for last in (self._address is None, True):
+        self.lost = False
+        failures, stops = 0, 0
+        while True:
             try:
                 message = self._connect()
                 break
             except (OSError, EOFError) as error:
                 ended = self._ended()  # a shared one may just have been about to end
-                if last:
+                failures += 1
+                if failures > (self._address is not None):
                     raise ended from error
+            except _HangError as hung:
+                stops += 1
+                if stops == _STOPS:
+                    raise
+                _log.warning("%s; another one is started", hung)
         if "error" in message:
             self.close()
             raise error_of(message)
@@ -104,17 +122,49 @@ class ProcessEngine:
                 f"engine socket {self._address}: its process runs {message['engine']}, not "
                 f"{self._identity}; give this engine another socket"
             )
-        self.pid, self._policy = message["ready"], message["policy"]
+        self.pid = message["ready"] if self._peer is None else self._peer.pid
+        self._policy = message["policy"]
 
     def _connect(self) -> dict[str, Any]:
-        """Connect to a process and return its first message. Errors: ``OSError``, ``EOFError``."""
+        """Connect to a process and return its first message.
+
+        Errors: ``OSError``, ``EOFError``, and ``EngineError`` for a process that hangs.
+        """
         parts = self._make, self._acceptance
         if self._address is None:
-            self._connection, self._child = start_child(*parts)
+            self._connection, self._child = start_child(parts)
         else:
-            self._connection = connect_shared(*parts, self._address, self._idle_timeout)
+            self._connection, self._peer = connect_shared(parts, self._address, self._idle_timeout)
+        limit_waits(self._connection, self._hang_timeout)
         self._selector.register(self._connection, selectors.EVENT_READ)
+        looked = time.monotonic()
+        while not self._selector.select(_LOOK_AT_LOADING):
+            looked = self._wait_longer(looked, due=self._should_greet())
+        self._overdue = 0.0
         return receive(self._connection)
+
+    def _should_greet(self) -> bool:
+        """Return whether the process hangs, and does not only take its time to load."""
+        if self._child is not None:
+            return is_stopped(self._child.pid)
+        assert self._peer is not None
+        assert self._address is not None
+        return self._peer.stopped() or has_loaded(self._address, self._peer.pid)
+
+    def _wait_longer(self, looked: float, *, due: bool) -> float:
+        """Count the time since a look, if an answer is due, and return the time of this look.
+
+        Errors: ``EngineError`` if the process is overdue; it was killed then.
+        """
+        now = time.monotonic()
+        self._overdue = self._overdue + min(now - looked, _LOOK_LONGEST) if due else 0.0
+        if self._overdue > self._hang_timeout:
+            self._kill()
+            raise _HangError(
+                f"engine {self.name} did not stop within {self._hang_timeout:g} s; "
+                "its process was killed"
+            )
+        return now
 
     def judge_with(self, acceptance: Acceptance) -> None:
         """Have the process judge by this acceptance; see ``JudgingEngine``.
@@ -145,8 +195,27 @@ class ProcessEngine:
             self._connection.close()
         if self._child is not None and self._owner == os.getpid():
             self._child.kill()
-            self._child.join()
+            self._child.wait()
+        if self._peer is not None:
+            self._peer.close()
         self._forget()
+
+    @property
+    def hangs(self) -> bool:
+        """Whether the process is stopped, or does not answer while nobody waits for it."""
+        child, peer = self._child, self._peer
+        stopped = peer is not None and peer.stopped()
+        if child is not None:
+            stopped = is_stopped(child.pid)
+        return stopped or self._overdue > _ABANDON_AFTER
+
+    def abandon(self) -> None:
+        """End the child, or a shared process that hangs; see ``Restartable``."""
+        child, peer = self._child, self._peer
+        if child is not None and self._owner == os.getpid():
+            child.kill()
+        elif peer is not None and self.hangs:
+            peer.kill()
 
     @one_thread
     def _call(
@@ -157,23 +226,22 @@ class ProcessEngine:
     ) -> Sequence[EngineResult]:
         connection = self._request(texts, modes)
         unwanted: set[int] = set()
-        overdue = 0.0
+        looked = time.monotonic()
         try:
             while not self._selector.select(_LOOK_EVERY):
                 found = [i for i in range(len(texts)) if i not in unwanted and cancelled(i)]
                 if found:
                     unwanted.update(found)
                     send(connection, {"cancel": found})
-                overdue = overdue + _LOOK_EVERY if len(unwanted) == len(texts) else 0.0
-                if overdue > self._hang_timeout:
-                    self._kill()
-                    raise EngineError(
-                        f"engine {self.name} did not stop within {self._hang_timeout:g} s; "
-                        "its process was killed"
-                    )
+                looked = self._wait_longer(looked, due=len(unwanted) == len(texts))
+            self._overdue = 0.0
             message = receive(connection)
         except (OSError, EOFError) as error:
+            self.lost = True
             raise self._ended() from error
+        except _HangError:
+            self.lost = True
+            raise
         if "error" in message:
             raise error_of(message)
         return [decode(result) for result in message["results"]]
@@ -201,16 +269,21 @@ class ProcessEngine:
 
     def _kill(self) -> None:
         """Kill the process, also a shared one: it hangs for its other clients, too."""
-        if self._child is None and self.pid is not None:
-            with suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
+        if self._peer is not None and not self._peer.kill():
+            assert self._address is not None
+            give_up(self._address)
         self.close()
 
     def _ended(self) -> EngineError:
         """Give up the connection to a process that has died, and return the error to raise."""
         code = ""
         if self._child is not None:
-            self._child.join(1)
-            code = f" (exit code {self._child.exitcode})"
+            with suppress(subprocess.TimeoutExpired):
+                self._child.wait(1)
+            code = f" (exit code {self._child.poll()})"
         self.close()
         return EngineError(f"engine {self.name}: its process ended{code}")
+
+
+class _HangError(EngineError):
+    """The process did not answer in time, and was killed."""

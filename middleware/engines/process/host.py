@@ -18,6 +18,7 @@ from ...errors import EngineError
 from ...policy.acceptance import Acceptance
 from ..base import Engine, Loadable
 from ..judging import EngineResult, verdicts_of
+from .peer import is_trusted_client
 from .wire import encode, error_message, identity, receive, send
 
 _BATCH = 8  # texts of several clients that are put into one engine call
@@ -39,6 +40,7 @@ class Host:
 
     ``parts`` returns what makes the engine, and the acceptance to judge by, if any. ``clients``
     are connected from the start; others come in by ``listener``, a listening local socket.
+    ``loaded`` is called before any of them is told.
 
     Invariants: a client has at most one open call. Concurrency: one thread does everything.
     While the engine works, messages are read whenever it asks whether a text was cancelled.
@@ -50,6 +52,7 @@ class Host:
         *,
         clients: Iterable[Connection] = (),
         listener: socket.socket | None = None,
+        loaded: Callable[[], None] = lambda: None,
     ) -> None:
         self._selector = selectors.DefaultSelector()
         self._listener = listener
@@ -69,6 +72,7 @@ class Host:
                 self._engine.load()
         except Exception as error:
             self.failure = error
+        loaded()
         for client in clients:
             self._admit(client)
 
@@ -93,7 +97,11 @@ class Host:
         for key, _ in ready:
             if isinstance(key.fileobj, socket.socket):
                 with suppress(OSError):  # the client has left meanwhile
-                    self._admit(Connection(key.fileobj.accept()[0].detach()))
+                    accepted = key.fileobj.accept()[0]
+                    if is_trusted_client(accepted):
+                        self._admit(Connection(accepted.detach()))
+                    else:
+                        accepted.close()
             else:
                 self._receive(cast(Connection, key.fileobj))
         return bool(ready)

@@ -64,16 +64,17 @@ class Architecture:
         where = f"model of type {config.get('model_type')!r}"
 
         def size(key: str, default: int | None = None, least: int = 1) -> int:
-            value = config.get(key, default)
+            value = config.get(key)
+            value = default if value is None else value
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise ModelError(f"{where}: {key} in config.json is {value!r}, not a valid number")
             return value
 
-        feed_forward = config.get("feed_forward_proj", "relu")
+        feed_forward = config.get("feed_forward_proj") or "relu"
         gate, _, name = str(feed_forward).rpartition("-")
         if feed_forward == "gated-gelu":
             name = "gelu_new"
-        name = str(config.get("dense_act_fn", name)) if feed_forward != "gated-gelu" else name
+        name = str(config.get("dense_act_fn") or name) if feed_forward != "gated-gelu" else name
         if gate not in ("", "gated") or name not in _ACTIVATIONS:
             raise ModelError(
                 f"{where}: feed_forward_proj {feed_forward!r} is not supported; supported are "
@@ -81,12 +82,12 @@ class Architecture:
             )
         layers = size("num_layers", 6)
         decoder_layers = config.get("num_decoder_layers")
-        end = config.get("eos_token_id", 1)
-        if isinstance(end, list):
-            if len(end) != 1:
-                raise ModelError(f"{where}: eos_token_id {end} is not supported; give one token")
-            end = end[0]
+        ends = config.get("eos_token_id")
+        if isinstance(ends, list) and len(ends) != 1:
+            raise ModelError(f"{where}: eos_token_id {ends} is not supported; give one token")
+        end = ends[0] if isinstance(ends, list) else size("eos_token_id", 1, least=0)
         pad = size("pad_token_id", 0, least=0)
+        epsilon = config.get("layer_norm_epsilon")
         scaled = config.get("scale_decoder_outputs")
         # Only transformers 5 writes this key; its "tie_word_embeddings" has another meaning.
         tied = scaled is not None or config.get("tie_word_embeddings") is not False
@@ -104,10 +105,10 @@ class Architecture:
             gated=gate == "gated",
             buckets=size("relative_attention_num_buckets", 32),
             max_distance=size("relative_attention_max_distance", 128),
-            epsilon=float(config.get("layer_norm_epsilon", 1e-6)),
+            epsilon=1e-6 if epsilon is None else float(epsilon),
             scaled_output=bool(scaled),
             tied=tied,
             pad=pad,
-            end=int(end),
-            start=int(config.get("decoder_start_token_id", pad)),
+            end=end,
+            start=size("decoder_start_token_id", pad, least=0),
         )

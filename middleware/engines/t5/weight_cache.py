@@ -7,30 +7,40 @@ hash of its tensors; a file with a wrong hash is ignored and written again.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
 import tempfile
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from ...errors import ModelError
+from ..files import irregular
 from .architecture import SMALL, Architecture
 from .linear import make_linear, quantize
 from .network import Linear
 from .weights import MATRICES, fused, opened
 
 _FORMAT = "2"
+_PART = ".part"
+_PART_TIMEOUT = 3600.0  # seconds after which nobody writes a part any more
 _log = logging.getLogger("querylift.engines")
 _TYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
 
 
 def default_folder() -> Path:
     """Return the user's cache folder for weights; it may not exist."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(base):  # the specification says to ignore it then
+        home = os.path.expanduser("~")
+        # A user without a home has no cache: nothing can be written below this.
+        base = os.path.join(home if os.path.isabs(home) else os.devnull, ".cache")
     return Path(base) / "querylift"
 
 
@@ -92,9 +102,11 @@ def linear_layers(tensors: Mapping[str, Tensor]) -> dict[str, Linear]:
 
 def read(path: Path) -> dict[str, Tensor] | None:
     """Return the tensors of a cache file, ``None`` if it is missing or damaged."""
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
     try:
+        if kind := irregular(path):
+            raise OSError(errno.EINVAL, f"it is {kind}, and not a file")
         with safe_open(str(path), framework="pt") as file:
             digest = (file.metadata() or {}).get("sha256")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -102,7 +114,7 @@ def read(path: Path) -> dict[str, Tensor] | None:
             others = {name: tensors[name].clone() for name in tensors if not _is_matrix(name)}
     except FileNotFoundError:
         return None
-    except (OSError, SafetensorError) as error:
+    except Exception as error:  # whatever is wrong with it, the model itself is there
         _log.warning("cached weights in %s cannot be read (%s); they are made again", path, error)
         return None
     if digest != _digest(tensors):
@@ -114,23 +126,35 @@ def read(path: Path) -> dict[str, Tensor] | None:
 def write(path: Path, tensors: Mapping[str, Tensor]) -> bool:
     """Write a cache file; return whether that was possible.
 
-    Without one, the weights are quantized at each start.
+    Without one, the weights are quantized at each start. A part that does not fit on the disk is
+    removed, as is one that was left by a process that died over it.
     """
     from safetensors.torch import save_file
 
     temporary: str | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+        if path.exists() and (kind := irregular(path)):
+            raise OSError(errno.EINVAL, f"{path} is {kind}, and not a file")
+        _remove_old_parts(path.parent)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=_PART)
         os.close(handle)
         save_file(dict(tensors), temporary, metadata={"sha256": _digest(tensors)})
         os.replace(temporary, path)
-    except OSError as error:
-        _log.info("the quantized weights cannot be cached: %s", error)
+    except Exception as error:  # the library has errors of its own for a full disk
+        _log.warning("the prepared weights cannot be cached in %s: %s", path.parent, error)
         if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+            with suppress(OSError):
+                os.unlink(temporary)
         return False
     return True
+
+
+def _remove_old_parts(folder: Path) -> None:
+    for left in folder.glob(f".*{_PART}"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _PART_TIMEOUT:
+                left.unlink()
 
 
 def _digest(tensors: Mapping[str, Tensor]) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from zipfile import is_zipfile
 
 from ...errors import ModelError
-from ..checkpoint import weight_files
+from ..checkpoint_files import weight_files
 from .architecture import Architecture
 
 if TYPE_CHECKING:

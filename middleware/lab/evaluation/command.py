@@ -213,8 +213,8 @@ def _systems(
         }
         yield chosen | with_engine, engine
         return
+    from ...runtime.limits import Limits
     from ...runtime.reformulator import Reformulator
-    from ...runtime.scheduler import Limits
 
     limits = Limits(late_fill=False)
     with Reformulator(engine, budget=args.budget / 1_000, limits=limits) as reformulator:

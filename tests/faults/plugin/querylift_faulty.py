@@ -10,7 +10,11 @@ from middleware import EngineError, ModelError
 
 
 class FaultyEngine:
-    """``model`` is a file with one of ``well``, ``raise``, ``slow``, ``hang`` or ``broken``."""
+    """``model`` is a file with one of ``well``, ``raise``, ``slow``, ``hang`` or ``broken``.
+
+    ``hang once`` hangs in one call for good, and lets other processes do well. ``load slowly``
+    loads until the file says otherwise; the file beside it with the suffix ``.loading`` tells.
+    """
 
     name = "faulty"
     revision = "1"
@@ -38,6 +42,9 @@ class FaultyEngine:
         behaviour = self._behaviour()
         if behaviour == "raise":
             raise EngineError("the model computed what is no number")
+        if behaviour == "hang once":
+            self._file.write_text("well", "utf-8")
+            self._pause.wait()
         if behaviour == "hang":
             while self._behaviour() == "hang":
                 self._pause.wait(0.02)

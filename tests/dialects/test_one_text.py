@@ -1,0 +1,361 @@
+"""One text of a request has one decision: all its places change, or none; over real sockets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode
+
+import pytest
+
+from middleware import Mode, Reformulator, ReverseProxy, SearchRule
+from middleware.dialects.registry import load_dialect
+from middleware.testing import ScriptedEngine
+
+from .standing import CHATTY, PLAIN, StandIn, Standing, standing
+
+NAMES = ("algolia", "elasticsearch", "groonga", "meilisearch", "plain", "solr", "typesense")
+NDJSON = "application/x-ndjson"
+FORM = "application/x-www-form-urlencoded"
+M = {"match": {"title": CHATTY}}
+MUST = {"bool": {"must": [M]}}
+
+
+@pytest.fixture(scope="module")
+def proxies() -> Iterator[dict[str, Standing]]:
+    """One proxy for each dialect."""
+    with ExitStack() as stack:
+        engine = ScriptedEngine({CHATTY: PLAIN})
+        reformulator = stack.enter_context(Reformulator(engine, budget=30.0))
+
+        def proxy(name: str) -> Standing:
+            dialect = load_dialect(name)
+            rules = [SearchRule(path, dialect=dialect) for path in dialect.paths]
+            return stack.enter_context(
+                standing(
+                    StandIn(), lambda url: ReverseProxy(url, rules=rules, reformulator=reformulator)
+                )
+            )
+
+        yield {name: proxy(name) for name in NAMES}
+
+
+def must_and(**more: Any) -> dict[str, Any]:
+    """Return a search with the text in ``must`` and in other parts of the ``bool``."""
+    return {"query": {"bool": {"must": [M], **more}}}
+
+
+FOLLOWING: dict[str, dict[str, Any]] = {
+    "filter": must_and(filter=[M]),
+    "filter, one": must_and(filter=M),
+    "filter of another field": must_and(filter=[{"match": {"body": {"query": CHATTY}}}]),
+    "filter, deep": must_and(
+        filter=[{"bool": {"should": [{"nested": {"path": "p", "query": M}}]}}]
+    ),
+    "must_not": must_and(must_not=[{"match_phrase": {"notes": CHATTY}}]),
+    "constant score": must_and(should=[{"constant_score": {"filter": M}}]),
+    "phrase boost": must_and(should=[{"match_phrase": {"title": {"query": CHATTY, "slop": 2}}}]),
+    "prefix": must_and(should=[{"match_phrase_prefix": {"title": CHATTY}}]),
+    "term of prose": must_and(filter=[{"term": {"title": {"value": CHATTY}}}]),
+    "multi_match phrase": must_and(filter=[{"multi_match": {"query": CHATTY, "type": "phrase"}}]),
+    "post_filter": {"query": M, "post_filter": {"bool": {"filter": [M]}}},
+    "highlight": {"query": M, "highlight": {"highlight_query": M, "fields": {"title": {}}}},
+    "highlight of a field": {"query": M, "highlight": {"fields": {"t": {"highlight_query": M}}}},
+    "highlight of a list": {"query": M, "highlight": {"fields": [{"t": {"highlight_query": M}}]}},
+    "suggest": {"query": M, "suggest": {"text": CHATTY, "a": {"term": {"field": "title"}}}},
+    "suggester": {"query": M, "suggest": {"a": {"text": CHATTY, "phrase": {"field": "title"}}}},
+    "completion": {"query": M, "suggest": {"a": {"prefix": CHATTY, "completion": {"field": "s"}}}},
+    "rescore": {
+        "query": M,
+        "rescore": {"query": {"rescore_query": {"match_phrase": {"a": CHATTY}}}},
+    },
+    "aggregation": {"query": M, "aggs": {"a": {"filter": M, "aggs": {"b": {"filter": M}}}}},
+    "aggregations": {"query": M, "aggs": {"a": {"filters": {"filters": {"x": M, "y": MUST}}}}},
+    "background": {
+        "query": M,
+        "aggs": {"a": {"significant_terms": {"field": "f", "background_filter": M}}},
+    },
+    "top hits": {
+        "query": M,
+        "aggs": {"a": {"top_hits": {"highlight": {"fields": {"t": {"highlight_query": M}}}}}},
+    },
+    "collapse": {
+        "query": M,
+        "collapse": {"field": "f", "inner_hits": {"highlight": {"highlight_query": M}}},
+    },
+    "function": {"query": {"function_score": {"query": M, "functions": [{"filter": M}]}}},
+    "negative": {"query": {"boosting": {"positive": M, "negative": M, "negative_boost": 0.2}}},
+    "knn": {"query": M, "knn": {"field": "v", "query_vector": [1, 2], "filter": [M]}},
+    "retriever": {"retriever": {"standard": {"query": M, "filter": M}}},
+    "reranker": {
+        "retriever": {
+            "text_similarity_reranker": {
+                "retriever": {"standard": {"query": M}},
+                "inference_text": CHATTY,
+            }
+        }
+    },
+    "rerank pipeline": {
+        "query": M,
+        "ext": {"rerank": {"query_context": {"query_text": CHATTY}}},
+    },
+    "long lists beside it": must_and(filter=[{"terms": {"sku": ["x"] * 5000}}, M]),
+}
+
+
+@pytest.mark.parametrize("name", FOLLOWING)
+def test_all_places_of_a_search_follow(proxies: dict[str, Standing], name: str) -> None:
+    body = json.dumps(FOLLOWING[name])
+    _, sent, said = proxies["elasticsearch"].sent("/i/_search", body)
+    assert said.startswith("rewritten")
+    assert sent == body.replace(CHATTY, PLAIN)
+
+
+FIXED: dict[str, dict[str, Any]] = {
+    "term": must_and(filter=[{"term": {"category.keyword": CHATTY}}]),
+    "term, long": must_and(filter={"term": {"sku": {"value": CHATTY}}}),
+    "terms": must_and(filter=[{"terms": {"brand_id": ["a", CHATTY]}}]),
+    "match of a keyword": must_and(must_not=[{"match": {"name.raw": CHATTY}}]),
+    "in must": {"query": {"bool": {"must": [M, {"term": {"user.id": CHATTY}}]}}},
+    "wildcard": must_and(filter=[{"wildcard": {"title": {"value": f"*{CHATTY}*"}}}]),
+    "regexp": must_and(filter=[{"regexp": {"title": f".*{CHATTY}.*"}}]),
+    "syntax": must_and(filter=[{"query_string": {"query": f"title:({CHATTY}) AND stock:1"}}]),
+    "intervals": must_and(filter=[{"intervals": {"t": {"match": {"query": CHATTY}}}}]),
+    "unknown": must_and(filter=[{"percolate": {"document": {"title": CHATTY}}}]),
+    "post_filter": {"query": M, "post_filter": {"term": {"code": CHATTY}}},
+    "too large to know": must_and(filter=[{"match": {"a": f"x {n}"}} for n in range(600)] + [M]),
+    "both": must_and(filter=[M, {"term": {"sku": CHATTY}}]),
+}
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_no_place_changes_where_one_must_stay(proxies: dict[str, Standing], name: str) -> None:
+    body = json.dumps(FIXED[name])
+    _, sent, said = proxies["elasticsearch"].sent("/i/_search", body)
+    assert said.startswith("skipped;reason=fixed")
+    assert sent == body
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"query": {"bool": {"filter": [M]}}},
+        {"query": {"bool": {"must_not": M}}},
+        {"query": {"constant_score": {"filter": M}}},
+        {"query": {"match_all": {}}, "post_filter": M},
+        {"query": {"match_all": {}}, "highlight": {"highlight_query": M}},
+        {"query": {"match_all": {}}, "suggest": {"text": CHATTY}},
+        {"aggs": {"a": {"filter": M}}, "size": 0},
+        {"query": {"match_phrase": {"title": CHATTY}}},
+        {"knn": {"field": "v", "query_vector": [1], "filter": M}},
+        {"query": {"function_score": {"functions": [{"filter": M}]}}},
+    ],
+)
+def test_what_only_repeats_is_nobodys_text(proxies: dict[str, Standing], body: Any) -> None:
+    written = json.dumps(body)
+    _, sent, said = proxies["elasticsearch"].sent("/i/_search", written)
+    assert not said.startswith("rewritten")
+    assert sent == written
+
+
+@pytest.mark.parametrize(
+    "clauses",
+    [
+        {"should": [M, {"term": {"sku": CHATTY}}]},
+        {"should": [{"dis_max": {"queries": [M, {"term": {"ean": CHATTY}}]}}, {"term": {"n": 1}}]},
+        {"must": [M], "should": [{"term": {"title.keyword": {"value": CHATTY, "boost": 9}}}]},
+    ],
+)  # fmt: skip
+def test_an_alternative_keeps_an_exact_value(proxies: dict[str, Standing], clauses: Any) -> None:
+    """It can only add hits; a number that somebody typed must still find its thing."""
+    body = json.dumps({"query": {"bool": clauses}})
+    _, sent, said = proxies["elasticsearch"].sent("/i/_search", body)
+    assert said.startswith("rewritten")
+    assert sent == body.replace(json.dumps(M), json.dumps(M).replace(CHATTY, PLAIN))
+
+
+def test_other_spellings_of_a_text_follow(proxies: dict[str, Standing]) -> None:
+    escaped = "".join(f"\\u{ord(char):04x}" for char in CHATTY)
+    filtered = f'[{{"match":{{"b":"{escaped}"}}}}]'
+    body = f'{{"query":{{"bool":{{"must":{json.dumps(M)},"filter":{filtered}}}}}}}'
+    _, sent, _ = proxies["elasticsearch"].sent("/i/_search", body)
+    assert sent == body.replace(CHATTY, PLAIN).replace(escaped, PLAIN)
+
+
+def test_searches_of_one_request_follow_each_other(proxies: dict[str, Standing]) -> None:
+    """A count by filter belongs to the search beside it."""
+    count = {"size": 0, "query": {"bool": {"filter": [M]}}}
+    other = {"query": {"match": {"title": "blue door"}}}
+    lines = [{}, {"query": M}, {"index": "b"}, count, {}, other]
+    body = "".join(json.dumps(line) + "\n" for line in lines)
+    _, sent, _ = proxies["elasticsearch"].sent("/_msearch", body, NDJSON)
+    assert sent == body.replace(CHATTY, PLAIN)
+
+
+def test_a_text_in_the_source_parameter_follows(proxies: dict[str, Standing]) -> None:
+    source = quote(json.dumps(must_and(filter=[M])))
+    reached, _, _ = proxies["elasticsearch"].sent(f"/i/_search?source={source}")
+    assert reached == f"/i/_search?source={source}".replace(quote(CHATTY), quote(PLAIN))
+
+
+TWENTY: list[tuple[str, str, str, str]] = [
+    ("elasticsearch", "/_msearch", NDJSON, ('{}\n{"query":{"match":{"t":"#"}}}\n') * 20),
+    ("elasticsearch", "/_search", "application/json",
+     json.dumps({"query": {"bool": {"should": [{"match": {f"t{n}": "#"}} for n in range(20)]}}})),
+    ("meilisearch", "/multi-search", "application/json",
+     json.dumps({"queries": [{"indexUid": f"i{n}", "q": "#"} for n in range(20)]})),
+    ("typesense", "/multi_search", "application/json",
+     json.dumps({"searches": [{"collection": f"c{n}", "q": "#"} for n in range(40)]})),
+    ("algolia", "/1/indexes/*/queries", "application/json",
+     json.dumps({"requests": [{"indexName": f"i{n}", "query": "#"} for n in range(20)]})),
+    ("plain", "/search", FORM, "&".join(f"q={quote('#')}&n={n}" for n in range(100))),
+    ("solr", "/solr/c/query", "application/json",
+     json.dumps({"query": {"bool": {"should": [{"edismax": {"query": "#"}}] * 30}}})),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "path", "kind", "body"), TWENTY)
+def test_the_bound_counts_different_texts(
+    proxies: dict[str, Standing], name: str, path: str, kind: str, body: str
+) -> None:
+    escape = quote if kind == FORM else str
+    asked, wanted = (body.replace(escape("#"), escape(text)) for text in (CHATTY, PLAIN))
+    _, sent, said = proxies[name].sent(path, asked, kind)
+    assert said.startswith("rewritten")
+    assert sent == wanted
+
+
+SOLR = [
+    [("fq", "{!edismax}#")],
+    [("fq", "{!edismax qf='title body' mm=1}#"), ("fq", "stock:1")],
+    [("fq", "#")],
+    [("fq", "title:(#)")],
+    [("fq", 'title:"#"~2 AND stock:1')],
+    [("fq", "{!type=dismax qf=title}#"), ("bq", 'title:"#"^5')],
+    [("hl.q", "#"), ("spellcheck.q", "#")],
+    [("facet.query", "{!edismax}#"), ("facet.query", "stock:1")],
+    [("bq", "{!edismax v=$typed}"), ("typed", "#")],
+    [("rq", "{!rerank reRankQuery=$rqq}"), ("rqq", "{!edismax}#")],
+]
+
+
+@pytest.mark.parametrize("params", SOLR)
+@pytest.mark.parametrize("form", [False, True])
+def test_other_queries_of_solr_follow(
+    proxies: dict[str, Standing], params: list[tuple[str, str]], form: bool
+) -> None:
+    all_params = [("defType", "edismax"), ("q", "#"), *params]
+    asked, wanted = (
+        urlencode([(name, value.replace("#", text)) for name, value in all_params])
+        for text in (CHATTY, PLAIN)
+    )
+    if form:
+        _, sent, said = proxies["solr"].sent("/solr/c/select", asked, FORM)
+    else:
+        reached, _, said = proxies["solr"].sent(f"/solr/c/select?{asked}")
+        sent = reached.partition("?")[2]
+    assert said.startswith("rewritten")
+    assert sent == wanted
+
+
+@pytest.mark.parametrize(
+    "fq",
+    [
+        f"{{!term f=brand}}{CHATTY}",
+        f"{{!raw f=brand}}{CHATTY}",
+        f'brand_s:"{CHATTY}"',
+        f'user.id:("{CHATTY}")',
+        f"title:{CHATTY}",
+        f"{{!complexphrase}}title:{CHATTY}*",
+    ],
+)
+def test_a_filter_of_solr_that_must_stay_keeps_the_text(
+    proxies: dict[str, Standing], fq: str
+) -> None:
+    asked = urlencode([("q", CHATTY), ("fq", fq)])
+    reached, _, said = proxies["solr"].sent(f"/solr/c/select?{asked}")
+    assert said.startswith("skipped;reason=fixed")
+    assert reached == f"/solr/c/select?{asked}"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"query": "#", "filter": ["{!edismax}#", "stock:1"]},
+        {"query": "#", "filter": {"edismax": {"query": "#", "qf": "title"}}},
+        {"query": "#", "params": {"fq": "title:(#)", "hl.q": "#", "note": "x"}},
+        {"query": {"bool": {"must": "#", "filter": ['title:"#"'], "must_not": ["#"]}}},
+        {"query": "#", "facet": {"a": {"type": "query", "q": "#"}}},
+        {"query": {"edismax": {"query": "#"}}, "queries": {"again": "#"}},
+    ],
+)
+def test_json_requests_of_solr_follow(proxies: dict[str, Standing], body: Any) -> None:
+    asked, wanted = (json.dumps(body).replace("#", text) for text in (CHATTY, PLAIN))
+    _, sent, said = proxies["solr"].sent("/solr/c/query", asked)
+    assert said.startswith("rewritten")
+    assert [json.loads(sent), len(sent)] == [json.loads(wanted), len(wanted)]
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "body"),
+    [
+        ("meilisearch", "/indexes/m/search", {"q": CHATTY, "filter": f'title = "{CHATTY}"'}),
+        ("meilisearch", "/indexes/m/search", {"q": CHATTY, "filter": [[f"tag = '{CHATTY}'"]]}),
+        ("typesense", "/multi_search", {"searches": [{"q": CHATTY, "filter_by": f"a:={CHATTY}"}]}),
+        ("algolia", "/1/indexes/p/query", {"query": CHATTY, "facetFilters": [f"tag:{CHATTY}"]}),
+        ("algolia", "/1/indexes/p/query", {"query": CHATTY, "filters": f'tag:"{CHATTY}"'}),
+    ],
+)  # fmt: skip
+def test_filters_of_other_apis_keep_the_text(
+    proxies: dict[str, Standing], name: str, path: str, body: Any
+) -> None:
+    written = json.dumps(body)
+    _, sent, said = proxies[name].sent(path, written)
+    assert said.startswith("skipped;reason=fixed")
+    assert sent == written
+
+
+def test_words_that_may_be_missing_follow(proxies: dict[str, Standing]) -> None:
+    body = json.dumps({"query": CHATTY, "optionalWords": CHATTY})
+    _, sent, _ = proxies["algolia"].sent("/1/indexes/p/query", body)
+    assert sent == body.replace(CHATTY, PLAIN)
+
+
+def test_a_filter_of_groonga_keeps_the_text(proxies: dict[str, Standing]) -> None:
+    query = urlencode([("table", "T"), ("query", CHATTY), ("filter", f'brand == "{CHATTY}"')])
+    reached, _, said = proxies["groonga"].sent(f"/d/select?{query}")
+    assert said.startswith("skipped;reason=fixed")
+    assert reached == f"/d/select?{query}"
+
+
+@pytest.mark.parametrize("query", [f"q={quote(CHATTY)}&q={quote(CHATTY + ' -x')}"])
+def test_other_texts_are_decided_for_themselves(proxies: dict[str, Standing], query: str) -> None:
+    reached, _, _ = proxies["plain"].sent(f"/search?{query}")
+    assert dict(parse_qsl(reached.partition("?")[2]))["q"] == f"{CHATTY} -x"
+    assert reached.startswith(f"/search?q={quote(PLAIN)}&")
+
+
+def test_added_terms_stand_in_all_places_that_can_say_them() -> None:
+    """A place that cannot say them keeps the text that they were added to."""
+    dialect = load_dialect("elasticsearch")
+    rules = [SearchRule(path, dialect=dialect) for path in dialect.paths]
+    engine = ScriptedEngine({"garden lamp": "outdoor lamp"})
+    match = {"match": {"t": "garden lamp"}}
+    body = {
+        "query": {"bool": {"must": [match], "filter": [match]}},
+        "suggest": {"text": "garden lamp"},
+    }
+    with (
+        Reformulator(engine, budget=30.0, mode=Mode.EXPAND) as reformulator,
+        standing(
+            StandIn(), lambda url: ReverseProxy(url, rules=rules, reformulator=reformulator)
+        ) as world,
+    ):
+        _, sent, _ = world.sent("/i/_search", json.dumps(body))
+    found = json.loads(sent)
+    [must], [kept] = found["query"]["bool"]["must"], found["query"]["bool"]["filter"]
+    assert must == kept
+    assert "outdoor" in json.dumps(must)
+    assert found["suggest"] == {"text": "garden lamp"}
