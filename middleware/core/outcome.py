@@ -82,6 +82,7 @@ class Reason(_Word):
     UNENCODABLE = "unencodable", _SKIPPED, "the text has characters the model cannot represent"
     FIXED = "fixed", _SKIPPED, "the request holds the text in another place, where it must stay"
     PAGED = "paged", _SKIPPED, "the request asks for a later page of an earlier search"
+    RELATED = "related", _SKIPPED, "the request counts or groups the hits of another search"
     TYPING = "typing", _SKIPPED, "the text is still being typed"
     SIGNED = "signed", _SKIPPED, "the request is signed, so changing it would break it"
     SHADOW = "shadow", _SKIPPED, "the rewrite is computed and recorded but not used"

@@ -19,6 +19,7 @@ Texts = Callable[[], frozenset[str]]
 """Returns the texts of a request that may be rewritten."""
 
 _METHODS = frozenset({"GET", "POST"})
+_SENT_OTHERWISE = frozenset((None, Reason.PAGED, Reason.RELATED))
 
 
 class SearchApi(Dialect):
@@ -71,7 +72,7 @@ class SearchApi(Dialect):
         found: list[QuerySpan] = []
 
         def repeated() -> frozenset[str]:
-            return frozenset(span.text for span in found if span.skip is None)
+            return frozenset(span.text for span in found if span.skip in _SENT_OTHERWISE)
 
         try:
             limited(self.texts(request, Params(request.query_string), body, repeated), found)
@@ -114,6 +115,35 @@ def is_past_first(value: object, first: int = 0) -> bool:
         return not 0 <= float(value) <= first
     except (ValueError, OverflowError):
         return True
+
+
+def is_zero(value: object) -> bool:
+    """Return whether a number of hits is 0; nothing, ``""`` and what is no number are not."""
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        return False
+    if not isinstance(value, str):
+        return value == 0
+    try:
+        return len(value) < 100 and float(value) == 0
+    except ValueError:
+        return False
+
+
+def about(
+    spans: Iterable[QuerySpan | None], places: Iterable[str | None], *, counts: bool = False
+) -> Iterator[QuerySpan]:
+    """Yield the spans that are there, with the names of what they search.
+
+    ``counts``: the request only asks how many hits there are, or of which values, so that its text
+    is that of another search.
+    """
+    names = tuple(name for name in places if name)
+    for span in spans:
+        if span is not None:
+            span.places = names
+            if counts and span.skip is None:
+                span.skip = Reason.RELATED
+            yield span
 
 
 def json_span(
