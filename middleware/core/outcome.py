@@ -72,7 +72,8 @@ class Reason(_Word):
         return member
 
     DISABLED = "disabled", _SKIPPED, "rewriting is switched off for this request"
-    EMPTY = "empty", _SKIPPED, "there is no text to rewrite"
+    EMPTY = "empty", _SKIPPED, "the text has no words to rewrite"
+    NO_TEXT = "no_text", _SKIPPED, "the request holds no text in the places that were looked at"
     TOO_SHORT = "too_short", _SKIPPED, "the text is too short to say anything about"
     TOO_LONG = "too_long", _SKIPPED, "the text is longer than a query can be"
     SYNTAX = "syntax", _SKIPPED, "the text uses query-language syntax or is code"

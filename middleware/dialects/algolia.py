@@ -38,6 +38,7 @@ class AlgoliaDialect(SearchApi):
     """
 
     name = "algolia"
+    looks_for = ("query", "query, or query in params")
     paths = (
         *("/1/indexes/*", "/1/indexes/*/query", "/1/indexes/*/queries"),
         "/1/indexes/*/facets/*/query",

@@ -147,6 +147,31 @@ class Dialect(ABC):
     def spans(self, request: SearchRequest) -> Sequence[QuerySpan]:
         """Return the spans of a request's texts, most important first; they do not overlap."""
 
+    def looked_in(self, request: SearchRequest) -> str:
+        """Return in which places of a request ``spans`` looks; asked if it has found nothing."""
+        return places_looked_in("any text", "any text", request, self.wants_body(request))
+
+
+_OF_BODIES = (b"content-encoding", b"content-length", b"transfer-encoding")
+
+
+def places_looked_in(url: str, body: str, request: SearchRequest, reads: bool) -> str:
+    """Return a phrase for the places that were looked at.
+
+    ``url`` and ``body`` name what is looked for in them, ``reads`` tells whether the dialect reads
+    a body of this type at all.
+    """
+    named = f"{url} in the URL" if url else ""
+    if request.body is not None and reads:
+        return f"{named}, {body} in the body" if named else f"{body} in the body"
+    if not any(name in _OF_BODIES for name, _ in request.headers):
+        return named or "nothing, as there is no body"
+    kind = request.media_type or "none"
+    why = "it is too long" if reads else f"type {kind[:64]}"
+    if request.header(b"content-encoding"):
+        why = "it is compressed"
+    return f"{named}, not in the body ({why})" if named else f"nothing: not in the body ({why})"
+
 
 def limited(spans: Iterable[QuerySpan], found: list[QuerySpan] | None = None) -> list[QuerySpan]:
     """Return the spans of the first ``MAX_TEXTS`` different texts, wherever they are.

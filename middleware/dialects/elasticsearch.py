@@ -38,6 +38,7 @@ class ElasticsearchDialect(SearchApi):
     """
 
     name = "elasticsearch"
+    looks_for = ("q or source", "query, sub_searches, knn, retriever or rescore")
     paths: tuple[str, ...] = ("/**/_search", "/**/_async_search", "/**/_msearch", "/**/_count")
 
     def searches(self, request: SearchRequest) -> bool:

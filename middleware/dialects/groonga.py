@@ -19,6 +19,7 @@ class GroongaDialect(SearchApi):
     """Finds the text of a ``select`` of Groonga, for every output format."""
 
     name = "groonga"
+    looks_for = ("query", "query")
     writes_by_get = True  # "/d/load?values=", "/d/delete?key="
     paths = ("/d/select", "/d/select.*", "/d/logical_select", "/d/logical_select.*")
 

@@ -24,6 +24,7 @@ class MeilisearchDialect(SearchApi):
     """Finds the texts of a search of Meilisearch 1."""
 
     name = "meilisearch"
+    looks_for = ("q", "q")
     paths = ("/**/indexes/*/search", "/**/indexes/*/facet-search", f"/**/{_MULTI}")
 
     def texts(

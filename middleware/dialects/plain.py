@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 
 from ..core.outcome import Reason
 from ..errors import ConfigurationError
-from .base import Dialect, Part, QuerySpan, SearchRequest, limited
+from .base import Dialect, Part, QuerySpan, SearchRequest, limited, places_looked_in
 from .expansion import in_place
 from .jsonspans import MalformedError, find, parse_pointer, read
 from .search_api import is_compressed, is_form, is_json, is_zero, json_span
@@ -62,6 +62,15 @@ class PlainDialect(Dialect):
         if request.media_type == FORM:
             return bool(self.params) and is_form(request)
         return bool(self._pointers) and is_json(request.media_type)
+
+    def looked_in(self, request: SearchRequest) -> str:
+        """Return in which places of a request there was no text."""
+        if _is_command(request.path):
+            return "nothing, as the path is a command and no search"
+        params = " or ".join(sorted(self.params))
+        pointers = " or ".join("/" + "/".join(map(str, each)) for each in sorted(self._pointers))
+        body = params if request.media_type == FORM else pointers
+        return places_looked_in(params, body, request, self.wants_body(request))
 
     def spans(self, request: SearchRequest) -> Sequence[QuerySpan]:
         """Return the spans in the query string and in the body."""

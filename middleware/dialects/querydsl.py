@@ -123,7 +123,7 @@ def _enter_all(path: Path) -> bool | None:
 
 def _enter_filters(path: Path) -> bool:
     closed = path and (path[-1] in NEVER_ENTERED or path[-1] in ("term", "terms"))
-    return not closed or path[-2:-1] in ((kind,) for kind in BY_FIELD)  # a field of that name
+    return not closed or (len(path) > 1 and path[-2] in BY_FIELD)  # a field of that name
 
 
 class Finder:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from ..core.outcome import Reason
-from .base import MAX_TEXT, Dialect, Part, QuerySpan, SearchRequest, limited
+from .base import MAX_TEXT, Dialect, Part, QuerySpan, SearchRequest, limited, places_looked_in
 from .fields.fields import Fields
 from .jsonspans import JsonValue, MalformedError, encode_json
 from .operators import WORDS, QuerySyntax
@@ -32,6 +32,9 @@ class SearchApi(Dialect):
     Concurrency: that of ``fields``. Errors: ``ConfigurationError`` from the constructor for a
     malformed glob.
     """
+
+    looks_for: tuple[str, str] = ("", "")
+    """The names of what may hold a text in a URL, and in a body."""
 
     def __init__(self, paths: Iterable[str] | None = None, fields: Fields | None = None) -> None:
         self.fields = Fields() if fields is None else fields
@@ -61,6 +64,12 @@ class SearchApi(Dialect):
     def wants_body(self, request: SearchRequest) -> bool:
         """Return whether the body may hold a text; asked before the body is read."""
         return self.searches(request) and not is_compressed(request) and self.reads(request)
+
+    def looked_in(self, request: SearchRequest) -> str:
+        """Return in which places of a request there was no text."""
+        if not self.searches(request):
+            return f"nothing, as method and path are no search of {self.name}"
+        return places_looked_in(*self.looks_for, request, self.wants_body(request))
 
     def spans(self, request: SearchRequest) -> Sequence[QuerySpan]:
         """Return the spans of a request; none if any part of it is malformed."""

@@ -56,6 +56,7 @@ class SolrDialect(SearchApi):
     """Finds the text of a search of Solr 7 and later, at the handlers' usual paths."""
 
     name = "solr"
+    looks_for = ("q", "q, query or params.q")
     writes_by_get = True  # "/update?stream.body="
     paths = tuple(f"{root}/{handler}" for root in _ROOTS for handler in _HANDLERS)
 

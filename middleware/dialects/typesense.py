@@ -27,6 +27,7 @@ class TypesenseDialect(SearchApi):
     """
 
     name = "typesense"
+    looks_for = ("q", "q")
     paths = ("/**/collections/*/documents/search", f"/**/{_MULTI}")
 
     def reads(self, request: SearchRequest) -> bool:

@@ -10,7 +10,7 @@ from typing import NamedTuple, cast
 from starlette.types import Scope
 
 from ..core.outcome import Mode, Outcome, Reason
-from ..core.reformulation import Reformulation
+from ..core.reformulation import Reformulation, no_text
 from ..dialects.base import QuerySpan, SearchRequest, apply_edits, one_each
 from ..instrumentation.headers import summary
 from ..runtime.pending import PendingLookup
@@ -127,8 +127,9 @@ class SearchRewriter:
                     editable = True
             if len(results) == 1:
                 return Rewritten(results[0], edited, True, editable)
-            none = Reformulation.untouched("", Reason.EMPTY)
-            return Rewritten(summary(results or [none]), edited, bool(spans), editable)
+            if not results:
+                return Rewritten(no_text(rule.dialect.looked_in(request)), None, False, False)
+            return Rewritten(summary(results), edited, True, editable)
         except Exception:
             _log.exception("the texts of a request could not be rewritten")
             failed = Reformulation.untouched("", Reason.ENGINE_ERROR)
