@@ -17,7 +17,7 @@ from ..errors import (
     UpstreamError,
     UpstreamTimeoutError,
 )
-from ..http.responses import error_response
+from ..http.responses import answer_nobody, error_response
 from .headers import response_headers
 from .rate_limited_log import RateLimitedLog
 from .response import UpstreamResponse
@@ -84,12 +84,14 @@ class Exchange:
                     self.watch()  # the transport gave up sending the body
                 await self._relay(upstream_response, started_at)
         except ClientGoneError:
-            return
+            await self._leave()
         except asyncio.CancelledError:
             if not self._gone or task.cancelling() > 1:
                 raise
+            await self._leave()
         except UpstreamError as error:
             if self._gone:
+                await self._leave()
                 return
             phase = error.phase if isinstance(error, UpstreamTimeoutError) else ""
             if self._failed is not None:
@@ -144,6 +146,12 @@ class Exchange:
         if not self._closing:
             self._closing = True
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _leave(self) -> None:
+        """End the response for whoever is between here and the client, which has left."""
+        self._closing = True
+        if not self.started:
+            await answer_nobody(self._send)
 
     async def _watch(self) -> None:
         ended = False
