@@ -18,7 +18,7 @@ from .http.control import DEFAULT_CONTROL, Control, Trust, parse_control
 from .http.extensions import RETRY_SAFE
 from .http.matching import SearchRule, canonical_path, first_match
 from .http.request_body import FRAMING, read_ahead, replay, with_length
-from .http.responses import status_routes
+from .http.responses import answer_nobody, status_routes
 from .http.rewriting import SearchRewriter
 from .instrumentation.headers import CONTROL_HEADER, RESULT_HEADER, result_headers
 from .instrumentation.metrics import Metrics
@@ -176,8 +176,9 @@ class ReformulationMiddleware:
         read: list[Message] = []
         if has_body and _wants_body(rule, request):
             read, body = await read_ahead(receive, self._max_body)
-            if read[-1]["type"] != "http.request":
-                return  # the client left before its request was complete
+            if read[-1]["type"] != "http.request":  # the client left in the middle of its request
+                await answer_nobody(send)
+                return
             if body is not None:
                 request = replace(request, body=body)
         rewritten = await self._rewriter.rewrite(rule, request, control, scope)

@@ -8,8 +8,8 @@ import re
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, cast, get_type_hints
 
-from .core.outcome import Mode, Reason
-from .core.reformulation import Reformulation
+from .core.outcome import Mode
+from .core.reformulation import Reformulation, no_text
 from .errors import ConfigurationError
 from .runtime.reformulator import Reformulator
 
@@ -22,7 +22,6 @@ _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _DECISIONS = (Reformulation, Reformulation | None)
 # The same annotations as text, for handlers whose other annotations cannot be evaluated.
 _NAMED = re.compile(r"(?:\w++\.)*+(?:Optional\[(?:\w++\.)*+)?Reformulation\]?(?:\s*\|\s*None)?")
-_NO_TEXT = Reformulation.untouched("", Reason.EMPTY)
 
 
 def reformulated(
@@ -37,8 +36,8 @@ def reformulated(
 
     Handlers may be functions, methods or generators, sync or async. The text may be passed by
     position, by keyword, or be the parameter's default; a value that is not a ``str`` is left
-    alone. A parameter annotated ``Reformulation`` receives the decision (``skipped``, ``empty`` if
-    there was no text). It is not part of the decorated function's signature.
+    alone. A parameter annotated ``Reformulation`` receives the decision; without a text that is
+    ``skipped`` for ``no_text``. It is not part of the decorated function's signature.
 
     Concurrency: blocks the thread of a sync handler for the budget at most.
     Errors: ``ConfigurationError`` if the handler has no such parameter, for an unknown mode, and
@@ -130,6 +129,7 @@ class _Call:
         )
         _check(handler, self.public, param)
         self._param = param
+        self._no_text = no_text(f"the argument {param}")
         self._default = self.public.parameters[param].default
         self._signature = signature
         self._defaults_first = self.receiver is not None and (
@@ -141,7 +141,7 @@ class _Call:
         bound = self.public.bind(*args, **kwargs)
         whole = inspect.BoundArguments(self._signature, bound.arguments)
         if self.receiver is not None:
-            whole.arguments[self.receiver] = _NO_TEXT
+            whole.arguments[self.receiver] = self._no_text
             if self._defaults_first:  # parameters before it can only be passed by position
                 whole.apply_defaults()
         return whole

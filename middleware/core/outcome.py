@@ -72,7 +72,8 @@ class Reason(_Word):
         return member
 
     DISABLED = "disabled", _SKIPPED, "rewriting is switched off for this request"
-    EMPTY = "empty", _SKIPPED, "there is no text to rewrite"
+    EMPTY = "empty", _SKIPPED, "the text has no words to rewrite"
+    NO_TEXT = "no_text", _SKIPPED, "the request holds no text in the places that were looked at"
     TOO_SHORT = "too_short", _SKIPPED, "the text is too short to say anything about"
     TOO_LONG = "too_long", _SKIPPED, "the text is longer than a query can be"
     SYNTAX = "syntax", _SKIPPED, "the text uses query-language syntax or is code"
@@ -82,6 +83,7 @@ class Reason(_Word):
     UNENCODABLE = "unencodable", _SKIPPED, "the text has characters the model cannot represent"
     FIXED = "fixed", _SKIPPED, "the request holds the text in another place, where it must stay"
     PAGED = "paged", _SKIPPED, "the request asks for a later page of an earlier search"
+    RELATED = "related", _SKIPPED, "the request counts or groups the hits of another search"
     TYPING = "typing", _SKIPPED, "the text is still being typed"
     SIGNED = "signed", _SKIPPED, "the request is signed, so changing it would break it"
     SHADOW = "shadow", _SKIPPED, "the rewrite is computed and recorded but not used"

@@ -11,12 +11,12 @@ from .guarded import Guarded
 
 
 class PaginationKey(NamedTuple):
-    """What two requests have in common if they are pages of one search.
+    """What two requests have in common if they are about one search.
 
-    ``scope`` is the tenant, ``client`` a key per client, ``path`` the canonical path, ``text`` the
-    text that the client sent. ``expands`` tells whether the API can add terms at the text's place.
-    It belongs to the key because ``expand`` mode sends the same text differently where terms can
-    be added and where they cannot.
+    ``scope`` is the tenant, ``client`` a key per client, ``path`` the canonical path or the name of
+    what is searched, ``text`` the text that the client sent. ``expands`` tells whether the API can
+    add terms at the text's place. It belongs to the key because ``expand`` mode sends the same text
+    differently where terms can be added and where they cannot.
     """
 
     scope: str

@@ -41,7 +41,8 @@ class Reformulation:
 
     ``query`` can always be sent upstream. ``reason`` is set for every outcome but ``rewritten`` and
     ``unchanged``, ``source`` if a model's answer was used. ``added`` holds the terms that
-    ``expand`` mode added.
+    ``expand`` mode added. ``looked_in`` says where a text was looked for if there
+    was none.
     """
 
     original: str
@@ -51,6 +52,7 @@ class Reformulation:
     source: Source | None = None
     timings: Timings = _NO_TIME
     added: tuple[str, ...] = ()
+    looked_in: str = ""
 
     @property
     def changed(self) -> bool:
@@ -63,6 +65,11 @@ class Reformulation:
     ) -> Reformulation:
         """Return a reformulation that sends the original, with ``reason``."""
         return cls(original, original, reason.outcome, reason, None, timings)
+
+
+def no_text(looked_in: str) -> Reformulation:
+    """Return the decision where there is no text, with the places that were looked at."""
+    return Reformulation("", "", Outcome.SKIPPED, Reason.NO_TEXT, looked_in=looked_in)
 
 
 def expansion_terms(original: str, rewrite: str) -> tuple[str, ...]:

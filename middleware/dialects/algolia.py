@@ -1,6 +1,6 @@
-"""Algolia: ``query`` of ``/query`` and ``/queries``, plain or in URL-encoded ``params``.
+"""Algolia: ``query`` of ``/query``, ``/queries`` and facet searches, plain or in ``params``.
 
-Browsing, facet searches and ``deleteByQuery`` are no searches. A secured API key does not sign
+Browsing and ``deleteByQuery`` are no searches. A secured API key does not sign
 the request, but its parameters override those of the request. A request is left alone if its key
 sets a ``query``, or if a key with parameters is in the body.
 """
@@ -21,9 +21,11 @@ from .jsonspans import JsonValue, MalformedError, Path, encode_json, items_of, r
 from .layers import json_layer
 from .operators import WORDS
 from .repeats import kept_by, spelled
-from .search_api import SearchApi, Texts, is_past_first, json_span, param_span
+from .search_api import SearchApi, Texts, about, is_past_first, is_zero, json_span, param_span
 from .urlencoded import Params, url_encoder
 
+_INDEX = re.compile(r"/1/indexes/([^/]+)(/facets/)?")
+_HITS = ("hitsPerPage", "length")
 _FILTERS = ("filters", "facetFilters")
 _MOST_PACKED = 2000  # ampersands of packed parameters, or escapes, in a body
 _SECURED = re.compile(rb"[0-9a-f]{64}")
@@ -36,7 +38,11 @@ class AlgoliaDialect(SearchApi):
     """
 
     name = "algolia"
-    paths = ("/1/indexes/*", "/1/indexes/*/query", "/1/indexes/*/queries")
+    looks_for = ("query", "query, or query in params")
+    paths = (
+        *("/1/indexes/*", "/1/indexes/*/query", "/1/indexes/*/queries"),
+        "/1/indexes/*/facets/*/query",
+    )
 
     def reads(self, request: SearchRequest) -> bool:
         """Return whether the request has its search in the body."""
@@ -52,8 +58,13 @@ class AlgoliaDialect(SearchApi):
         header = request.header(b"x-algolia-api-key").decode("latin-1")
         fixed = any("query" in _restrictions(sent) for sent in (key, header))
         searches: tuple[JsonValue, ...] = ()
+        index = _INDEX.match(request.path)
+        place = index[1] if index else None
         if request.method == "GET":
-            found = _param(params, Part.QUERY_STRING)
+            hits = map(params.get, _HITS)
+            found = about(
+                _param(params, Part.QUERY_STRING), [place], counts=any(map(is_zero, hits))
+            )
         elif body:
             if max(map(body.count, (b"\\", b"&"))) > _MOST_PACKED:
                 raise MalformedError("too much is packed in strings")
@@ -65,7 +76,11 @@ class AlgoliaDialect(SearchApi):
                 span
                 for search in searches
                 if self._searches_prose(search)
-                for span in _body(body, search)
+                for span in about(
+                    _body(body, search),
+                    [search.get("indexName").text if many else place],
+                    counts=bool(index and index[2]) or _counts(body, search),
+                )
             )
         else:
             return
@@ -126,10 +141,18 @@ def _param(
     yield span
 
 
+def _counts(body: bytes, search: JsonValue) -> bool:
+    """Return whether a search asks for values of a facet, or for no hits."""
+    packed = search.get("params")
+    params = Params(json_layer(body, packed).data if packed.text else b"")
+    hits = [each for name in _HITS for each in (search.get(name).value, params.get(name))]
+    return search.get("type").value == "facet" or any(map(is_zero, hits))
+
+
 def _body(body: bytes, search: JsonValue) -> Iterator[QuerySpan]:
     """Yield the span of one search in a body: of ``query``, or of ``query`` in ``params``."""
-    if search.get("type").value not in (None, "default"):
-        return  # a search for facet values
+    if search.get("type").value not in (None, "default", "facet"):
+        return
     query, packed = search.get("query"), search.get("params")
     params, layer = Params(b""), None
     if packed.text:  # older clients pack all parameters but the query

@@ -79,8 +79,11 @@ class QuerySpan:
     filter: it gets what the text's other places get, and stays if it is alone. Its ``skip`` keeps
     the text in all places, so that no two places of a request say different things.
 
-    A text skipped as ``PAGED`` may still be replaced by the query that was sent for its first
-    page; any other query would not fit that page.
+    A text skipped as ``PAGED`` or ``RELATED`` may still be replaced by the query that was sent for
+    its first page or for the search that it belongs to; any other query would not fit.
+
+    ``places`` names what is searched, such as an index, where requests with several paths are
+    about one search. Without names it is the request's path.
     """
 
     part: Part
@@ -91,6 +94,7 @@ class QuerySpan:
     skip: Reason | None = None
     expansion: Expansion | None = None
     follows: bool = False
+    places: tuple[str, ...] = ()
 
     @property
     def expands(self) -> bool:
@@ -143,6 +147,31 @@ class Dialect(ABC):
     def spans(self, request: SearchRequest) -> Sequence[QuerySpan]:
         """Return the spans of a request's texts, most important first; they do not overlap."""
 
+    def looked_in(self, request: SearchRequest) -> str:
+        """Return in which places of a request ``spans`` looks; asked if it has found nothing."""
+        return places_looked_in("any text", "any text", request, self.wants_body(request))
+
+
+_OF_BODIES = (b"content-encoding", b"content-length", b"transfer-encoding")
+
+
+def places_looked_in(url: str, body: str, request: SearchRequest, reads: bool) -> str:
+    """Return a phrase for the places that were looked at.
+
+    ``url`` and ``body`` name what is looked for in them, ``reads`` tells whether the dialect reads
+    a body of this type at all.
+    """
+    named = f"{url} in the URL" if url else ""
+    if request.body is not None and reads:
+        return f"{named}, {body} in the body" if named else f"{body} in the body"
+    if not any(name in _OF_BODIES for name, _ in request.headers):
+        return named or "nothing, as there is no body"
+    kind = request.media_type or "none"
+    why = "it is too long" if reads else f"type {kind[:64]}"
+    if request.header(b"content-encoding"):
+        why = "it is compressed"
+    return f"{named}, not in the body ({why})" if named else f"nothing: not in the body ({why})"
+
 
 def limited(spans: Iterable[QuerySpan], found: list[QuerySpan] | None = None) -> list[QuerySpan]:
     """Return the spans of the first ``MAX_TEXTS`` different texts, wherever they are.
@@ -162,12 +191,15 @@ def limited(spans: Iterable[QuerySpan], found: list[QuerySpan] | None = None) ->
     return found
 
 
+_LAST = {Reason.PAGED: 1, Reason.RELATED: 2}
+
+
 def one_each(spans: Sequence[QuerySpan]) -> list[QuerySpan]:
     """Return one span for each text to decide about; the decision holds for all of its places.
 
     The first place stands for all. It has the first ``skip`` of any place, but ``PAGED`` only if
-    there is no other, and an expansion if any place has one. A text that only followers hold is
-    nobody's.
+    there is no other, ``RELATED`` only if all have it, and an expansion if any place has one. A
+    text that only followers hold is nobody's.
     """
     groups: dict[str, list[QuerySpan]] = {}
     for span in spans:
@@ -177,9 +209,12 @@ def one_each(spans: Sequence[QuerySpan]) -> list[QuerySpan]:
         first = next((span for span in places if not span.follows), None)
         if first is not None:
             skips = [span.skip for span in places if span.skip is not None]
-            skip = min(skips, key=lambda each: each is Reason.PAGED, default=None)
+            skip = min(skips, key=lambda each: _LAST.get(each, 0), default=None)
+            if skip is Reason.RELATED and any(not p.follows and p.skip is None for p in places):
+                skip = None  # the search that it belongs to is in the same request
             expansion = next((e for span in places if (e := span.expansion) is not None), None)
-            found.append(replace(first, skip=skip, expansion=expansion))
+            searched = tuple(dict.fromkeys(name for span in places for name in span.places))
+            found.append(replace(first, skip=skip, expansion=expansion, places=searched))
     return found
 
 

@@ -1,4 +1,4 @@
-"""Elasticsearch: ``_search``, ``_async_search`` and ``_msearch``.
+"""Elasticsearch: ``_search``, ``_async_search``, ``_msearch`` and ``_count``.
 
 The texts are the ``query`` of ``match``, ``multi_match``, ``combined_fields``, ``query_string``
 and ``simple_query_string`` (these two only without operators), ``semantic`` and
@@ -21,7 +21,7 @@ from .layers import url_layer
 from .operators import LUCENE
 from .querydsl import Repeated
 from .repeats import kept
-from .search_api import SearchApi, Texts, is_json, is_past_first, param_span
+from .search_api import SearchApi, Texts, about, is_json, is_past_first, is_zero, param_span
 from .searchbody import SearchBody
 from .urlencoded import Params, url_encoder
 
@@ -38,7 +38,8 @@ class ElasticsearchDialect(SearchApi):
     """
 
     name = "elasticsearch"
-    paths: tuple[str, ...] = ("/**/_search", "/**/_async_search", "/**/_msearch")
+    looks_for = ("q or source", "query, sub_searches, knn, retriever or rescore")
+    paths: tuple[str, ...] = ("/**/_search", "/**/_async_search", "/**/_msearch", "/**/_count")
 
     def searches(self, request: SearchRequest) -> bool:
         """Return whether a request searches indices."""
@@ -64,7 +65,20 @@ class ElasticsearchDialect(SearchApi):
                 yield from self._multi(self.indices(request, params), body, repeated)
             return
         paged = is_past_first(params.get("from"))
-        holds_prose = self._holds_prose(self.indices(request, params))
+        indices = self.indices(request, params)
+        holds_prose = self._holds_prose(indices)
+        places = [None if indices is None else f"{indices}/"]
+        size, search, layer, counts = params.get("size"), None, None, None
+        if request.path.rstrip("/").endswith("/_count"):
+            counts = True
+        elif size is not None:
+            counts = is_zero(size)
+        if body:
+            search = SearchBody(body, paged, holds_prose, counts=counts)
+        elif (source := params.bounds("source")) is not None:
+            layer = url_layer(params.data, *source)
+            search = SearchBody(layer.data, paged, holds_prose, counts=counts)
+        counts = bool(counts if search is None else search.counts)
         span = param_span(Part.QUERY_STRING, params, "q", paged=paged, syntax=LUCENE)
         raw = b"" if span is None else params.data[span.start : span.stop]
         field = params.get("df")
@@ -72,23 +86,17 @@ class ElasticsearchDialect(SearchApi):
         if span is not None and b";" not in raw and (field is None or holds_prose(field)):
             encode = or_encoder(LUCENE.neutralize, url_encoder(raw), f"^{WEIGHT}")
             span.expansion = in_place(span, encode)
-            yield span
-        if body:
-            search = SearchBody(body, paged, holds_prose)
-            yield from search.deciding()
-            yield from _repeating([(0, search)], repeated())
-        elif (source := params.bounds("source")) is not None:
-            layer = url_layer(params.data, *source)
-            search = SearchBody(layer.data, paged, holds_prose)
-            for inner in search.deciding():
-                yield layer.to_outer(inner, Part.QUERY_STRING)
+            yield from about([span], places, counts=counts)
+        if search is not None:
+            for inner in about(search.deciding(), places, counts=counts):
+                yield inner if layer is None else layer.to_outer(inner, Part.QUERY_STRING)
             for inner in _repeating([(0, search)], repeated()):
-                yield layer.to_outer(inner, Part.QUERY_STRING)
+                yield inner if layer is None else layer.to_outer(inner, Part.QUERY_STRING)
 
     def indices(self, request: SearchRequest, params: Params) -> str | None:
         """Return the path of the indices that a request searches; ``None`` if it is not known."""
         path, _, last = request.path.rstrip("/").rpartition("/")
-        return path if last in ("_search", "_async_search", "_msearch") else None
+        return path if last in ("_search", "_async_search", "_msearch", "_count") else None
 
     def _is_multi(self, request: SearchRequest) -> bool:
         return request.path.rstrip("/").endswith("/_msearch")
@@ -112,12 +120,14 @@ class ElasticsearchDialect(SearchApi):
             raise MalformedError("a header has no body")
         above = None if path is None else path.rpartition("/")[0]
         searches: list[tuple[int, SearchBody]] = []
-        index, fields = "", self._holds_prose(path)
+        index, named, fields = "", path, self._holds_prose(path)
         for position, line in enumerate(lines):
             if position % 2:
                 search = SearchBody(line, False, fields, allowed)
                 searches.append((start, search))
-                yield from (_moved(span, start) for span in search.deciding())
+                places = [None if named is None else f"{named}/"]
+                for span in about(search.deciding(), places, counts=search.counts):
+                    yield _moved(span, start)
             else:
                 before, index = index, "" if line in (b"", b"{}") else _index(line, allowed)
                 if index != before:

@@ -9,7 +9,7 @@ from .base import Part, QuerySpan, SearchRequest
 from .expansion import in_place, or_encoder
 from .operators import GROONGA
 from .repeats import kept_by
-from .search_api import SearchApi, Texts, is_form, is_past_first, param_span
+from .search_api import SearchApi, Texts, about, is_form, is_past_first, is_zero, param_span
 from .urlencoded import Params, url_encoder
 
 _COLUMN = re.compile(r"[\w.]+")
@@ -19,6 +19,7 @@ class GroongaDialect(SearchApi):
     """Finds the text of a ``select`` of Groonga, for every output format."""
 
     name = "groonga"
+    looks_for = ("query", "query")
     writes_by_get = True  # "/d/load?values=", "/d/delete?key="
     paths = ("/d/select", "/d/select.*", "/d/logical_select", "/d/logical_select.*")
 
@@ -42,5 +43,6 @@ class GroongaDialect(SearchApi):
         columns = form.get("match_columns") or params.get("match_columns") or ""
         names = [name for name in _COLUMN.findall(columns) if not name.isdigit()]
         if len(found) == 1 and (not names or any(map(self.fields.of(), names))):
-            yield found[0]
+            counts = any(is_zero(source.get("limit")) for source in (params, form))
+            yield from about(found, [request.path.partition(".")[0]], counts=counts)
             yield from kept_by((params.get("filter"), form.get("filter")), repeated())

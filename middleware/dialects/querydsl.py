@@ -121,12 +121,18 @@ def _enter_all(path: Path) -> bool | None:
     return None if path[-1] == "terms" and "terms" not in path[:-1] else True
 
 
+def _enter_filters(path: Path) -> bool:
+    closed = path and (path[-1] in NEVER_ENTERED or path[-1] in ("term", "terms"))
+    return not closed or (len(path) > 1 and path[-2] in BY_FIELD)  # a field of that name
+
+
 class Finder:
     """Finds the texts in one search, whose JSON ``reader`` has read.
 
     ``holds_prose`` tells whether a field, or any field of a pattern, holds text that is analyzed.
     Without ``repeated``, the texts to decide about are yielded. With it, the places that repeat one
     of its texts are yielded as spans that follow, and ``DECIDED`` for each text to decide about.
+    Where a request only ``counts``, the texts of filters are yielded as well: it scores nothing.
     """
 
     def __init__(
@@ -135,8 +141,10 @@ class Finder:
         paged: bool,
         holds_prose: Callable[[str], bool],
         repeated: Repeated | None = None,
+        counts: bool = False,
     ) -> None:
         self._reader = reader
+        self._counts = counts
         self._paged = paged
         self._holds_prose = holds_prose
         self._repeated = repeated
@@ -144,13 +152,14 @@ class Finder:
 
     def variant(self, *, paged: bool = False, repeated: Repeated | None = None) -> Finder:
         """Return a finder in the same JSON, for a later page or for what is repeated."""
-        return Finder(
-            self._reader, self._paged or paged, self._holds_prose, repeated or self._repeated
-        )
+        paged, repeated = self._paged or paged, repeated or self._repeated
+        return Finder(self._reader, paged, self._holds_prose, repeated, self._counts)
 
     def opened(self, value: JsonValue) -> JsonValue:
         """Return a value with its members, if it was not entered and may repeat a text."""
-        return value if self._repeated is None else self._repeated.opened(self._reader, value)
+        if self._repeated is not None:
+            return self._repeated.opened(self._reader, value)
+        return self._reader.open(value, _enter_filters, bool) if self._counts else value
 
     def query(self, clause: JsonValue, decides: bool = True) -> Iterator[QuerySpan]:
         """Yield the texts of a query clause and of the clauses in it."""
@@ -201,8 +210,8 @@ class Finder:
 
     def _compound(self, kind: str, body: JsonValue, decides: bool) -> Iterator[QuerySpan]:
         required = False
-        for key, decided in _INNER.get(kind, {}).items():
-            inner = body.get(key)
+        for key, scored in _INNER.get(kind, {}).items():
+            inner, decided = body.get(key), scored or (self._counts and key == "filter")
             required = required or inner.value is not None
             if self._texts or decided:
                 yield from self.queries(inner, decides and decided)

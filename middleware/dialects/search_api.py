@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from ..core.outcome import Reason
-from .base import MAX_TEXT, Dialect, Part, QuerySpan, SearchRequest, limited
+from .base import MAX_TEXT, Dialect, Part, QuerySpan, SearchRequest, limited, places_looked_in
 from .fields.fields import Fields
 from .jsonspans import JsonValue, MalformedError, encode_json
 from .operators import WORDS, QuerySyntax
@@ -19,6 +19,7 @@ Texts = Callable[[], frozenset[str]]
 """Returns the texts of a request that may be rewritten."""
 
 _METHODS = frozenset({"GET", "POST"})
+_SENT_OTHERWISE = frozenset((None, Reason.PAGED, Reason.RELATED))
 
 
 class SearchApi(Dialect):
@@ -31,6 +32,9 @@ class SearchApi(Dialect):
     Concurrency: that of ``fields``. Errors: ``ConfigurationError`` from the constructor for a
     malformed glob.
     """
+
+    looks_for: tuple[str, str] = ("", "")
+    """The names of what may hold a text in a URL, and in a body."""
 
     def __init__(self, paths: Iterable[str] | None = None, fields: Fields | None = None) -> None:
         self.fields = Fields() if fields is None else fields
@@ -61,6 +65,12 @@ class SearchApi(Dialect):
         """Return whether the body may hold a text; asked before the body is read."""
         return self.searches(request) and not is_compressed(request) and self.reads(request)
 
+    def looked_in(self, request: SearchRequest) -> str:
+        """Return in which places of a request there was no text."""
+        if not self.searches(request):
+            return f"nothing, as method and path are no search of {self.name}"
+        return places_looked_in(*self.looks_for, request, self.wants_body(request))
+
     def spans(self, request: SearchRequest) -> Sequence[QuerySpan]:
         """Return the spans of a request; none if any part of it is malformed."""
         if not self.searches(request):
@@ -71,7 +81,7 @@ class SearchApi(Dialect):
         found: list[QuerySpan] = []
 
         def repeated() -> frozenset[str]:
-            return frozenset(span.text for span in found if span.skip is None)
+            return frozenset(span.text for span in found if span.skip in _SENT_OTHERWISE)
 
         try:
             limited(self.texts(request, Params(request.query_string), body, repeated), found)
@@ -114,6 +124,35 @@ def is_past_first(value: object, first: int = 0) -> bool:
         return not 0 <= float(value) <= first
     except (ValueError, OverflowError):
         return True
+
+
+def is_zero(value: object) -> bool:
+    """Return whether a number of hits is 0; nothing, ``""`` and what is no number are not."""
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        return False
+    if not isinstance(value, str):
+        return value == 0
+    try:
+        return len(value) < 100 and float(value) == 0
+    except ValueError:
+        return False
+
+
+def about(
+    spans: Iterable[QuerySpan | None], places: Iterable[str | None], *, counts: bool = False
+) -> Iterator[QuerySpan]:
+    """Yield the spans that are there, with the names of what they search.
+
+    ``counts``: the request only asks how many hits there are, or of which values, so that its text
+    is that of another search.
+    """
+    names = tuple(name for name in places if name)
+    for span in spans:
+        if span is not None:
+            span.places = names
+            if counts and span.skip is None:
+                span.skip = Reason.RELATED
+            yield span
 
 
 def json_span(

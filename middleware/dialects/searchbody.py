@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from .base import QuerySpan
 from .jsonspans import JsonValue, Path, Reader, items_of
 from .querydsl import BY_FIELD, DIRECT, NEVER_ENTERED, Finder, Repeated, optional
-from .search_api import is_past_first
+from .search_api import is_past_first, is_zero
 
 # Keys that are entered only to see what they repeat.
 _REPEATING = frozenset(
@@ -23,7 +23,8 @@ class SearchBody:
     """One search's JSON. Errors: ``MalformedError``, from all methods.
 
     ``paged`` tells that the URL asks for a later page, ``holds_prose`` whether a field holds prose.
-    ``allowed`` is that of ``Reader``.
+    ``allowed`` is that of ``Reader``. ``counts`` tells whether no hits are asked for; by
+    default, the body does.
     """
 
     def __init__(
@@ -32,6 +33,8 @@ class SearchBody:
         paged: bool,
         holds_prose: Callable[[str], bool],
         allowed: Iterator[int] | None = None,
+        *,
+        counts: bool | None = None,
     ) -> None:
         reader = Reader(data, _enter, allowed)
         self._data = data
@@ -44,7 +47,8 @@ class SearchBody:
             # The slices of a search are read in parallel, and must all have the same query.
             or root.get("slice").value is not None
         )
-        self._finder = Finder(reader, paged, holds_prose)
+        self.counts = is_zero(root.get("size").value) if counts is None else counts
+        self._finder = Finder(reader, paged, holds_prose, counts=self.counts)
 
     def deciding(self) -> Iterator[QuerySpan]:
         """Yield the spans of the texts to decide about."""

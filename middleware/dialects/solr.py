@@ -21,7 +21,17 @@ from .jsonspans import MISSING, JsonValue, Path, Reader, encode_json
 from .layers import Layer, json_layer, url_layer
 from .operators import LUCENE
 from .repeats import following, kept, occurrences
-from .search_api import SearchApi, Texts, is_form, is_json, is_past_first, json_span, param_span
+from .search_api import (
+    SearchApi,
+    Texts,
+    about,
+    is_form,
+    is_json,
+    is_past_first,
+    is_zero,
+    json_span,
+    param_span,
+)
 from .urlencoded import Params, decode_value, url_encoder
 
 _HANDLERS = ("select", "query", "browse")
@@ -46,6 +56,7 @@ class SolrDialect(SearchApi):
     """Finds the text of a search of Solr 7 and later, at the handlers' usual paths."""
 
     name = "solr"
+    looks_for = ("q", "q, query or params.q")
     writes_by_get = True  # "/update?stream.body="
     paths = tuple(f"{root}/{handler}" for root in _ROOTS for handler in _HANDLERS)
 
@@ -76,7 +87,8 @@ class SolrDialect(SearchApi):
         searched = not named or any(map(holds_prose, named))
         if len(places) != 1 or parser not in _PARSERS or not searched:
             return
-        yield from places[0]
+        path = request.path.rstrip("/").rpartition("/")[0]
+        yield from about(places[0], [path], counts=_counts((params, form), root))
         texts = repeated()
         for part, source in ((Part.QUERY_STRING, params), (Part.BODY, form)):
             yield from _repeated(part, source, texts, holds_prose)
@@ -194,6 +206,14 @@ def _is_paged(params: Params) -> bool:
         is_past_first(params.get("start"))
         or is_past_first(params.get("json.offset"))
         or params.get("cursorMark") not in (None, "*")
+    )
+
+
+def _counts(sources: tuple[Params, ...], root: JsonValue) -> bool:
+    """Return whether a request asks for no documents."""
+    wanted = [source.get(name) for source in sources for name in ("rows", "json.limit")]
+    return any(
+        map(is_zero, (*wanted, root.get("limit").value, root.get("params").get("rows").value))
     )
 
 

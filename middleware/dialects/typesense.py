@@ -12,10 +12,11 @@ from ..core.outcome import Reason
 from .base import Part, QuerySpan, SearchRequest
 from .jsonspans import Path, read
 from .repeats import kept_by
-from .search_api import SearchApi, Texts, is_past_first, json_span, param_span
+from .search_api import SearchApi, Texts, about, is_past_first, is_zero, json_span, param_span
 from .urlencoded import Params
 
 _MULTI = "multi_search"
+_SIZES = ("per_page", "limit")
 _LEFT_ALONE = ("conversation", "nl_query", "pre_segmented_query")
 
 
@@ -26,6 +27,7 @@ class TypesenseDialect(SearchApi):
     """
 
     name = "typesense"
+    looks_for = ("q", "q")
     paths = ("/**/collections/*/documents/search", f"/**/{_MULTI}")
 
     def reads(self, request: SearchRequest) -> bool:
@@ -40,6 +42,8 @@ class TypesenseDialect(SearchApi):
             return
         shared, filters = params.get("query_by"), [params.get("filter_by")]
         paged = is_past_first(params.get("page"), 1) or is_past_first(params.get("offset"))
+        collections: list[str | None] = []
+        counts = any(is_zero(params.get(name)) for name in _SIZES)
         if body:
             for search in read(body, _enter).get("searches").items:
                 if any(_is_on(search.get(name).value) for name in _LEFT_ALONE):
@@ -48,9 +52,17 @@ class TypesenseDialect(SearchApi):
                 own = paged or is_past_first(page, 1) or is_past_first(offset)
                 filters.append(search.get("filter_by").text)
                 if self._searches_prose(search.get("query_by").text or shared):
-                    yield from _unless_all(json_span(search.get("q"), paged=own))
+                    place = search.get("collection").text or params.get("collection")
+                    collections.append(place)
+                    sizes = [search.get(name).value for name in _SIZES]
+                    none = counts if sizes == [None, None] else any(map(is_zero, sizes))
+                    found = _unless_all(json_span(search.get("q"), paged=own))
+                    yield from about(found, [place], counts=none)
+        else:
+            collections += request.path.rstrip("/").split("/")[-3:-2]
         if self._searches_prose(shared):
-            yield from _unless_all(param_span(Part.QUERY_STRING, params, "q", paged=paged))
+            found = _unless_all(param_span(Part.QUERY_STRING, params, "q", paged=paged))
+            yield from about(found, collections, counts=counts)
         yield from kept_by(filters, repeated())
 
     def _searches_prose(self, query_by: str | None) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..core.outcome import Outcome, Reason, Source
@@ -20,7 +20,8 @@ from .client_keys import ClientKey, by_address, by_browser, by_connection, heade
 class Clients:
     """Decides about texts for which earlier searches of the same client matter.
 
-    A later page is sent with the query of its first page, or as it came. With a ``TypingAhead``,
+    A later page, a count and values of facets are sent with the query of the search that they
+    belong to, or as they came. With a ``TypingAhead``,
     texts that are still being typed are not rewritten. With a ``RateLimiter``, a client that sends
     too many new texts gets no rewrites for the others.
 
@@ -97,16 +98,28 @@ class Clients:
     def later_page(
         self, span: QuerySpan, scope: Mapping[str, Any], tenant: str, path: str
     ) -> Reformulation:
-        """Return the decision about a later page: the query of its first page, if known."""
-        first = None
-        if len(self.pages):
-            expands = span.expansion is not None
-            key = PaginationKey(tenant, self._client_key(scope), path, span.text, expands)
-            first = self.pages.first(key, self._clock.now())
+        """Return the decision about a later page or a count: the query of its search, if known."""
+        first, now = None, self._clock.now()
+        for key in self.page_keys([span], scope, tenant, path) if len(self.pages) else ():
+            first = first or self.pages.first(key, now)
+            if first is None:  # the search's place had another form
+                first = self.pages.first(key._replace(expands=not key.expands), now)
+                first = None if first is not None and first.added else first
         if first is None:
-            return Reformulation.untouched(span.text, Reason.PAGED)
+            return Reformulation.untouched(span.text, span.skip or Reason.PAGED)
         query, added = first
         return Reformulation(span.text, query, Outcome.REWRITTEN, None, Source.MEMO, added=added)
+
+    def page_keys(
+        self, spans: Iterable[QuerySpan], scope: Mapping[str, Any], tenant: str, path: str
+    ) -> list[PaginationKey]:
+        """Return the keys of the searches that spans are of, or that they belong to."""
+        client = self._client_key(scope)
+        return [
+            PaginationKey(tenant, client, place, span.text, span.expansion is not None)
+            for span in spans
+            for place in span.places or (path,)
+        ]
 
     def remember_pages(
         self,
@@ -125,5 +138,7 @@ class Clients:
                 continue
             if client is None:
                 client, now = self._client_key(scope), self._clock.now()
-            key = PaginationKey(tenant, client, path, span.text, span.expansion is not None)
-            pages.note(key, SentQuery(result.query, result.added) if changed else None, now)
+            sent = SentQuery(result.query, result.added) if changed else None
+            for place in span.places or (path,):
+                key = PaginationKey(tenant, client, place, span.text, span.expansion is not None)
+                pages.note(key, sent, now)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Send
 
 from ..instrumentation.metrics import Metrics
 from ..runtime.reformulator import Reformulator
@@ -42,6 +44,19 @@ def error_response(
         headers["connection"] = "close"
     body = {"error": error, "status": status, "code": kind, "message": detail}
     return JSONResponse(body, status, headers)
+
+
+async def answer_nobody(send: Send) -> None:
+    """Answer a request whose client has left, with the status that nginx logs for it.
+
+    No client sees it. Middleware of others outside needs some answer: Starlette's
+    ``BaseHTTPMiddleware`` takes none for an error of the application.
+    """
+    with suppress(OSError):  # by ASGI's HTTP specification 2.4, sending to nobody may raise
+        await send(
+            {"type": "http.response.start", "status": 499, "headers": [(b"content-length", b"0")]}
+        )
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def status_routes(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, cast
 
 from starlette.types import Scope
 
 from ..core.outcome import Mode, Outcome, Reason
-from ..core.reformulation import Reformulation
+from ..core.reformulation import Reformulation, no_text
 from ..dialects.base import QuerySpan, SearchRequest, apply_edits, one_each
 from ..instrumentation.headers import summary
 from ..runtime.pending import PendingLookup
@@ -18,6 +18,7 @@ from ..runtime.reformulator import Reformulator
 from .clients import Clients
 from .control import Control
 from .matching import SearchRule
+from .underway import SearchesUnderway
 
 _SHARE = 1024
 """Characters of texts that are looked at in one turn of the event loop."""
@@ -25,7 +26,8 @@ _SHARE = 1024
 _NEVER_EDITS = frozenset((Mode.OFF, Mode.SHADOW))
 # Reasons of ``skipped`` that hold for one request, while an equal one may be edited. The others
 # lie in the text or the request, and hold whenever it is sent.
-_PASSING = frozenset((Reason.NOT_READY, Reason.PAGED, Reason.TYPING))
+_PASSING = frozenset((Reason.NOT_READY, Reason.PAGED, Reason.RELATED, Reason.TYPING))
+_OF_ANOTHER = frozenset((Reason.PAGED, Reason.RELATED))
 
 _log = logging.getLogger("querylift.asgi")
 
@@ -59,6 +61,7 @@ class SearchRewriter:
     def __init__(self, reformulator: Reformulator, clients: Clients) -> None:
         self._reformulator = reformulator
         self._clients = clients
+        self._underway = SearchesUnderway()
 
     async def rewrite(
         self, rule: SearchRule, request: SearchRequest, control: Control, scope: Scope
@@ -67,6 +70,7 @@ class SearchRewriter:
         clients, mode = self._clients, control.mode or self._reformulator.mode
         spans: Sequence[QuerySpan] = ()
         results: list[Reformulation] | None = None
+        ended: Callable[[], None] | None = None
         try:
             spans = rule.dialect.spans(request)
             texts = spans if len(spans) < 2 else one_each(spans)
@@ -82,6 +86,8 @@ class SearchRewriter:
                     await asyncio.sleep(0)
                     looked_at = 0
                 if span.skip is not None or span.text == typed:
+                    if self._underway and span.skip in _OF_ANOTHER and mode not in _NEVER_EDITS:
+                        await self._wait([span], control, scope, tenant, request.path)
                     found.append(self._skipped(span, mode, scope, tenant, request.path))
                     continue
                 # Without an expansion, the API cannot add terms to the text.
@@ -97,6 +103,9 @@ class SearchRewriter:
                 waits = waits or isinstance(each, PendingLookup)
                 found.append(each)
             decided = cast("list[Reformulation]", found)
+            if waits and rule.pages and mode not in _NEVER_EDITS:
+                mine = [span for span in texts if span.skip is None]
+                ended = self._underway.begin(clients.page_keys(mine, scope, tenant, request.path))
             results = await self._resolved(found, scope) if waits else decided
             sent = {
                 result.original: result for result in results if result.outcome is Outcome.REWRITTEN
@@ -118,14 +127,25 @@ class SearchRewriter:
                     editable = True
             if len(results) == 1:
                 return Rewritten(results[0], edited, True, editable)
-            none = Reformulation.untouched("", Reason.EMPTY)
-            return Rewritten(summary(results or [none]), edited, bool(spans), editable)
+            if not results:
+                return Rewritten(no_text(rule.dialect.looked_in(request)), None, False, False)
+            return Rewritten(summary(results), edited, True, editable)
         except Exception:
             _log.exception("the texts of a request could not be rewritten")
             failed = Reformulation.untouched("", Reason.ENGINE_ERROR)
             if results is None:  # otherwise each text is recorded
                 self._reformulator.record(failed, mode)
             return Rewritten(failed, None, bool(spans), bool(spans) and mode not in _NEVER_EDITS)
+        finally:
+            if ended is not None:
+                ended()
+
+    async def _wait(
+        self, spans: list[QuerySpan], control: Control, scope: Scope, tenant: str, path: str
+    ) -> None:
+        """Wait for the search that texts belong to, if it is underway."""
+        budget = self._reformulator.budget if control.budget is None else control.budget
+        await self._underway.wait(self._clients.page_keys(spans, scope, tenant, path), budget)
 
     async def _resolved(
         self, found: Sequence[Reformulation | PendingLookup], scope: Scope
@@ -146,7 +166,7 @@ class SearchRewriter:
         self, span: QuerySpan, mode: Mode, scope: Scope, tenant: str, path: str
     ) -> Reformulation:
         """Return and record the decision about a text that is not looked up."""
-        if span.skip is Reason.PAGED and mode not in (Mode.OFF, Mode.SHADOW):
+        if span.skip in _OF_ANOTHER and mode not in _NEVER_EDITS:
             result = self._clients.later_page(span, scope, tenant, path)
         else:
             result = Reformulation.untouched(span.text, span.skip or Reason.TYPING)

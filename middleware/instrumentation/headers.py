@@ -35,10 +35,16 @@ def result_headers(
     The first is an item with parameters (RFC 9651); ``dur`` is in milliseconds, with three
     decimals at most. With ``expose_query``, its parameter ``q`` is the query that was sent, as a
     percent-encoded string, as these strings are ASCII; one of more than ``MAX_QUERY`` characters
-    is left out. The second follows W3C Server Timing.
+    is left out. ``looked`` says where a text was looked for if there was none. The second follows
+    W3C Server Timing.
     """
     duration = b"%.3f" % (1000 * reformulation.timings.total)
     value = _item(reformulation.outcome, reformulation.source, reformulation.reason) + duration
+    if reformulation.looked_in:
+        looked = quote(
+            reformulation.looked_in[:MAX_QUERY], safe=" ,;:/()-.", errors="surrogatepass"
+        )
+        value += b';looked="%b"' % looked[:MAX_QUERY].encode("ascii")
     if expose_query and len(reformulation.query) <= MAX_QUERY:
         query = quote(reformulation.query, safe=" ", errors="surrogatepass")
         if len(query) <= MAX_QUERY:

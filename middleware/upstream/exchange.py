@@ -19,7 +19,7 @@ from ..errors import (
     UpstreamTimeoutError,
 )
 from ..http.limits import OnError
-from ..http.responses import error_response
+from ..http.responses import answer_nobody, error_response
 from .headers import response_headers
 from .rate_limited_log import RateLimitedLog
 from .response import UpstreamResponse
@@ -94,12 +94,14 @@ class Exchange:
                         raise
                     raise SlowReaderError from None
         except ClientGoneError:
-            return
+            await self._leave()
         except asyncio.CancelledError:
             if not self._gone or task.cancelling() > 1:
                 raise
+            await self._leave()
         except UpstreamError as error:
             if self._gone:
+                await self._leave()
                 return
             phase = error.phase if isinstance(error, UpstreamTimeoutError) else ""
             if self._on_error is not None:
@@ -154,6 +156,12 @@ class Exchange:
         if not self._closing:
             self._closing = True
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _leave(self) -> None:
+        """End the response for whoever is between here and the client, which has left."""
+        self._closing = True
+        if not self.started:
+            await answer_nobody(self._send)
 
     async def _watch(self) -> None:
         ended = False

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from ..errors import RequestRefusedError
 from ..http.extensions import RETRY_SAFE
 from ..http.limits import OnError
-from ..http.responses import error_response
+from ..http.responses import answer_nobody, error_response
 from .client import UpstreamClient
 from .exchange import WRONG_LENGTH, Exchange, Upload
 from .headers import Forwarding, RequestHeaders, add_framing
@@ -75,8 +75,9 @@ class Forwarder:
             await self._other_scope(scope, receive, send)
             return
         first = await receive()
-        if first["type"] != "http.request":
-            return  # the client left before its request was read
+        if first["type"] != "http.request":  # the client left before its request was read
+            await answer_nobody(send)
+            return
         body: bytes = first.get("body", b"")
         more: bool = first.get("more_body", False)
         try:

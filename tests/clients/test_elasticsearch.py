@@ -119,6 +119,19 @@ def test_multi_search(api: World, play: Any) -> None:
     assert [each["status"] for each in answer["responses"]] == [200, 200, 404]
 
 
+def test_counts(api: World, play: Any) -> None:
+    """What is counted is what the search beside it finds."""
+
+    async def counts(client: Any, text: str) -> list[int]:
+        query = {"match": {"t": text}}
+        await have(client.search(index="shop", query=query))
+        counted = await have(client.count(index="shop", query=query))
+        none = await have(client.search(index="shop", query=query, size=0))
+        return [counted["count"], none["hits"]["total"]["value"]]
+
+    api.lifted(play(counts))
+
+
 def test_async_search(api: World, play: Any) -> None:
     """The search that is asked for and read later."""
     api.lifted(play(lambda c, text: c.async_search.submit(index="shop", query=CLAUSES[0](text))))
@@ -129,7 +142,7 @@ ALIKE: dict[str, Callable[[Any], Any]] = {
     "phrase": lambda c: c.search(index="shop", query={"match_phrase": {"t": "please show me"}}),
     "syntax": lambda c: c.search(index="shop", q="please show me red~2 lamp"),
     "no text": lambda c: c.search(index="shop", query={"match_all": {}}),
-    "count": lambda c: c.count(index="shop", query={"match": {"t": "please show me red lamp"}}),
+    "count alone": lambda c: c.count(index="shop", query={"match": {"t": "please show me a lamp"}}),
     "delete": lambda c: c.delete_by_query(index="shop", q="please show me red lamp"),
     "store": lambda c: c.index(index="shop", id="9", document={"t": "please show me red lamp"}),
     "info": lambda c: c.info(),

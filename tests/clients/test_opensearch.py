@@ -82,10 +82,20 @@ def test_multi_search(api: World, play: Any) -> None:
     assert [each["status"] for each in answer["responses"]] == [200, 404]
 
 
+def test_counts(api: World, play: Any) -> None:
+    """What is counted is what the search beside it finds."""
+
+    async def counts(client: Any, text: str) -> int:
+        await have(client.search(index="shop", body=match(text)))
+        return int((await have(client.count(index="shop", body=match(text))))["count"])
+
+    api.lifted(play(counts))
+
+
 ALIKE: dict[str, Callable[[Any], Any]] = {
     "unchanged": lambda c: c.search(index="shop", body=match(PLAIN)),
     "no text": lambda c: c.search(index="shop", body={"query": {"match_all": {}}}),
-    "count": lambda c: c.count(index="shop", body=match("please show me red lamp")),
+    "count alone": lambda c: c.count(index="shop", body=match("please show me a lamp")),
     "delete": lambda c: c.delete_by_query(index="shop", body=match("please show me red lamp")),
     "store": lambda c: c.index(index="shop", id="9", body={"t": "please show me red lamp"}),
     "info": lambda c: c.info(),

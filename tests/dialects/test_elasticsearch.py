@@ -131,7 +131,8 @@ def test_syntax_is_never_rewritten(kind: str) -> None:
     [
         "/i/_delete_by_query",
         "/i/_update_by_query",
-        "/i/_count",
+        "/i/_count/a",
+        "/i/_doc/_count",
         "/i/_validate/query",
         "/i/_explain/1",
         "/_search/scroll",

@@ -50,10 +50,10 @@ class TestMeilisearch:
         assert [skip for _, skip in texts("meilisearch", federated)] == [Reason.PAGED] * 2
 
     @pytest.mark.parametrize(
-        "path", ["/indexes/m/facet-search", "/indexes/m/similar", "/indexes/m/documents/fetch"]
+        "path", ["/indexes/m/similar", "/indexes/m/documents/fetch", "/indexes/m/facets"]
     )
     def test_what_is_no_search(self, path: str) -> None:
-        """Facets, similar documents, documents."""
+        """Similar documents, documents."""
         assert texts("meilisearch", request("POST", path, b"q=a+b", b'{"q":"a b"}')) == []
 
     @pytest.mark.parametrize("paging", [b"offset=20", b"page=2"])
@@ -144,7 +144,6 @@ class TestAlgolia:
         [
             "/1/indexes/p/browse",
             "/1/indexes/p/deleteByQuery",
-            "/1/indexes/p/facets/f/query",
             "/1/indexes/p/batch",
             "/1/indexes/*/objects",
             "/1/indexes/p",
@@ -156,12 +155,12 @@ class TestAlgolia:
         assert texts("algolia", found) == []
         assert not load_dialect("algolia").wants_body(found)
 
-    def test_facets_among_queries_stay(self) -> None:
-        """Their text is the facet's."""
+    def test_facets_among_queries_belong_to_a_search(self) -> None:
+        """The part of the facet's value is nobody's text."""
         facet = b'{"type":"facet","facetQuery":"x","params":"query=a%20b"}'
         body = b'{"requests":[%s,{"query":"c d"}]}' % facet
         found = request("POST", "/1/indexes/*/queries", b"", body)
-        assert texts("algolia", found) == [("c d", None)]
+        assert texts("algolia", found) == [("a b", Reason.RELATED), ("c d", None)]
 
     @pytest.mark.parametrize(
         "body",

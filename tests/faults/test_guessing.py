@@ -185,7 +185,8 @@ async def test_an_app_of_the_users_own(behaviour: Path) -> None:
         answer = await comes_to(served, get(target), "rewritten;src=engine")
         assert answer[2] == target.replace(b"q=", b"q=lifted+")
         assert (await asked(served, get(b"/find?q=a+lamp&page=2")))[1] == "skipped;reason=paged"
-        assert (await asked(served, get(b"/other")))[:2] == (404, "skipped;reason=empty")
+        status, said, _ = await asked(served, get(b"/other"))
+        assert (status, said) == (404, "skipped;reason=no_text")
         assert await dialect(served) == ("plain", True)
         [line] = await log_of(served)
     assert "none of the known search APIs, so its dialect is plain" in line

@@ -42,6 +42,7 @@ SEARCHES: dict[str, tuple[bytes, bytes, bool]] = {
     "unlike its text": (b"/s?q=drifting+lamp", b"", True),
     "one text of two": (b"/s?q=tag:old&q=red+lamp", b"", True),
     "later page": (b"/s?q=red+lamp&page=2", b"", True),
+    "count": (b"/s?q=red+lamp&size=0", b"", True),
     "syntax, which the policy knows": (b"/s?q=tag:old", b"", False),
     "syntax, which the dialect knows": (b"/i/_search?q=tag:old", b"", False),
     "quoted": (b"/s?q=%22red+lamp%22", b"", False),

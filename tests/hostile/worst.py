@@ -85,6 +85,7 @@ APIS: dict[str, tuple[dict[str, object], str, str, list[tuple[str, str, str]]]] 
         "q",
         [
             ('{"query":{"bool":{"must":[', "]}}}", '{"match":{"a":"red lamp"}}'),
+            ('{"size":0,"query":{"bool":{"filter":[', "]}}}", '{"match":{"a":"red lamp"}}'),
             ('{"query":{"dis_max":{"queries":[', "]}}}", '{"match":{"a":{"query":"red lamp"}}}'),
             ('{"knn":[', "]}", '{"query_vector_builder":{"text_embedding":{"model_text":"a"}}}'),
             ('{"aggs":[', '],"query":{"match":{"a":"b"}}}', '{"match":{"a":"red lamp"}}'),

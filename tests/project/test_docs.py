@@ -163,7 +163,10 @@ def test_results_that_pages_show_can_occur() -> None:
 def test_headers() -> None:
     """The page names each header, and each parameter of the response's."""
     page = _page("reference/headers.md")
-    result = Reformulation("a", "b", Outcome.FALLBACK, Reason.TIMEOUT, Source.ENGINE, Timings())
+    places = "q in the URL"
+    result = Reformulation(
+        "a", "b", Outcome.FALLBACK, Reason.TIMEOUT, Source.ENGINE, Timings(), looked_in=places
+    )
     sent = result_headers(result, expose_query=True, timing=True)
     for name in (*(name.decode() for name, _ in sent), CONTROL_HEADER):
         assert re.search(rf"^## .*: {name}$", page, re.MULTILINE | re.IGNORECASE)

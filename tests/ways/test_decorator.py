@@ -166,7 +166,8 @@ async def test_what_is_no_text_goes_on_as_it_is(
 
     query, result = await search(value)
     assert query is value
-    assert result == Reformulation.untouched("", Reason.EMPTY), "there is always a decision"
+    assert (result.query, result.reason) == ("", Reason.NO_TEXT), "there is always a decision"
+    assert result.looked_in == "the argument query"
     assert not engine.calls
 
 

@@ -124,7 +124,7 @@ async def test_a_default_that_stays_before_a_decision_that_goes_by_position(
     ) -> Any:
         return first, query, decision
 
-    nothing = Reformulation.untouched("", Reason.EMPTY)
+    nothing = Reformulation("", "", Outcome.SKIPPED, Reason.NO_TEXT, looked_in="the argument query")
     assert await search() == (1, None, nothing)
     assert await search(2) == (2, None, nothing)
 

@@ -89,7 +89,7 @@ async def test_routes_and_dependencies(reformulator: Reformulator) -> None:
             answer = (await http.get(f"{path}?query=x")).json()
             assert answer == {"query": "x", "limit": 10, "reason": Reason.TOO_SHORT}
         answer = (await http.get("/async")).json()
-        assert answer == {"query": None, "limit": 10, "reason": Reason.EMPTY}
+        assert answer == {"query": None, "limit": 10, "reason": Reason.NO_TEXT}
         assert (await http.get("/async?query=" + "x" * 31)).status_code == 422
         assert (await http.get("/sync")).status_code == 422
         assert (await http.get("/depends?q=red+lamp")).json()["query"] == "lifted red lamp"

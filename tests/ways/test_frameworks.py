@@ -137,7 +137,7 @@ async def test_fastapi_parameters_and_background_tasks(reformulator: Reformulato
         assert response.json() == "red lamp", "no rule names PUT"
         wrong = await http.get("/search")
         assert wrong.status_code == 422
-        assert result(wrong) == "skipped;reason=empty"
+        assert result(wrong) == "skipped;reason=no_text;looked=q in the URL"
         assert (await http.get("/openapi.json")).json()["paths"]["/search"].keys() == {
             "get",
             "post",
