@@ -66,7 +66,7 @@ class PlainDialect(Dialect):
         if "/_" in request.path and _is_command(request.path):
             return ()
         query_string = request.query_string
-        if len(query_string) <= _CACHED_LENGTH:
+        if len(query_string) <= _CACHED_LENGTH and query_string.count(b"&") < _CACHED_PARAMS:
             spans, paged = _cached(query_string, self.params, self._pages)
         elif has_too_many(query_string):
             return ()
@@ -111,7 +111,9 @@ class PlainDialect(Dialect):
 
 
 _SEARCHES = frozenset({"_search", "_async_search", "_msearch"})
+# Of a query string that is cached. They limit the cache to some ten mebibytes.
 _CACHED_LENGTH = 256  # bytes
+_CACHED_PARAMS = 8
 
 
 def _is_command(path: str) -> bool:
