@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
-from cachetools import TLRUCache
+from cachetools import Cache, TLRUCache
 
 from ..errors import ConfigurationError
 from .guarded import Guarded
@@ -157,6 +157,12 @@ class Memo(Guarded):
             for key in doomed:
                 self._cache.pop(key, None)
             return len(doomed)
+
+    def measure(self, matches: Callable[[MemoKey], bool]) -> tuple[int, int]:
+        """Return the number and the bytes of the entries whose key ``matches``; marks none used."""
+        with self._lock:
+            found = [key for key in list(self._cache) if matches(_key_of(key))]
+            return len(found), sum(self._charge(Cache.__getitem__(self._cache, k)) for k in found)
 
     def entries(self, now: float) -> list[tuple[MemoKey, Verdict, float]]:
         """Return keys, verdicts and the seconds they have left, in the order they were stored.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from ..errors import ConfigurationError
@@ -64,17 +64,22 @@ def by_header(header: str) -> ClientKey:
 def by_tenant(header: str) -> Callable[[Mapping[str, Any]], str]:
     """Return a function for ``Clients(tenant_of=…)`` that uses a header set by a proxy in front.
 
-    Requests with equal values share rewrites, and so do all requests without the header. The key is
-    a hash, so that its length is fixed.
+    Requests with equal values share rewrites, and so do all requests without the header or with an
+    empty one. The key is a hash, so that its length is fixed.
     Errors: ``ConfigurationError`` if ``header`` is not a header's name.
     """
     wanted = _header_name(header)
 
     def tenant_of(scope: Mapping[str, Any]) -> str:
-        found = [value for name, value in scope["headers"] if name == wanted]
-        return hashlib.sha256(b"\n".join(found)).hexdigest()[:32] if found else ""
+        return tenant_key([value for name, value in scope["headers"] if name == wanted])
 
     return _reading(tenant_of, wanted)
+
+
+def tenant_key(values: Sequence[bytes]) -> str:
+    """Return the scope of rewrites for the values of a tenant's header; empty if it has none."""
+    joined = b"\n".join(values)
+    return hashlib.sha256(joined).hexdigest()[:32] if joined else ""
 
 
 def by_browser(header: str = "") -> ClientKey:

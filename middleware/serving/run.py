@@ -17,7 +17,7 @@ from ..engines.threads import default_threads
 from ..errors import ConfigurationError, EngineError
 from ..runtime import snapshot
 from ..runtime.clock import SYSTEM_CLOCK
-from .admin import admin_app, route_by_port
+from .admin import admin_app, hashed_scope, plain_scope, route_by_port
 from .assembly import build_proxy, limited
 from .own_address import refuse_own_address
 from .process import raise_file_limit, set_up_logging
@@ -111,6 +111,7 @@ def _serve(
             metrics=proxy.metrics,
             dialects=proxy.dialects,
             purged=save,  # otherwise a purged rewrite would be back after a crash
+            scope_of=hashed_scope if settings.tenant_header else plain_scope,
         )
         app = route_by_port(app, inner, admin[0].getsockname()[1])
 

@@ -52,7 +52,7 @@ def test_a_purge_says_that_it_does_not_last(
 ) -> None:
     file = disk / "memo"
     options = ("--engine", "faulty", "--model", str(behaviour), "--memo-snapshot", str(file))
-    with serving(upstream, *options) as served:
+    with serving(upstream, *options, "--budget-ms", "5000") as served:
         until(lambda: served.search("large red lamp")[1].get("src") == "memo")
         for _ in range(100):  # more than a page of them
             served.search(fresh())
