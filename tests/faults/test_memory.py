@@ -115,8 +115,8 @@ def test_it_stays_flat(upstream: str, behaviour: Path) -> None:
     """Whatever requests contain, no table keeps it."""
     options = ("--engine", "faulty", "--model", str(behaviour), "--no-engine-process")
     told = ("--client-header", "X-Client", "--tenant-header", "X-Tenant", "--client-rate", "1000")
-    told += ("--budget-ms", "9000", "--max-body-kib", "512")
-    with serving(upstream, *options, *told, dialect="elasticsearch") as served:
+    more = ("--budget-ms", "9000", "--max-body-kib", "512")
+    with serving(upstream, *options, *told, *more, dialect="elasticsearch") as served:
         until(lambda: served.ready()[0] == 200)
         send_many(served, 1, _WARM)
         before = resident(served)
