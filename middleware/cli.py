@@ -133,7 +133,7 @@ def _add_settings(parser: Any, settings: Iterable[Setting]) -> None:
         if kind is bool:
             options["action"] = argparse.BooleanOptionalAction
         elif setting.choices:
-            options["choices"] = setting.choices
+            options |= {"choices": setting.choices, "type": setting.chosen}
         else:
             options["metavar"] = setting.metavar or {int: "N", float: "X"}.get(kind, "TEXT")
             options |= {"action": "append"} if kind is tuple else {"type": kind}

@@ -81,6 +81,10 @@ class Memo(Guarded):
         ):
             if not value > 0:
                 raise ConfigurationError(f"memo: {name} ({value}) must be above 0")
+        if max_bytes < ENTRY_OVERHEAD:
+            raise ConfigurationError(
+                f"memo: max_bytes ({max_bytes}) is less than one entry takes ({ENTRY_OVERHEAD})"
+            )
         self.ttl = ttl
         self.rejection_ttl = rejection_ttl
         self._now = 0.0

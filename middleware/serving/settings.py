@@ -108,7 +108,7 @@ class Settings:
         choices=tuple(mode.value for mode in Mode),
     )
     budget_ms: float = _setting(
-        100.0, "milliseconds that a rewrite may take", above=0, below=60_000
+        100.0, "milliseconds that a rewrite may take, 1 or more", above=0, below=60_000
     )
     model: str = _setting(
         "bundled",
@@ -257,6 +257,17 @@ class Settings:
     def __post_init__(self) -> None:
         for setting in SETTINGS:
             setting.check(setting.get(self))
+        for name, value in (("host", self.host), ("admin.host", self.admin.host)):
+            if not value.strip():
+                raise ConfigurationError(
+                    f"setting {name} must not be empty; 0.0.0.0 and :: are all addresses"
+                )
+        for name, milliseconds in (("budget_ms", self.budget_ms), ("typing_ms", self.typing_ms)):
+            if 0 < milliseconds < 1:
+                raise ConfigurationError(
+                    f"setting {name} must be at least 1, not {milliseconds:g}: it is in "
+                    "milliseconds, and 100 is a tenth of a second"
+                )
         if self.port and self.port == self.admin.port:
             raise ConfigurationError("setting admin.port must be another port than port")
         if not self.method:
