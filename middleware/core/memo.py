@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from cachetools import Cache, TLRUCache
 
 from ..errors import ConfigurationError
+from .arguments import checked
 from .guarded import Guarded
 from .outcome import Mode, Reason
 from .reformulation import Verdict
@@ -65,6 +66,7 @@ class Memo(Guarded):
     microseconds. Errors: ``ConfigurationError`` from the constructor.
     """
 
+    @checked
     def __init__(
         self,
         *,

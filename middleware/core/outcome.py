@@ -74,7 +74,11 @@ class Reason(_Word):
     DISABLED = "disabled", _SKIPPED, "rewriting is switched off for this request"
     EMPTY = "empty", _SKIPPED, "there is no text to rewrite"
     TOO_SHORT = "too_short", _SKIPPED, "the text is too short to say anything about"
-    TOO_LONG = "too_long", _SKIPPED, "the text is longer than a query can be"
+    TOO_LONG = (
+        "too_long",
+        _SKIPPED,
+        "the text is longer than the policy admits, by default 512 characters and 80 words",
+    )
     SYNTAX = "syntax", _SKIPPED, "the text uses query-language syntax or is code"
     QUOTED = "quoted", _SKIPPED, "the text asks for an exact phrase in quotation marks"
     IDENTIFIER = "identifier", _SKIPPED, "the text is a code, name or address to match as is"

@@ -8,6 +8,7 @@ from collections.abc import Hashable
 from typing import NamedTuple
 
 from ..errors import ConfigurationError
+from .arguments import checked
 from .guarded import Guarded
 from .key_hash import new_key_hash, written
 
@@ -50,6 +51,7 @@ class PaginationMemory(Guarded):
     Errors: ``ConfigurationError`` from the constructor.
     """
 
+    @checked
     def __init__(
         self, *, max_entries: int = 10_000, max_bytes: int = 16 * 2**20, ttl: float = 900.0
     ) -> None:

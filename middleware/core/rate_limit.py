@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 
 from ..errors import ConfigurationError
+from .arguments import checked
 from .guarded import Guarded
 from .key_hash import new_key_hash, written
 
@@ -20,6 +21,7 @@ class RateLimiter(Guarded):
     microsecond. Errors: ``ConfigurationError`` from the constructor.
     """
 
+    @checked
     def __init__(self, rate: float, *, burst: float = 20.0, max_entries: int = 10_000) -> None:
         if not rate > 0 or not burst >= 1 or max_entries < 1:
             raise ConfigurationError(

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 
 from ..errors import ConfigurationError
+from .arguments import checked
 from .guarded import Guarded
 from .key_hash import new_key_hash, written
 
@@ -31,6 +32,7 @@ class TypingAhead(Guarded):
     ``ConfigurationError`` from the constructor.
     """
 
+    @checked
     def __init__(
         self,
         *,

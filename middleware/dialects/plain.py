@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 
+from ..core.arguments import checked
 from ..core.outcome import Reason
 from ..errors import ConfigurationError
 from .base import Dialect, Part, QuerySpan, SearchRequest, limited
@@ -37,6 +38,7 @@ class PlainDialect(Dialect):
 
     name = "plain"
 
+    @checked
     def __init__(
         self,
         params: Iterable[str] = ("q",),

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from ..core.arguments import checked
 from ..errors import ConfigurationError
 
 ClientKey = Callable[[Mapping[str, Any]], Hashable]
@@ -27,6 +28,7 @@ def by_connection(scope: Mapping[str, Any]) -> Hashable:
     return (address, hash(tuple(credentials))) if credentials else address
 
 
+@checked
 def by_address(header: str = "") -> ClientKey:
     """Return a key function that uses nothing a client can choose freely.
 
@@ -44,6 +46,7 @@ def by_address(header: str = "") -> ClientKey:
     return _reading(address_of, wanted)
 
 
+@checked
 def by_header(header: str) -> ClientKey:
     """Return a key function that uses a header set by a proxy in front.
 
@@ -61,6 +64,7 @@ def by_header(header: str) -> ClientKey:
     return _reading(client_key, wanted)
 
 
+@checked
 def by_tenant(header: str) -> Callable[[Mapping[str, Any]], str]:
     """Return a function for ``Clients(tenant_of=…)`` that uses a header set by a proxy in front.
 
@@ -82,6 +86,7 @@ def tenant_key(values: Sequence[bytes]) -> str:
     return hashlib.sha256(joined).hexdigest()[:32] if joined else ""
 
 
+@checked
 def by_browser(header: str = "") -> ClientKey:
     """Return a function that gives a key per typing user, or ``None`` for other requests.
 

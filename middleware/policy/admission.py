@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable
 from functools import cached_property, lru_cache
 
+from ..core.arguments import checked
 from ..core.outcome import Reason
 from ..core.revision import revision_of
 from ..core.text import stacks_marks, tokens
@@ -122,6 +123,7 @@ class Admission:
     Concurrency: immutable after construction; safe to share between threads.
     """
 
+    @checked
     def __init__(
         self,
         *,

@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ..core.pagination import PaginationMemory
+from ..core.printable import printable
 from ..dialects.detection.detector import LOGGER
 from ..engines.process.shared import end_shared
 from ..engines.threads import default_threads
@@ -119,7 +120,7 @@ def _serve(
         if first:
             admin_at = f"; admin {address_of(admin[0])}" if admin else ""
             line = f"querylift: {address_of(front)} -> {settings.upstream.url}{admin_at}"
-            print(line, flush=True)  # a parent process may wait for this line in a pipe
+            print(printable(line), flush=True)  # a parent process may wait for this line in a pipe
         ready()
         SYSTEM_CLOCK.spawn("querylift-watch", watch)
 

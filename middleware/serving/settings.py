@@ -126,6 +126,7 @@ class Settings:
         "the search API: `plain`, `elasticsearch`, `opensearch`, `solr`, `meilisearch`, "
         "`typesense`, `algolia`, `groonga`, one that a package adds, or `auto`, which asks the "
         "upstream (but means `plain` if `param` or `json_pointer` is set)",
+        metavar="NAME",
     )
     path: tuple[str, ...] = _setting(
         (),
@@ -133,7 +134,9 @@ class Settings:
         "segments; without any, the dialect's own (`plain`: all paths)",
         metavar="GLOB",
     )
-    method: tuple[str, ...] = _setting(("GET", "POST"), "methods of requests that are searches")
+    method: tuple[str, ...] = _setting(
+        ("GET", "POST"), "methods of requests that are searches", metavar="METHOD"
+    )
     param: tuple[str, ...] = _setting(
         _PARAM, "URL parameters and form fields that hold the query", metavar="NAME"
     )
@@ -152,7 +155,7 @@ class Settings:
         "such fields only is left alone; wins over `field`",
         metavar="GLOB",
     )
-    host: str = _setting("127.0.0.1", "address to listen on")
+    host: str = _setting("127.0.0.1", "address to listen on", metavar="ADDRESS")
     port: int = _setting(8080, "port to listen on; 0 takes any free one", least=0, most=65_535)
     workers: int = _setting(
         1,

@@ -14,6 +14,7 @@ from ...core.outcome import Mode
 from ...engines.base import Engine
 from ...engines.registry import DEFAULT_ENGINE, load_engine
 from ...errors import ConfigurationError, QueryliftError
+from ...serving.command_line import milliseconds
 from .collection import Collection, load_collection, read_documents
 from .compare import compare, summary
 from .console import console, print_message, progress_bar, warn
@@ -58,8 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--model", help="a T5's folder or hub id; default: the bundled model")
     model.add_argument("--words", metavar="FILE", help="a text file of correctly spelled words")
     model.add_argument(
-        "--budget",
-        type=float,
+        "--budget-ms",
+        type=milliseconds,
         metavar="MS",
         help="rewrite with the middleware's worker and this budget; default: without a time limit",
     )
@@ -205,7 +206,7 @@ def _systems(
         return
     options = {"words": args.words} if args.words else {}
     engine = load_engine(args.engine, args.model, **options)
-    if args.budget is None:
+    if args.budget_ms is None:
         pipeline = Pipeline(engine)
         pipeline.load()
         with_engine: dict[str, Decide] = {
@@ -217,7 +218,7 @@ def _systems(
     from ...runtime.reformulator import Reformulator
 
     limits = Limits(late_fill=False)
-    with Reformulator(engine, budget=args.budget / 1_000, limits=limits) as reformulator:
+    with Reformulator(engine, budget=args.budget_ms / 1_000, limits=limits) as reformulator:
         reformulate = partial(reformulator.reformulate_sync, cached=False, stored=False)
         yield chosen | {mode.value: partial(reformulate, mode=mode) for mode in modes}, engine
 
@@ -231,5 +232,5 @@ def _settings(args: argparse.Namespace, engine: Engine | None) -> dict[str, Any]
         "gain": args.gain,
         "split": args.split,
         **({"upstream": location(args.upstream)} if args.upstream else embedded),
-        **({} if args.budget is None else {"budget_ms": args.budget}),
+        **({} if args.budget_ms is None else {"budget_ms": args.budget_ms}),
     }

@@ -44,7 +44,7 @@ def test_baselines_without_a_model(
     assert f"{equal} equal" in shown
 
 
-@pytest.mark.parametrize("budget", [(), ("--budget", "20000")])
+@pytest.mark.parametrize("budget", [(), ("--budget-ms", "20000")])
 def test_the_bundled_model_runs(shop: Path, tmp_path: Path, budget: tuple[str, ...]) -> None:
     """With all the time it takes, and through the middleware's own worker."""
     result = tmp_path / "a.json"
