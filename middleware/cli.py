@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if unknown:
             if options.run in (_serve, _warm) and unknown[0].startswith("-"):
                 raise unknown_option(unknown[0])
-            parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+            options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
         return int(options.run(options))
     except QueryliftError as error:
         print_error(error)

@@ -38,6 +38,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **{"formatter_class": _Help, **options})
+        self.set_defaults(parser=self)  # the one of the command that was given, for its errors
 
     def error(self, message: str) -> NoReturn:
         """Print an error, and exit with status 2."""

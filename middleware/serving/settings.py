@@ -168,6 +168,7 @@ class Settings:
         "",
         "path such as `/-/querylift` that `/readyz` and `/metrics` are served under on the search "
         "port too; without one, they are not",
+        metavar="PATH",
     )
     max_requests: int = _setting(
         2000, "requests in progress, uploads included; further ones get 503 at once", above=0
