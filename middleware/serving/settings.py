@@ -217,6 +217,7 @@ class Settings:
         0.0,
         "new texts a second that are rewritten for one client, with a burst of twenty; 0 sets no "
         "limit, as many clients may share one address",
+        metavar="RATE",
         least=0,
     )
     typing_ms: float = _setting(
