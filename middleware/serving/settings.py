@@ -57,7 +57,7 @@ class UpstreamSettings:
         "`Authorization` with which the proxy asks which fields hold text, such as `ApiKey …` of "
         "an account that may only read mappings; without one it asks without, and never with a "
         "client's; better set by the environment variable or the file than on the command line",
-        metavar="VALUE",
+        metavar="CREDENTIALS",
     )
     forwarded: bool = _setting(False, "append this proxy to `Forwarded` and `X-Forwarded-*`")
 

@@ -144,7 +144,7 @@ def test_what_annotations_allow_is_taken() -> None:
 
     SearchRule(Path("/a"), iter(["GET"]))
     SearchRule("/a", "GET")
-    RateLimiter(Fraction(1, 2))
+    RateLimiter(Fraction(1, 2))  # type: ignore[arg-type]
     PlainDialect(name for name in ("q", "s"))
     assert reformulator(budget=1, observers=()).budget == 1
     trusting(("10.0.0.0/8",))

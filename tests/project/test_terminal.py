@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,9 @@ _ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith("QUERYLI
 _EVIL = "\x1b]0;owned\x07\x1b[31m\x1b[2J\x9b5n\u202egnp\r\x08\x7f"
 
 
-def _run(*arguments: str, stdin: bytes = b"", **variables: str) -> tuple[int, str]:
+def _run(
+    *arguments: str, stdin: bytes = b"", variables: Mapping[str, str] | None = None
+) -> tuple[int, str]:
     done = subprocess.run(
         [sys.executable, "-m", "middleware", *arguments],
         input=stdin,
@@ -36,7 +39,7 @@ def _run(*arguments: str, stdin: bytes = b"", **variables: str) -> tuple[int, st
         timeout=120,
         check=False,
         cwd=_ROOT,
-        env={**_ENVIRONMENT, **variables},
+        env={**_ENVIRONMENT, **(variables or {})},
     )
     return done.returncode, (done.stdout + done.stderr).decode("utf-8")
 
@@ -139,7 +142,7 @@ def test_nothing_that_a_terminal_obeys_is_echoed(
     arguments: list[str], variables: dict[str, str]
 ) -> None:
     """Wherever it came in; it is written as an escape instead."""
-    _, told = _run(*arguments, **variables)
+    _, told = _run(*arguments, variables=variables)
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", told), repr(told)
     assert "owned" in told
     assert "Traceback" not in told

@@ -66,8 +66,8 @@ def test_the_public_readiness_page_tells_no_file(degraded: bool, prefix: str) ->
 @pytest.mark.parametrize(
     "make",
     [
-        lambda reformulator: ReformulationMiddleware(echo, reformulator),
-        lambda reformulator: ReverseProxy("http://127.0.0.1:1", reformulator=reformulator),
+        lambda reformulator: ReformulationMiddleware(echo, reformulator),  # type: ignore[call-arg]
+        lambda reformulator: ReverseProxy("http://127.0.0.1:1"),  # type: ignore[call-arg]
     ],
 )
 def test_there_are_no_rules_by_default(make: Callable[[Reformulator], Any]) -> None:
