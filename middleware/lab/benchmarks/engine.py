@@ -102,6 +102,8 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
         most = _MAXIMA.get(option, math.inf)
         if value is not None and value > most:
             raise ConfigurationError(f"--{option.replace('_', '-')} can be at most {most}")
+    if options.memory is not None and options.same:
+        raise ConfigurationError("--memory and --same measure different things; give one of both")
     queries = list(QUERIES)
     if options.queries is not None:
         try:

@@ -33,6 +33,7 @@ from .variants import VARIANTS
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``querylift eval`` to a parser."""
+    parser.set_defaults(parser=parser)
     what = parser.add_argument_group("what is measured")
     what.add_argument(
         "--collection",
@@ -92,6 +93,10 @@ def run(args: argparse.Namespace) -> int:
     """Run the command and return its exit status: 0, or 1 after an error message on stderr."""
     try:
         if args.compare:
+            if args.collection:
+                raise ConfigurationError(
+                    "--compare reads two results, and measures no --collection"
+                )
             before, after = map(read_record, args.compare)
             changes = compare(before, after)
             console().print(changes_table(changes), summary(changes), sep="\n")
@@ -112,6 +117,7 @@ def _evaluate(args: argparse.Namespace) -> None:
         raise ConfigurationError(f"--limit ({args.limit}) must be at least 1")
     if args.seed < 0:
         raise ConfigurationError(f"--seed ({args.seed}) must be at least 0")
+    _refuse_idle(args, systems)
     outputs = Outputs(args.json, args.html, args.runs)
     outputs.check()
     upstream = _upstream(args)
@@ -146,6 +152,24 @@ def _evaluate(args: argparse.Namespace) -> None:
     settings = _settings(args, engine)
     print_report(cells, console())
     outputs.write(cells, settings)
+
+
+def _refuse_idle(args: argparse.Namespace, systems: Sequence[str]) -> None:
+    """Raise ``ConfigurationError`` for an option that does nothing beside the others."""
+    uses_model = not set(ENGINE_SYSTEMS).isdisjoint(systems)
+    for names, is_idle, why in (
+        (("dialect", "body", "ids", "header"), not args.upstream, "there is no --upstream"),
+        (("stem", "k1", "b"), args.upstream, "--upstream searches, and not the embedded BM25"),
+        (
+            ("engine", "model", "words", "budget_ms"),
+            not uses_model,
+            "none of the --systems uses a model",
+        ),
+    ):
+        for name in names if is_idle else ():
+            if getattr(args, name) != args.parser.get_default(name):
+                option = name.replace("_", "-")
+                raise ConfigurationError(f"--{option} does nothing here: {why}")
 
 
 def _chosen(option: str, text: str, known: Sequence[str]) -> list[str]:
