@@ -93,10 +93,6 @@ def run(args: argparse.Namespace) -> int:
     """Run the command and return its exit status: 0, or 1 after an error message on stderr."""
     try:
         if args.compare:
-            if args.collection:
-                raise ConfigurationError(
-                    "--compare reads two results, and measures no --collection"
-                )
             before, after = map(read_record, args.compare)
             changes = compare(before, after)
             console().print(changes_table(changes), summary(changes), sep="\n")
