@@ -10,6 +10,7 @@ from typing import Any, TypedDict
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .core.arguments import checked
 from .dialects.base import SearchRequest
 from .dialects.detection.pending import PendingDialect
 from .errors import ConfigurationError
@@ -78,6 +79,7 @@ class ReformulationMiddleware:
     Concurrency: holds no state of a request except in ``clients``.
     """
 
+    @checked
     def __init__(
         self,
         app: ASGIApp,

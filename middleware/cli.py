@@ -14,9 +14,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from .core.printable import printable
 from .core.reformulation import Reformulation
 from .errors import QueryliftError
-from .serving.schema import Setting
+from .serving.command_line import Parser, add_settings, milliseconds, print_error
 from .serving.settings import SETTINGS, Settings
 from .serving.sources import load_settings, unknown_option
 
@@ -42,10 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if unknown:
             if options.run in (_serve, _warm) and unknown[0].startswith("-"):
                 raise unknown_option(unknown[0])
-            parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+            options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
         return int(options.run(options))
     except QueryliftError as error:
-        print(f"querylift: {error}", file=sys.stderr)
+        print_error(error)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -56,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="querylift",
         description="Rewrites search queries with a T5 model, inside a latency budget.",
     )
@@ -77,13 +78,30 @@ def _add_demo(commands: Any) -> None:
     demo = commands.add_parser(
         "demo", help="try it on a search engine over this machine's own documentation"
     )
-    demo.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    demo.add_argument("--port", type=int, default=8000, help="port to listen on")
+    demo.add_argument(
+        "--host", default="127.0.0.1", metavar="ADDRESS", help="to listen on (default %(default)s)"
+    )
+    demo.add_argument(
+        "--port",
+        type=int,
+        default=8000,
+        metavar="N",
+        help="to listen on; 0 takes any free one (default %(default)s)",
+    )
     demo.add_argument("--no-browser", action="store_true", help="do not open a browser")
     demo.add_argument(
-        "--corpus", type=Path, metavar="DIR_OR_JSONL", help="your own documents to search"
+        "--corpus",
+        type=Path,
+        metavar="DIR_OR_JSONL",
+        help="your own documents: a folder with .txt, .md, .rst, .html or .py files, or a .jsonl "
+        "file with an object on each line that has _id, text and, if you like, title (default: "
+        "the documentation and packages that are installed here)",
     )
-    demo.add_argument("--model", help="folder or hub id of a T5 (default: the bundled one)")
+    demo.add_argument(
+        "--model",
+        metavar="PATH_OR_HUB_ID",
+        help="folder or hub id of a T5 (default: the bundled one)",
+    )
     _add_budget(demo, 100.0)
     demo.set_defaults(run=_demo)
 
@@ -102,7 +120,7 @@ def _add_serve(commands: Any) -> None:
         group = serve.add_argument_group(
             f"settings of the table [{table}]" if table else "settings"
         )
-        _add_settings(group, settings)
+        add_settings(group, settings)
     serve.set_defaults(run=_serve)
 
 
@@ -115,29 +133,8 @@ def _add_warm(commands: Any) -> None:
     )
     warm.add_argument("--config", type=Path, metavar="FILE", help="the settings file of serve")
     names = ("memo_snapshot", "model", "words", "engine", "mode")
-    _add_settings(warm, (setting for setting in SETTINGS if setting.flat in names))
+    add_settings(warm, (setting for setting in SETTINGS if setting.flat in names))
     warm.set_defaults(run=_warm)
-
-
-def _add_settings(parser: Any, settings: Iterable[Setting]) -> None:
-    """Add an option for each setting; one that is not given leaves None."""
-    for setting in settings:
-        kind = type(setting.default)
-        shown = f" (default {setting.shown})" if setting.shown else ""
-        shown += "; may be repeated" if kind is tuple else ""
-        options: dict[str, Any] = {
-            "dest": setting.flat,
-            "default": None,
-            "help": f"{setting.description}{shown}".replace("%", "%%"),
-        }
-        if kind is bool:
-            options["action"] = argparse.BooleanOptionalAction
-        elif setting.choices:
-            options["choices"] = setting.choices
-        else:
-            options["metavar"] = setting.metavar or {int: "N", float: "X"}.get(kind, "TEXT")
-            options |= {"action": "append"} if kind is tuple else {"type": kind}
-        parser.add_argument(setting.option, **options)
 
 
 def _add_rewrite(commands: Any) -> None:
@@ -149,11 +146,21 @@ def _add_rewrite(commands: Any) -> None:
         metavar="PATH_OR_HUB_ID",
         help="folder or hub id of a T5 (default: the bundled one)",
     )
-    rewrite.add_argument("--engine", default="t5", help="engine that runs the model (default t5)")
+    rewrite.add_argument(
+        "--engine",
+        default="t5",
+        metavar="NAME",
+        help="engine that runs the model (default %(default)s)",
+    )
     rewrite.add_argument(
         "--words", metavar="FILE", help="text file of words that are spelled right"
     )
-    rewrite.add_argument("--mode", choices=("replace", "expand"), default="replace")
+    rewrite.add_argument(
+        "--mode",
+        choices=("replace", "expand"),
+        default="replace",
+        help="what is done with a rewrite (default %(default)s)",
+    )
     _add_budget(rewrite, 10_000.0)
     rewrite.set_defaults(run=_rewrite)
 
@@ -175,10 +182,10 @@ def _add_module(parser: argparse.ArgumentParser, name: str) -> None:
 def _add_budget(parser: argparse.ArgumentParser, default: float) -> None:
     parser.add_argument(
         "--budget-ms",
-        type=float,
+        type=milliseconds,
         default=default,
         metavar="MS",
-        help=f"time a rewrite may take (default {default:g})",
+        help=f"milliseconds that a rewrite may take (default {default:g})",
     )
 
 
@@ -259,8 +266,7 @@ def _as_text(result: Reformulation) -> str:
     if result.source is not None:
         parts.append(f"from {result.source}")
     parts.append(f"{1000 * result.timings.total:.1f} ms")
-    query = result.query.encode("utf-8", "backslashreplace").decode("utf-8")
-    return f"{query}\n    {', '.join(parts)}"
+    return f"{printable(result.query)}\n    {', '.join(parts)}"
 
 
 def _version() -> str:

@@ -8,8 +8,11 @@ import re
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, cast, get_type_hints
 
+from .core.arguments import check_arguments
+from .core.deadline import check_budget
 from .core.outcome import Mode
 from .core.reformulation import Reformulation, no_text
+from .core.text_place import TextPlace, fields_of
 from .errors import ConfigurationError
 from .runtime.reformulator import Reformulator
 
@@ -36,23 +39,35 @@ def reformulated(
 
     Handlers may be functions, methods or generators, sync or async. The text may be passed by
     position, by keyword, or be the parameter's default; a value that is not a ``str`` is left
-    alone. A parameter annotated ``Reformulation`` receives the decision; without a text that is
+    alone. ``param`` may lead into a body model: with ``body.query``, the handler receives a copy of
+    the argument ``body`` whose field ``query`` is rewritten.
+
+    A parameter annotated ``Reformulation`` receives the decision; without a text that is
     ``skipped`` for ``no_text``. It is not part of the decorated function's signature.
 
     Concurrency: blocks the thread of a sync handler for the budget at most.
-    Errors: ``ConfigurationError`` if the handler has no such parameter, for an unknown mode, and
-    for a budget (seconds) that is not above 0 and below 60.
+    Errors: ``ConfigurationError`` if the handler has no such parameter or it holds no text, for an
+    unknown mode, and for a budget (seconds) that is not above 0 and below 60.
     """
-    chosen = None if mode is None else Mode.parse(mode)
-    if budget is not None and not 0 < budget < 60:
+    if not callable(getattr(reformulator, "reformulate_sync", None)):
         raise ConfigurationError(
-            f"budget ({budget}) is in seconds, above 0 and below 60; 0.1 is 100 ms"
+            f"reformulated needs a reformulator, not {reformulator!r}; write "
+            "@reformulated(reformulator) above a handler, with parentheses"
         )
+    given = {"param": param, "budget": budget, "mode": mode, "scope": scope}
+    check_arguments(reformulated, (reformulator,), given)
+    chosen = None if mode is None else Mode.parse(mode)
+    if budget is not None:
+        check_budget(budget)
     options: dict[str, Any] = {"budget": budget, "mode": chosen, "scope": scope}
 
     def decorate(handler: Callable[P, R]) -> Callable[P, R]:
         if isinstance(handler, classmethod | staticmethod):
             return type(handler)(decorate(handler.__func__))
+        if not callable(handler) or isinstance(handler, type):
+            raise ConfigurationError(
+                f"reformulated decorates a function or a method, not {handler!r}"
+            )
         call = _Call(handler, param)
         code = _code_of(handler)
         wrapper: Any
@@ -127,10 +142,11 @@ class _Call:
         self.public = signature.replace(
             parameters=[p for name, p in signature.parameters.items() if name != self.receiver]
         )
-        _check(handler, self.public, param)
-        self._param = param
+        self._param, *fields = param.split(".")
+        self._place = TextPlace(fields)
+        _check(handler, self.public, self._param, self._place)
         self._no_text = no_text(f"the argument {param}")
-        self._default = self.public.parameters[param].default
+        self._default = self.public.parameters[self._param].default
         self._signature = signature
         self._defaults_first = self.receiver is not None and (
             signature.parameters[self.receiver].kind is inspect.Parameter.POSITIONAL_ONLY
@@ -147,12 +163,12 @@ class _Call:
         return whole
 
     def text(self, bound: inspect.BoundArguments) -> str | None:
-        value = bound.arguments.get(self._param, self._default)
-        return value if isinstance(value, str) else None
+        return self._place.get(bound.arguments.get(self._param, self._default))
 
     def put(self, bound: inspect.BoundArguments, result: Reformulation) -> None:
         if result.changed:
-            bound.arguments[self._param] = result.query
+            argument = bound.arguments.get(self._param, self._default)
+            bound.arguments[self._param] = self._place.put(argument, result.query)
         if self.receiver is not None:
             bound.arguments[self.receiver] = result
 
@@ -166,10 +182,7 @@ def _code_of(handler: Callable[..., Any]) -> Callable[..., Any]:
 
 def _receiver(handler: Callable[..., Any], signature: inspect.Signature) -> str | None:
     """Return the name of the parameter that receives the decision, or ``None``."""
-    try:
-        hints = get_type_hints(_code_of(handler))
-    except Exception:  # names that only exist for a type checker
-        hints = {}
+    hints = _hints(handler)
     for name, parameter in signature.parameters.items():
         hint = hints.get(name, parameter.annotation)
         named = isinstance(hint, str) and _NAMED.fullmatch(hint)
@@ -178,12 +191,24 @@ def _receiver(handler: Callable[..., Any], signature: inspect.Signature) -> str 
     return None
 
 
-def _check(handler: Callable[..., Any], signature: inspect.Signature, param: str) -> None:
+def _hints(handler: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        return get_type_hints(_code_of(handler))
+    except Exception:  # names that only exist for a type checker
+        return {}
+
+
+def _check(
+    handler: Callable[..., Any], signature: inspect.Signature, param: str, place: TextPlace
+) -> None:
     name = getattr(handler, "__qualname__", repr(handler))
     parameter = signature.parameters.get(param)
+    hints = _hints(handler)
     if parameter is None or parameter.kind in _VARIADIC:
         known = ", ".join(signature.parameters) or "none"
+        inside = [f"{each}.{param}" for each in hints if param in (fields_of(hints[each]) or ())]
         raise ConfigurationError(
-            f"{name} has no parameter {param!r} to reformulate (it has: {known}); "
-            "name one with reformulated(..., param=...)"
+            f"{name} has no parameter {param!r} to reformulate (it has: {known}); name one with "
+            f"reformulated(..., param={repr(inside[0]) if inside else '...'})"
         )
+    place.check(hints.get(param, Any), name, param)

@@ -9,6 +9,7 @@ import httpx
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .asgi import MiddlewareOptions, ReformulationMiddleware, without_control
+from .core.arguments import checked
 from .errors import UpstreamBusyError
 from .http.matching import SearchRule
 from .http.responses import error_response
@@ -53,6 +54,7 @@ class ReverseProxy:
     that offer another protocol. Errors: ``ConfigurationError`` from the constructor.
     """
 
+    @checked
     def __init__(
         self,
         upstream: str | UpstreamClient,

@@ -6,6 +6,7 @@ from collections import deque
 from enum import StrEnum
 
 from ..errors import ConfigurationError
+from .arguments import checked
 from .slow_calls import SlowCallDetector
 
 
@@ -28,6 +29,7 @@ class Breaker:
     time is passed to each call. Errors: ``ConfigurationError`` from the constructor.
     """
 
+    @checked
     def __init__(
         self,
         *,

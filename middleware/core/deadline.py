@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..errors import ConfigurationError
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Deadline:
@@ -23,3 +25,11 @@ class Deadline:
     def passed(self, now: float) -> bool:
         """Return whether no time is left at ``now``."""
         return now >= self.at
+
+
+def check_budget(budget: float) -> None:
+    """Raise ``ConfigurationError`` for a budget that is not above 0 and below 60 seconds."""
+    if not 0 < budget < 60:
+        raise ConfigurationError(
+            f"budget ({budget}) is in seconds, above 0 and below 60; 0.1 is 100 ms"
+        )

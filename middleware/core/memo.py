@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
-from cachetools import TLRUCache
+from cachetools import Cache, TLRUCache
 
 from ..errors import ConfigurationError
+from .arguments import checked
 from .guarded import Guarded
 from .outcome import Mode, Reason
 from .reformulation import Verdict
@@ -65,6 +66,7 @@ class Memo(Guarded):
     microseconds. Errors: ``ConfigurationError`` from the constructor.
     """
 
+    @checked
     def __init__(
         self,
         *,
@@ -81,6 +83,10 @@ class Memo(Guarded):
         ):
             if not value > 0:
                 raise ConfigurationError(f"memo: {name} ({value}) must be above 0")
+        if max_bytes < ENTRY_OVERHEAD:
+            raise ConfigurationError(
+                f"memo: max_bytes ({max_bytes}) is less than one entry takes ({ENTRY_OVERHEAD})"
+            )
         self.ttl = ttl
         self.rejection_ttl = rejection_ttl
         self._now = 0.0
@@ -157,6 +163,12 @@ class Memo(Guarded):
             for key in doomed:
                 self._cache.pop(key, None)
             return len(doomed)
+
+    def measure(self, matches: Callable[[MemoKey], bool]) -> tuple[int, int]:
+        """Return the number and the bytes of the entries whose key ``matches``; marks none used."""
+        with self._lock:
+            found = [key for key in list(self._cache) if matches(_key_of(key))]
+            return len(found), sum(self._charge(Cache.__getitem__(self._cache, k)) for k in found)
 
     def entries(self, now: float) -> list[tuple[MemoKey, Verdict, float]]:
         """Return keys, verdicts and the seconds they have left, in the order they were stored.

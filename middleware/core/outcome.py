@@ -75,7 +75,11 @@ class Reason(_Word):
     EMPTY = "empty", _SKIPPED, "the text has no words to rewrite"
     NO_TEXT = "no_text", _SKIPPED, "the request holds no text in the places that were looked at"
     TOO_SHORT = "too_short", _SKIPPED, "the text is too short to say anything about"
-    TOO_LONG = "too_long", _SKIPPED, "the text is longer than a query can be"
+    TOO_LONG = (
+        "too_long",
+        _SKIPPED,
+        "the text is longer than the policy admits, by default 512 characters and 80 words",
+    )
     SYNTAX = "syntax", _SKIPPED, "the text uses query-language syntax or is code"
     QUOTED = "quoted", _SKIPPED, "the text asks for an exact phrase in quotation marks"
     IDENTIFIER = "identifier", _SKIPPED, "the text is a code, name or address to match as is"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from ..errors import ConfigurationError
+from .arguments import checked
 from .cost_model import CostModel
 
 _KEEP = 0.98
@@ -31,6 +32,7 @@ class SlowCallDetector:
     ``ConfigurationError`` from the constructor.
     """
 
+    @checked
     def __init__(self, *, factor: float = 12.0, above: float = 0.1) -> None:
         if not factor > 1 or not above > 0:
             raise ConfigurationError(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 
+from .quoted import collapsed
+
 PUNCTUATION = "\"'`“”‘’«»„()[]{}<>,;:!?…。，、"
 """Characters that are stripped from both ends of a token."""
 
@@ -14,9 +16,13 @@ _MOST_MARKS = 30  # combining marks in a row; no language has more (UAX #15, str
 def normalize(text: str) -> str:
     """Return the text in NFC with white space collapsed; case, accents and quotes stay.
 
-    The memo's keys and the model's input are normalized, as equal forms are one request.
+    White space within quotations stays too, as it is part of an exact phrase. The memo's keys and
+    the model's input are normalized, as equal forms are one request.
     """
-    return " ".join((text if text.isascii() else unicodedata.normalize("NFC", text)).split())
+    composed = text if text.isascii() else unicodedata.normalize("NFC", text)
+    plain = " ".join(composed.split())
+    # Most texts have nothing to collapse, and are not searched for quotations.
+    return plain if plain == composed else collapsed(composed.strip(), plain)
 
 
 def stacks_marks(text: str) -> bool:

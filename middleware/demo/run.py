@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.text import Text
 from starlette.types import ASGIApp
 
+from ..core.printable import printable
 from ..errors import QueryliftError
 from ..serving.server import address_of, bound_socket, serve, served_in_thread
 from .backend import build_backend
@@ -66,7 +67,7 @@ def run_demo(
         pass
     except QueryliftError as error:
         Console(stderr=True, highlight=False).print(
-            Text(f"querylift demo: {error}", "red"), soft_wrap=True
+            Text(f"querylift demo: {printable(error)}", "red"), soft_wrap=True
         )
         return 1
     console.print("Stopped.")
@@ -93,10 +94,12 @@ def _indexed(corpus: Path | None, console: Console) -> tuple[Corpus, SearchIndex
         found = read(progress=steps("Reading documents"))
         index = SearchIndex(found.documents, progress=steps("Building the index"))
     for note in found.notes[:5]:
-        console.print(Text(f"note: {note}", "yellow"))
+        console.print(Text(f"note: {printable(note)}", "yellow"))
     if len(found.notes) > 5:
         console.print(Text(f"note: and {len(found.notes) - 5} more like these", "yellow"))
-    console.print(Text.assemble((f"{index.size:,}", "bold"), f" documents: {found.name}"))
+    console.print(
+        Text.assemble((f"{index.size:,}", "bold"), f" documents: {printable(found.name)}")
+    )
     return found, index
 
 
@@ -121,7 +124,7 @@ def _announce(console: Console, url: str, upstream: str, examples: Sequence[Exam
     console.print("Try (the header [bold]Query-Reformulation[/] has the decision):")
     for example in examples:
         if example.label in _ON_TERMINAL:
-            console.print(Text(f"\n  # {example.label.lower()}: {example.hint}", "dim"))
+            console.print(Text(f"\n  # {example.label.lower()}: {printable(example.hint)}", "dim"))
             line = f"curl -i {shlex.quote(f'{url}/search?size=3&q={quote(example.query)}')}"
             # Not wrapped, so that it can be pasted.
             console.print(Text("  " + line), soft_wrap=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 
+from ..core.arguments import checked
 from ..core.outcome import Reason
 from ..errors import ConfigurationError
 from .base import Dialect, Part, QuerySpan, SearchRequest, limited, places_looked_in
@@ -39,6 +40,7 @@ class PlainDialect(Dialect):
 
     name = "plain"
 
+    @checked
     def __init__(
         self,
         params: Iterable[str] = ("q",),
@@ -77,7 +79,7 @@ class PlainDialect(Dialect):
         if "/_" in request.path and _is_command(request.path):
             return ()
         query_string = request.query_string
-        if len(query_string) <= _CACHED_LENGTH:
+        if len(query_string) <= _CACHED_LENGTH and query_string.count(b"&") < _CACHED_PARAMS:
             spans, skip = _cached(query_string, self.params, self._pages)
         elif has_too_many(query_string):
             return ()
@@ -119,7 +121,9 @@ class PlainDialect(Dialect):
 
 
 _SEARCHES = frozenset({"_search", "_async_search", "_msearch"})
+# Of a query string that is cached. They limit the cache to some ten mebibytes.
 _CACHED_LENGTH = 256  # bytes
+_CACHED_PARAMS = 8
 
 
 def _is_command(path: str) -> bool:

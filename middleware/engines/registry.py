@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import os
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, cast
 
+from ..core.arguments import check_arguments
 from ..errors import ConfigurationError, MissingExtraError
 from .base import Engine
 
@@ -37,10 +40,30 @@ def load_engine(
     not installed.
     """
     factory = _factory(name)
+    _check_options(name, factory, model, options)
     try:
         return cast(Engine, factory(model, **options))
     except TypeError as error:
         raise ConfigurationError(f"engine {name}: {error}") from error
+
+
+def _check_options(name: str, factory: Any, model: Any, options: dict[str, Any]) -> None:
+    """Raise ``ConfigurationError`` for an option that the engine lacks, or of a wrong type."""
+    try:
+        parameters = list(inspect.signature(factory).parameters.values())[1:]
+    except (TypeError, ValueError):  # without a signature, the call tells
+        return
+    known = [each.name for each in parameters if each.kind is not each.VAR_KEYWORD]
+    if len(known) == len(parameters):
+        for option in options:
+            if option not in known:
+                near = difflib.get_close_matches(option, known, n=1)
+                hint = (
+                    f"did you mean {near[0]}?" if near else f"it has: {', '.join(known) or 'none'}"
+                )
+                raise ConfigurationError(f"engine {name}: there is no option {option!r}; {hint}")
+    if inspect.isclass(factory):
+        check_arguments(factory.__init__, (None, model), options)
 
 
 def _factory(name: str) -> Any:

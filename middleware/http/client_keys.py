@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from ..core.arguments import checked
 from ..errors import ConfigurationError
 
 ClientKey = Callable[[Mapping[str, Any]], Hashable]
@@ -27,6 +28,7 @@ def by_connection(scope: Mapping[str, Any]) -> Hashable:
     return (address, hash(tuple(credentials))) if credentials else address
 
 
+@checked
 def by_address(header: str = "") -> ClientKey:
     """Return a key function that uses nothing a client can choose freely.
 
@@ -44,6 +46,7 @@ def by_address(header: str = "") -> ClientKey:
     return _reading(address_of, wanted)
 
 
+@checked
 def by_header(header: str) -> ClientKey:
     """Return a key function that uses a header set by a proxy in front.
 
@@ -61,22 +64,29 @@ def by_header(header: str) -> ClientKey:
     return _reading(client_key, wanted)
 
 
+@checked
 def by_tenant(header: str) -> Callable[[Mapping[str, Any]], str]:
     """Return a function for ``Clients(tenant_of=…)`` that uses a header set by a proxy in front.
 
-    Requests with equal values share rewrites, and so do all requests without the header. The key is
-    a hash, so that its length is fixed.
+    Requests with equal values share rewrites, and so do all requests without the header or with an
+    empty one. The key is a hash, so that its length is fixed.
     Errors: ``ConfigurationError`` if ``header`` is not a header's name.
     """
     wanted = _header_name(header)
 
     def tenant_of(scope: Mapping[str, Any]) -> str:
-        found = [value for name, value in scope["headers"] if name == wanted]
-        return hashlib.sha256(b"\n".join(found)).hexdigest()[:32] if found else ""
+        return tenant_key([value for name, value in scope["headers"] if name == wanted])
 
     return _reading(tenant_of, wanted)
 
 
+def tenant_key(values: Sequence[bytes]) -> str:
+    """Return the scope of rewrites for the values of a tenant's header; empty if it has none."""
+    joined = b"\n".join(values)
+    return hashlib.sha256(joined).hexdigest()[:32] if joined else ""
+
+
+@checked
 def by_browser(header: str = "") -> ClientKey:
     """Return a function that gives a key per typing user, or ``None`` for other requests.
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from ..core.arguments import checked
 from ..core.outcome import Outcome, Reason, Source
 from ..core.pagination import PaginationKey, PaginationMemory, SentQuery
 from ..core.rate_limit import RateLimiter
@@ -35,6 +36,7 @@ class Clients:
     process, its later pages go on as they came.
     """
 
+    @checked
     def __init__(
         self,
         *,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..core.arguments import checked
 from ..core.outcome import Mode
 from ..errors import ConfigurationError
 
@@ -58,6 +59,7 @@ def parse_control(value: str, *, max_budget: float) -> Control:
     return Control(mode, budget, cached, stored)
 
 
+@checked
 def trusting(networks: Iterable[str]) -> Trust:
     """Return a function that trusts connections from the given networks, whatever their headers.
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..core.arguments import checked
 from ..errors import BodyTimeoutError, ConfigurationError
 from .request_body import has_body
 from .responses import error_response
@@ -28,6 +29,7 @@ class RequestLimitMiddleware:
     ``active`` is how many are. Concurrency: one event loop. Errors: ``ConfigurationError``.
     """
 
+    @checked
     def __init__(self, app: ASGIApp, max_requests: int, on_error: OnError | None = None) -> None:
         if max_requests < 1:
             raise ConfigurationError(f"max_requests ({max_requests}) must be at least 1")
@@ -66,6 +68,7 @@ class BodyTimeoutMiddleware:
     Concurrency: holds no state of a request. Errors: ``ConfigurationError``.
     """
 
+    @checked
     def __init__(
         self,
         app: ASGIApp,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
+from ..core.arguments import check_arguments
 from ..dialects.base import Dialect
 from ..dialects.paths import PathGlobs
 from ..dialects.plain import PlainDialect
@@ -36,9 +37,10 @@ class SearchRule:
     def __init__(
         self,
         path: str = "/**",
-        methods: Iterable[str] = ("GET", "POST"),
+        methods: str | Iterable[str] = ("GET", "POST"),
         dialect: Dialect | None = None,
     ) -> None:
+        check_arguments(SearchRule.__init__, (self, path, methods), {})
         globs = PathGlobs([path])
         if isinstance(methods, str):
             methods = (methods,)

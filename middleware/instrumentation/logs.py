@@ -6,6 +6,7 @@ import logging
 import random
 import re
 
+from ..core.arguments import checked
 from ..errors import ConfigurationError
 from ..policy.terms import is_identifier
 from .record import Record
@@ -26,6 +27,7 @@ class LogObserver:
     Errors: ``ConfigurationError`` for a share that is not within 0 and 1.
     """
 
+    @checked
     def __init__(self, *, queries: bool = False, redact: bool = False, sample: float = 1.0) -> None:
         if not 0 <= sample <= 1:
             raise ConfigurationError(f"log sample ({sample}) must be within 0 and 1")

@@ -10,6 +10,7 @@ from itertools import compress, pairwise
 
 from rapidfuzz.distance import OSA
 
+from ..core.arguments import checked
 from ..core.outcome import Mode, Reason
 from ..core.revision import revision_of
 from ..core.text import tokens, words
@@ -60,6 +61,7 @@ class Acceptance:
     Concurrency: immutable after construction; safe to share between threads.
     """
 
+    @checked
     def __init__(
         self,
         *,

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable
 from functools import cached_property, lru_cache
 
+from ..core.arguments import checked
 from ..core.outcome import Reason
 from ..core.revision import revision_of
 from ..core.text import stacks_marks, tokens
@@ -46,7 +47,8 @@ _LONGEST_RAW = 4  # times as long as its normal form, which joins up to three ch
 # Most queries are lower-case words. None of the patterns above matches these, and they have only
 # encodable characters (a test checks both); so they skip a third of admission's work.
 _PLAIN = re.compile("(?!from |import |select )[a-z0-9][a-z0-9 ]*")
-_is_identifier = lru_cache(maxsize=8192)(is_identifier)  # words come again and again
+_cached = lru_cache(maxsize=8192)(is_identifier)  # words come again and again
+_LONGEST_CACHED = 64  # characters of a word, which limit the cache to some mebibytes
 # How unknown pieces and undecodable bytes are shown; bullets, arrows, signs and pictures, which a
 # model that knows only text makes words of.
 _NO_TEXT = re.compile("[\u2047\ufffd\u2022\u2190-\u21ff\u2300-\u2bff\U0001f000-\U0001faff]")
@@ -77,6 +79,10 @@ def _unencodable(text: str) -> bool:
     if _NO_TEXT.search(text):
         return True
     return any(unicodedata.category(char) in {"Cc", "Cs", "Co", "Cn", "Cf"} for char in text)
+
+
+def _is_identifier(word: str) -> bool:
+    return _cached(word) if len(word) <= _LONGEST_CACHED else is_identifier(word)
 
 
 def _names_things(text: str) -> bool:
@@ -117,6 +123,7 @@ class Admission:
     Concurrency: immutable after construction; safe to share between threads.
     """
 
+    @checked
     def __init__(
         self,
         *,

@@ -7,11 +7,12 @@ new word corrects its spelling. No word is added or moved.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
 from difflib import SequenceMatcher
 
 from ..core.text import holds_word, words
-from .quotation import quoted_pieces
+from .quotation import quotations, quoted_pieces
 from .request_words import droppable_words, without_courtesy
 from .terms import has_digit, is_headline, is_pronoun_i, is_protected, is_unit, protected_terms
 
@@ -97,8 +98,9 @@ def apply_safe_edits(
                 result[place] = None
     if not related:
         return text
-    joined = _joined(result)
-    return joined if _terms(joined) == _terms(text) else text
+    joined = _joined(result, text)
+    same = _terms(joined) == _terms(text) and quotations(joined) == quotations(text)
+    return joined if same else text
 
 
 def _folded(found: list[str]) -> list[str]:
@@ -127,18 +129,25 @@ def capitalized_names(text: str) -> list[bool]:
     return result
 
 
-def _joined(pieces: list[str | None]) -> str:
-    """Return the pieces that are left, joined, without punctuation before dropped pieces."""
+def _joined(pieces: list[str | None], text: str) -> str:
+    """Return the pieces of a text that are left, without punctuation before dropped pieces.
+
+    Those that were neighbours keep the blanks between them, as these may be quoted.
+    """
     pieces_left: list[str] = []
+    blanks = re.findall(r"(?<=\S)\s+(?=\S)", text)
+    gaps: list[str] = []  # before each piece that is left
     for place, piece in enumerate(pieces):
         if piece is None:
             continue
         if place + 1 < len(pieces) and pieces[place + 1] is None:
             piece = piece.rstrip(",;:") or piece
+        gaps.append(blanks[place - 1] if place and pieces[place - 1] is not None else " ")
         pieces_left.append(piece)
     # "hello - red shoes": a dash is dropped with the word beside it.
     while pieces_left and pieces[0] is None and not holds_word(pieces_left[0]):
-        del pieces_left[0]
+        del pieces_left[0], gaps[0]
     while pieces_left and pieces[-1] is None and not holds_word(pieces_left[-1]):
-        del pieces_left[-1]
-    return " ".join(pieces_left)
+        del pieces_left[-1], gaps[-1]
+    spaced = zip(gaps, pieces_left, strict=True)
+    return "".join(gap + piece for gap, piece in spaced).removeprefix(gaps[0] if gaps else "")

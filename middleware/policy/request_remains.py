@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -43,7 +44,8 @@ def without_remains(text: str, rewrite: str) -> str:
         # "A" and "US" are names here.
         if word in grammar and (pieces[place].islower() or folded(word) in _NEVER_NAMES):
             dropped.add(place)
-    return " ".join(piece for place, piece in enumerate(pieces) if place not in dropped)
+    spaced = re.findall(r"\S+\s*", rewrite)  # a quotation may hold several blanks
+    return "".join(piece for place, piece in enumerate(spaced) if place not in dropped).rstrip()
 
 
 def _grammar(

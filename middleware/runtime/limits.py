@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..core.arguments import check_fields
 from ..errors import ConfigurationError
 
 
@@ -21,6 +22,7 @@ class Limits:
     late_fill: bool = True
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if min(self.foreground, self.batch, self.background_batch) < 1 or self.background < 0:
             raise ConfigurationError(
                 f"limits: foreground ({self.foreground}), batch ({self.batch}) and "

@@ -9,7 +9,9 @@ import threading
 from collections.abc import Iterable
 from functools import partial
 
+from ..core.arguments import checked
 from ..core.breaker import Breaker
+from ..core.deadline import check_budget
 from ..core.memo import Memo, MemoKey
 from ..core.outcome import Mode, Reason, Source
 from ..core.reformulation import Reformulation, Timings, Verdict, conclude
@@ -53,6 +55,7 @@ class Reformulator(Lifecycle):
     a reformulation.
     """
 
+    @checked
     def __init__(
         self,
         engine: Engine,
@@ -70,10 +73,7 @@ class Reformulator(Lifecycle):
     ) -> None:
         if not callable(getattr(engine, "generate", None)):
             raise ConfigurationError(f"{engine!r} is not an engine; load_engine() returns one")
-        if not isinstance(budget, int | float) or not 0 < budget < 60:
-            raise ConfigurationError(
-                f"budget ({budget}) is in seconds, above 0 and below 60; 0.1 is 100 ms"
-            )
+        check_budget(budget)
         self.engine = engine
         self.budget = budget
         self.mode = Mode.parse(mode)

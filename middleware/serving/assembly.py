@@ -90,10 +90,6 @@ def build_proxy(
     fields = Fields(settings.field, settings.not_field, schemas)
     rules = partial(_rules, settings, PlainDialect(settings.param, settings.json_pointer), fields)
     named = settings.named_dialect
-    if (settings.field or settings.not_field) and not (named is None or named in GUESSABLE):
-        raise ConfigurationError(
-            f"settings field and not_field say nothing to the dialect {named}; remove them"
-        )
     proxy = ReverseProxy(
         client,
         rules=rules(named),

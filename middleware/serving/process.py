@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 
+from ..core.printable import printable
 from ..errors import UpstreamError
 from ..upstream.rate_limited_log import RepetitionLimiter
 
@@ -16,15 +17,23 @@ _log = logging.getLogger("querylift.serving")
 
 def set_up_logging(level: str, detection: str) -> None:
     """Log to the standard error; ``detection`` is the logger of the dialect's detection."""
-    logging.basicConfig(
-        level=level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
+    output = logging.StreamHandler()
+    output.setFormatter(PlainFormatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=level.upper(), handlers=[output])
     for noisy in ("httpx", "httpcore", "urllib3", "filelock", "huggingface_hub"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     logging.getLogger("uvicorn.error").addFilter(ServerLogFilter())
     if level != "error":  # the detected dialect is logged at every other level
         shown = min(logging.getLevelNamesMapping()[level.upper()], logging.INFO)
         logging.getLogger(detection).setLevel(shown)
+
+
+class PlainFormatter(logging.Formatter):
+    """Writes control characters as escapes, as messages may hold parts of requests and answers."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the text of a record; tracebacks keep their lines."""
+        return printable(super().format(record), keep="\n\t")
 
 
 class ServerLogFilter(logging.Filter):

@@ -11,13 +11,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ..core.pagination import PaginationMemory
+from ..core.printable import printable
 from ..dialects.detection.detector import LOGGER
 from ..engines.process.shared import end_shared
 from ..engines.threads import default_threads
 from ..errors import ConfigurationError, EngineError
 from ..runtime import snapshot
 from ..runtime.clock import SYSTEM_CLOCK
-from .admin import admin_app, route_by_port
+from .admin import admin_app, hashed_scope, plain_scope, route_by_port
 from .assembly import build_proxy, limited
 from .own_address import refuse_own_address
 from .process import raise_file_limit, set_up_logging
@@ -112,6 +113,7 @@ def _serve(
             metrics=proxy.metrics,
             dialects=proxy.dialects,
             purged=save,  # otherwise a purged rewrite would be back after a crash
+            scope_of=hashed_scope if settings.tenant_header else plain_scope,
         )
         app = route_by_port(app, inner, admin[0].getsockname()[1])
 
@@ -119,7 +121,7 @@ def _serve(
         if first:
             admin_at = f"; admin {address_of(admin[0])}" if admin else ""
             line = f"querylift: {address_of(front)} -> {settings.upstream.url}{admin_at}"
-            print(line, flush=True)  # a parent process may wait for this line in a pipe
+            print(printable(line), flush=True)  # a parent process may wait for this line in a pipe
         ready()
         SYSTEM_CLOCK.spawn("querylift-watch", watch)
 

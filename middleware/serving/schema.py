@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -56,6 +57,10 @@ class Setting:
             return ", ".join(self.default)
         return str(self.default).lower() if isinstance(self.default, bool) else str(self.default)
 
+    def chosen(self, text: str) -> str:
+        """Return the choice that a text names in any case; without choices, the text."""
+        return text.lower() if text.lower() in self.choices else text
+
     def get(self, settings: Any) -> Any:
         """Return the setting's value in ``settings``."""
         return getattr(getattr(settings, self.table) if self.table else settings, self.key)
@@ -75,6 +80,8 @@ class Setting:
         for bound, holds in bounds:
             if not holds:
                 raise ConfigurationError(f"setting {self.name} must be {bound}, not {value}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ConfigurationError(f"setting {self.name} must be a finite number, not {value}")
 
 
 def list_settings(table: Any, name: str = "") -> Iterator[Setting]:

@@ -26,7 +26,9 @@ class MemoSettings:
 class AdminSettings:
     """The table ``[admin]``: endpoints for whoever runs the proxy."""
 
-    host: str = _setting("127.0.0.1", "address that the admin endpoints listen on")
+    host: str = _setting(
+        "127.0.0.1", "address that the admin endpoints listen on", metavar="ADDRESS"
+    )
     port: int = _setting(
         8081,
         "port of `/readyz`, `/metrics` and `/memo`; 0 takes any free one, -1 turns them off",

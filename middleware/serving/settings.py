@@ -63,7 +63,7 @@ class UpstreamSettings:
         "`Authorization` with which the proxy asks which fields hold text, such as `ApiKey …` of "
         "an account that may only read mappings; without one it asks without, and never with a "
         "client's; better set by the environment variable or the file than on the command line",
-        metavar="VALUE",
+        metavar="CREDENTIALS",
     )
     forwarded: bool = _setting(False, "append this proxy to `Forwarded` and `X-Forwarded-*`")
 
@@ -114,7 +114,7 @@ class Settings:
         choices=tuple(mode.value for mode in Mode),
     )
     budget_ms: float = _setting(
-        100.0, "milliseconds that a rewrite may take", above=0, below=60_000
+        100.0, "milliseconds that a rewrite may take, 1 or more", above=0, below=60_000
     )
     model: str = _setting(
         "bundled",
@@ -132,6 +132,7 @@ class Settings:
         "the search API: `plain`, `elasticsearch`, `opensearch`, `solr`, `meilisearch`, "
         "`typesense`, `algolia`, `groonga`, one that a package adds, or `auto`, which asks the "
         "upstream (but means `plain` if `param` or `json_pointer` is set)",
+        metavar="NAME",
     )
     path: tuple[str, ...] = _setting(
         (),
@@ -139,7 +140,9 @@ class Settings:
         "segments; without any, the dialect's own (`plain`: all paths)",
         metavar="GLOB",
     )
-    method: tuple[str, ...] = _setting(("GET", "POST"), "methods of requests that are searches")
+    method: tuple[str, ...] = _setting(
+        ("GET", "POST"), "methods of requests that are searches", metavar="METHOD"
+    )
     param: tuple[str, ...] = _setting(
         _PARAM, "URL parameters and form fields that hold the query", metavar="NAME"
     )
@@ -158,7 +161,7 @@ class Settings:
         "such fields only is left alone; wins over `field`",
         metavar="GLOB",
     )
-    host: str = _setting("127.0.0.1", "address to listen on")
+    host: str = _setting("127.0.0.1", "address to listen on", metavar="ADDRESS")
     port: int = _setting(8080, "port to listen on; 0 takes any free one", least=0, most=65_535)
     workers: int = _setting(
         1,
@@ -171,6 +174,7 @@ class Settings:
         "",
         "path such as `/-/querylift` that `/readyz` and `/metrics` are served under on the search "
         "port too; without one, they are not",
+        metavar="PATH",
     )
     max_requests: int = _setting(
         2000, "requests in progress, uploads included; further ones get 503 at once", above=0
@@ -219,6 +223,7 @@ class Settings:
         0.0,
         "new texts a second that are rewritten for one client, with a burst of twenty; 0 sets no "
         "limit, as many clients may share one address",
+        metavar="RATE",
         least=0,
     )
     typing_ms: float = _setting(
@@ -263,6 +268,17 @@ class Settings:
     def __post_init__(self) -> None:
         for setting in SETTINGS:
             setting.check(setting.get(self))
+        for name, value in (("host", self.host), ("admin.host", self.admin.host)):
+            if not value.strip():
+                raise ConfigurationError(
+                    f"setting {name} must not be empty; 0.0.0.0 and :: are all addresses"
+                )
+        for name, milliseconds in (("budget_ms", self.budget_ms), ("typing_ms", self.typing_ms)):
+            if 0 < milliseconds < 1:
+                raise ConfigurationError(
+                    f"setting {name} must be at least 1, not {milliseconds:g}: it is in "
+                    "milliseconds, and 100 is a tenth of a second"
+                )
         if self.port and self.port == self.admin.port:
             raise ConfigurationError("setting admin.port must be another port than port")
         if not self.method:

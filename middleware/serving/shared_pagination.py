@@ -17,8 +17,9 @@ class SharedPaginationMemory(PaginationMemory):
     """A ``PaginationMemory`` in memory that forked processes share.
 
     Create it before forking. Each key has one slot in a table of ``max_entries``; a later key may
-    overwrite it, and then later pages of the earlier search are not rewritten. A query that does
-    not fit into its slot is not kept.
+    overwrite it, and then later pages of the earlier search are not rewritten. Which keys share a
+    slot, nobody can tell who does not know the processes' random key. A query that does not fit
+    into its slot is not kept.
 
     Concurrency: any thread and process, without a lock. A slot that was written twice at a time,
     or read during a write, fails its checksum and counts as empty.
@@ -51,7 +52,7 @@ class SharedPaginationMemory(PaginationMemory):
         return 1  # other processes may have stored something
 
     def _slot(self, key: PaginationKey) -> tuple[bytes, int]:
-        digest = blake2b(repr(key).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        digest = self._digest(key)
         return digest, int.from_bytes(digest[:8], "little") % self.max_entries * _SLOT
 
     def _write(self, digest: bytes, at: int, data: bytes, now: float) -> None:

@@ -12,8 +12,9 @@ from typing import Any
 
 from ..engines.files import read_text_bounded
 from ..errors import ConfigurationError
+from .combinations import check_combinations
 from .schema import Setting
-from .settings import SETTINGS, Settings
+from .settings import AUTO, SETTINGS, Settings
 
 _PREFIX = "QUERYLIFT_"
 _MAX_FILE = 2**18  # bytes; all settings with long lists take a tenth of it
@@ -52,7 +53,8 @@ def load_settings(
     """Return the settings of a file, the environment and options; later sources win.
 
     ``options`` maps flat names to values; those that are None were not given.
-    Errors: ``ConfigurationError`` in one line, with the place, the name and what is right.
+    Errors: ``ConfigurationError`` in one line, with the place, the name and what is right; also for
+    a setting that does nothing beside others.
     """
     values: dict[str, Any] = dict(_read_file(file)) if file is not None else {}
     for variable, text in environment.items():
@@ -60,9 +62,13 @@ def load_settings(
             flat = variable.removeprefix(_PREFIX).lower()
             if flat not in _BY_FLAT:
                 raise _unknown(variable, flat, lambda setting: setting.variable)
-            values[flat] = _from_text(variable, text, _BY_FLAT[flat].default)
+            values[flat] = _from_text(variable, text, _BY_FLAT[flat])
     values.update({flat: value for flat, value in (options or {}).items() if value is not None})
-    return _build(values)
+    if "param" in values and values.get("dialect", AUTO) == AUTO:
+        values["dialect"] = "plain"  # also for the default's name, which somebody has written down
+    settings = _build(values)
+    check_combinations(settings, values, SETTINGS)
+    return settings
 
 
 def unknown_option(option: str) -> ConfigurationError:
@@ -105,7 +111,7 @@ def _read_file(file: Path) -> Iterator[tuple[str, Any]]:
             )
         if name not in known:
             raise _unknown(place, name.replace(".", "_"), lambda setting: setting.name)
-        yield known[name].flat, _from_toml(place, value, known[name].default)
+        yield known[name].flat, _from_toml(place, value, known[name])
 
 
 def _dotted(content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -118,8 +124,9 @@ def _dotted(content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
-def _from_toml(place: str, value: Any, default: Any) -> Any:
-    """Return a value of TOML as the type that the default has."""
+def _from_toml(place: str, value: Any, setting: Setting) -> Any:
+    """Return a value of TOML as the type that the setting's default has."""
+    default = setting.default
     if isinstance(default, tuple):
         items = [value] if isinstance(value, str) else value
         if isinstance(items, list) and all(isinstance(item, str) for item in items):
@@ -128,11 +135,12 @@ def _from_toml(place: str, value: Any, default: Any) -> Any:
     accepted = (int, float) if type(default) is float else (type(default),)
     if type(value) not in accepted:
         raise ConfigurationError(f"{place} must be {_KINDS[type(default)]}, not {value!r}")
-    return value
+    return setting.chosen(value) if isinstance(value, str) else value
 
 
-def _from_text(place: str, text: str, default: Any) -> Any:
-    """Return the value of an environment variable as the type that the default has."""
+def _from_text(place: str, text: str, setting: Setting) -> Any:
+    """Return the value of an environment variable as the type that the setting's default has."""
+    default = setting.default
     if isinstance(default, tuple):
         return tuple(part.strip() for part in text.split(",") if part.strip())
     if isinstance(default, bool):
@@ -140,6 +148,8 @@ def _from_text(place: str, text: str, default: Any) -> Any:
             choices = ", ".join((*_TRUE, *_FALSE))
             raise ConfigurationError(f"{place} must be one of {choices}, not {text!r}")
         return text.lower() in _TRUE
+    if isinstance(default, str):
+        return setting.chosen(text)
     try:
         return type(default)(text)
     except ValueError:

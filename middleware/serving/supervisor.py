@@ -17,6 +17,7 @@ from types import FrameType
 from typing import NoReturn
 
 from ..errors import ConfigurationError, QueryliftError
+from .command_line import print_error
 
 Work = Callable[[int, Callable[[], None]], int]
 """A worker's function: takes its number and a function to call once it serves; returns a status."""
@@ -132,7 +133,7 @@ class _Supervisor:
 
             status = self._work(number, ready)
         except QueryliftError as error:
-            print(f"querylift: {error}", file=sys.stderr)
+            print_error(error)
             status = _CANNOT_SERVE
         except KeyboardInterrupt:
             status = 0

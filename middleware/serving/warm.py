@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..core.outcome import Mode, Outcome
+from ..core.printable import printable
 from ..errors import ConfigurationError
 from ..runtime import snapshot
 from ..runtime.clock import SYSTEM_CLOCK
@@ -51,7 +52,8 @@ def run_warm(settings: Settings, queries: str) -> int:
         return 1
     summary = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome])
     seconds = time.perf_counter() - began
-    print(f"querylift: {len(texts)} queries in {seconds:.1f} s ({summary or 'none'}) -> {file}")
+    counted = f"{len(texts)} queries in {seconds:.1f} s ({summary or 'none'})"
+    print(f"querylift: {counted} -> {printable(file)}")
     return 0
 
 

@@ -17,6 +17,7 @@ from typing import Protocol, Self
 
 import httpx
 
+from ..core.arguments import checked
 from ..errors import ConfigurationError, StaleConnectionError, UpstreamTimeoutError
 from .httpx_transport import HttpxTransport
 from .limits import ConnectionLimits, Timeouts
@@ -60,6 +61,7 @@ class UpstreamClient:
     ``aclose``. Cancelling an exchange closes its connection. Errors: ``ConfigurationError``.
     """
 
+    @checked
     def __init__(
         self,
         upstream: Upstream | str,

@@ -21,6 +21,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ..core.arguments import check_fields
 from ..errors import RequestRefusedError, UpstreamProtocolError
 
 HeaderLines = list[tuple[bytes, bytes]]
@@ -67,6 +68,9 @@ class Forwarding:
     forwarded: bool = False
     via: str | None = None
     loop_id: str | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from ..core.arguments import check_fields
 from ..errors import ConfigurationError
 
 
@@ -23,6 +24,7 @@ class Timeouts:
     pool: float | None = 1.0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for each in fields(self):
             value = getattr(self, each.name)
             if value is not None and not value > 0:
@@ -49,6 +51,7 @@ class ConnectionLimits:
     max_buffered: int = 64 * 2**20
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.max_connections < 1:
             raise ConfigurationError(
                 f"max_connections is {self.max_connections!r}; it must be 1 or more"

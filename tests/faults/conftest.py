@@ -14,14 +14,19 @@ from starlette.routing import Route
 from middleware.serving.server import served_in_thread
 
 
-@pytest.fixture
-def upstream() -> Iterator[str]:
-    """Answer each search with the query that arrived."""
+def app() -> Starlette:
+    """Return an app that answers each search with the query that arrived."""
 
     async def search(request: Request) -> JSONResponse:
         return JSONResponse({"query": request.query_params.get("q", "")})
 
-    with served_in_thread(Starlette(routes=[Route("/search", search)])) as url:
+    return Starlette(routes=[Route("/search", search)])
+
+
+@pytest.fixture
+def upstream() -> Iterator[str]:
+    """Serve that app."""
+    with served_in_thread(app()) as url:
         yield url
 
 

@@ -53,3 +53,26 @@ def test_single_edits_leave_what_is_quoted() -> None:
     assert sent is not None
     assert '"all the world is a stage"' in sent
     assert "hamlit" not in sent
+
+
+SPACED = LETTER.replace("all the world", "all  the world")
+
+
+@pytest.mark.parametrize(
+    ("rewrite", "reason"),
+    [
+        ('"all  the world is a stage" hamlet', None),
+        ('"all the world is a stage" hamlet', Reason.REJECTED_LOST_TERM),
+        ('"all  the world  is a stage" hamlet', Reason.REJECTED_LOST_TERM),
+    ],
+)
+def test_blanks_in_a_quotation_are_kept(rewrite: str, reason: Reason | None) -> None:
+    """They are part of what is quoted."""
+    assert Acceptance(max_lost=0.5).check(SPACED, rewrite) is reason
+
+
+@pytest.mark.parametrize("rewrite", ["hamlet be", 'tell "all  the world is a stage" hamlet please'])
+def test_edits_and_remains_leave_blanks_in_a_quotation(rewrite: str) -> None:
+    """What is sent has the quotation as it was, or is the text."""
+    sent, _ = Acceptance(max_lost=0.5).judge(SPACED, rewrite)
+    assert sent is None or '"all  the world is a stage"' in sent

@@ -16,9 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
+from ...core.printable import printable
 from ...engines.threads import default_threads
 from ...errors import ConfigurationError, QueryliftError
 from .closed_loop import quantile
@@ -26,6 +24,7 @@ from .engine_checks import measure_memory, measure_same
 from .engines_under_test import ENGINES_UNDER_TEST, Pattern, TimedCall, engine_process
 from .machine import machine_facts
 from .models import RANDOM, checkpoint, shape_of
+from .tables import console, print_rows
 
 _PACKAGES = ("querylift", "torch", "transformers", "onnxruntime", "ctranslate2")
 # The limits of the engines as they are set up here.
@@ -74,21 +73,18 @@ def run(options: argparse.Namespace) -> int:
     try:
         report = _measure(options)
     except QueryliftError as error:
-        print(f"querylift bench engine: {error}", file=sys.stderr)
+        print(f"querylift bench engine: {printable(error)}", file=sys.stderr)
         return 2
     if options.json:
         print(json.dumps(report))
         return 0
     if "rows" not in report:
-        Console().print(report)
+        console().print(report)
         return 0
     title = f"{report['model']}, batch {options.batch}, {options.threads} threads"
     rows = report["rows"]
-    table = Table(*rows[0], title=title)
-    for row in rows:
-        table.add_row(*(f"{v:,.2f}" if isinstance(v, float) else str(v) for v in row.values()))
-    Console().print(table)
-    Console().print({key: value for key, value in report.items() if key not in ("rows", "model")})
+    print_rows(rows, title)
+    console().print({key: value for key, value in report.items() if key not in ("rows", "model")})
     return 0
 
 
@@ -106,6 +102,8 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
         most = _MAXIMA.get(option, math.inf)
         if value is not None and value > most:
             raise ConfigurationError(f"--{option.replace('_', '-')} can be at most {most}")
+    if options.memory is not None and options.same:
+        raise ConfigurationError("--memory and --same measure different things; give one of both")
     queries = list(QUERIES)
     if options.queries is not None:
         try:

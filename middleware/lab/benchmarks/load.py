@@ -19,15 +19,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from cachetools import LRUCache
-from rich.console import Console
 from rich.table import Table
 
 from ...core.outcome import Source
+from ...serving.command_line import milliseconds
 from .closed_loop import quantile
 from .instrumented_proxy import STATS_PATH, running_proxy
 from .machine import machine_facts, run_on_fastest_loop
 from .open_loop import Client, TimedRequest
 from .slo import missed_objectives
+from .tables import console
 from .upstream import running_upstream
 from .workload import arrivals, texts
 
@@ -49,7 +50,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seconds", type=float, help="of load; default: the scenario's")
     parser.add_argument("--warm", type=float, default=30.0, help="seconds before zipf is measured")
-    parser.add_argument("--budget-ms", type=float, default=100.0, help="budget of a rewrite")
+    parser.add_argument(
+        "--budget-ms",
+        type=milliseconds,
+        default=100.0,
+        metavar="MS",
+        help="milliseconds that a rewrite may take",
+    )
     parser.add_argument("--rate", type=float, help="searches a second; default: the scenario's")
     parser.add_argument("--model", default="bundled", help="a T5's folder or hub id")
     parser.add_argument(
@@ -89,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
         table = Table("figure", "value", title=f"querylift bench load {name}")
         for key, value in figures.items():
             table.add_row(key, f"{value:,.3f}" if isinstance(value, float) else str(value))
-        Console().print(table)
+        console().print(table)
     if not options.check:
         return 0
     for description in missed:

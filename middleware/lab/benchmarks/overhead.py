@@ -15,12 +15,12 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from ...errors import ConfigurationError
 from .closed_loop import closed_loop, first_answer
 from .machine import machine_facts, run_on_fastest_loop
+from .tables import console
 from .upstream import running, serve_app
 
 QUERY = "could you please show me how to sort a dictionary by value"
@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
     table = Table("figure", "value", title="querylift bench overhead")
     for name, value in figures.items():
         table.add_row(name, f"{value:,.2f}" if isinstance(value, float) else str(value))
-    Console().print(table)
+    console().print(table)
     return 0
 
 

@@ -15,14 +15,12 @@ import time
 from contextlib import ExitStack
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from ...errors import ConfigurationError
 from .closed_loop import Sample, closed_loop, first_answer, quantile, streamed
 from .machine import machine_facts, resident_bytes, run_on_fastest_loop
 from .overhead import QUERY
 from .proxy_servers import PEERS, process_tree, require_peers, running_peer, running_querylift
+from .tables import console, print_rows
 from .upstream import STREAM_PATH, STREAM_SIZE, running_upstream
 
 MINIMUM_RATIOS = {"to_fastapi_proxy_lib": 8.0, "to_aiohttp": 0.7, "at_64_to_16": 0.9}
@@ -241,19 +239,16 @@ async def _filled(port: int, workers: int) -> None:
 
 
 def _show(report: dict[str, Any]) -> None:
-    console = Console()
+    output = console()
     for title, part in (("querylift bench proxy", report), ("workers", report.get("workers"))):
         if part is None:
             continue
-        table = Table(*part["rows"][0], title=title)
-        for row in part["rows"]:
-            table.add_row(*(f"{v:,.2f}" if isinstance(v, float) else str(v) for v in row.values()))
-        console.print(table)
+        print_rows(part["rows"], title, output)
         for key, ratio in part["ratios"].items():
             minimum = MINIMUM_RATIOS.get(key) if part is report else None
             suffix = "" if minimum is None else f" (at least {minimum:g})"
-            console.print(f"{key}: {ratio:.2f}{suffix}")
+            output.print(f"{key}: {ratio:.2f}{suffix}")
     rest = {
         k: v for k, v in report.items() if k not in ("rows", "ratios", "minimum_ratios", "workers")
     }
-    console.print(rest)
+    output.print(rest)

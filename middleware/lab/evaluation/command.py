@@ -14,6 +14,7 @@ from ...core.outcome import Mode
 from ...engines.base import Engine
 from ...engines.registry import DEFAULT_ENGINE, load_engine
 from ...errors import ConfigurationError, QueryliftError
+from ...serving.command_line import milliseconds
 from .collection import Collection, load_collection, read_documents
 from .compare import compare, summary
 from .console import console, print_message, progress_bar, warn
@@ -32,6 +33,7 @@ from .variants import VARIANTS
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``querylift eval`` to a parser."""
+    parser.set_defaults(parser=parser)
     what = parser.add_argument_group("what is measured")
     what.add_argument(
         "--collection",
@@ -58,8 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--model", help="a T5's folder or hub id; default: the bundled model")
     model.add_argument("--words", metavar="FILE", help="a text file of correctly spelled words")
     model.add_argument(
-        "--budget",
-        type=float,
+        "--budget-ms",
+        type=milliseconds,
         metavar="MS",
         help="rewrite with the middleware's worker and this budget; default: without a time limit",
     )
@@ -111,6 +113,7 @@ def _evaluate(args: argparse.Namespace) -> None:
         raise ConfigurationError(f"--limit ({args.limit}) must be at least 1")
     if args.seed < 0:
         raise ConfigurationError(f"--seed ({args.seed}) must be at least 0")
+    _refuse_idle(args, systems)
     outputs = Outputs(args.json, args.html, args.runs)
     outputs.check()
     upstream = _upstream(args)
@@ -145,6 +148,24 @@ def _evaluate(args: argparse.Namespace) -> None:
     settings = _settings(args, engine)
     print_report(cells, console())
     outputs.write(cells, settings)
+
+
+def _refuse_idle(args: argparse.Namespace, systems: Sequence[str]) -> None:
+    """Raise ``ConfigurationError`` for an option that does nothing beside the others."""
+    uses_model = not set(ENGINE_SYSTEMS).isdisjoint(systems)
+    for names, is_idle, why in (
+        (("dialect", "body", "ids", "header"), not args.upstream, "there is no --upstream"),
+        (("stem", "k1", "b"), args.upstream, "--upstream searches, and not the embedded BM25"),
+        (
+            ("engine", "model", "words", "budget_ms"),
+            not uses_model,
+            "none of the --systems uses a model",
+        ),
+    ):
+        for name in names if is_idle else ():
+            if getattr(args, name) != args.parser.get_default(name):
+                option = name.replace("_", "-")
+                raise ConfigurationError(f"--{option} does nothing here: {why}")
 
 
 def _chosen(option: str, text: str, known: Sequence[str]) -> list[str]:
@@ -205,7 +226,7 @@ def _systems(
         return
     options = {"words": args.words} if args.words else {}
     engine = load_engine(args.engine, args.model, **options)
-    if args.budget is None:
+    if args.budget_ms is None:
         pipeline = Pipeline(engine)
         pipeline.load()
         with_engine: dict[str, Decide] = {
@@ -217,7 +238,7 @@ def _systems(
     from ...runtime.reformulator import Reformulator
 
     limits = Limits(late_fill=False)
-    with Reformulator(engine, budget=args.budget / 1_000, limits=limits) as reformulator:
+    with Reformulator(engine, budget=args.budget_ms / 1_000, limits=limits) as reformulator:
         reformulate = partial(reformulator.reformulate_sync, cached=False, stored=False)
         yield chosen | {mode.value: partial(reformulate, mode=mode) for mode in modes}, engine
 
@@ -231,5 +252,5 @@ def _settings(args: argparse.Namespace, engine: Engine | None) -> dict[str, Any]
         "gain": args.gain,
         "split": args.split,
         **({"upstream": location(args.upstream)} if args.upstream else embedded),
-        **({} if args.budget is None else {"budget_ms": args.budget}),
+        **({} if args.budget_ms is None else {"budget_ms": args.budget_ms}),
     }

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from ...core.printable import printable
+
 
 def console() -> Console:
     """Return a console for stdout that does not cut tables when redirected."""
@@ -19,7 +21,7 @@ def console() -> Console:
 def print_message(message: str, style: str) -> None:
     """Print one line on stderr."""
     Console(stderr=True, highlight=False).print(
-        Text(f"querylift eval: {message}", style), soft_wrap=True
+        Text(f"querylift eval: {printable(message)}", style), soft_wrap=True
     )
 
 

@@ -44,7 +44,7 @@ def test_baselines_without_a_model(
     assert f"{equal} equal" in shown
 
 
-@pytest.mark.parametrize("budget", [(), ("--budget", "20000")])
+@pytest.mark.parametrize("budget", [(), ("--budget-ms", "20000")])
 def test_the_bundled_model_runs(shop: Path, tmp_path: Path, budget: tuple[str, ...]) -> None:
     """With all the time it takes, and through the middleware's own worker."""
     result = tmp_path / "a.json"
@@ -71,6 +71,16 @@ def test_the_bundled_model_runs(shop: Path, tmp_path: Path, budget: tuple[str, .
         (("--json", "."), "is a folder"),
         (("--json", "no/such/folder/a.json"), "there is no folder"),
         (("--systems", "original", "--upstream", "ftp://x"), "not an http or https URL"),
+        (("--body", "{}"), "--body does nothing here: there is no --upstream"),
+        (("--ids", "a.*.b"), "--ids does nothing here"),
+        (("--header", "a: b"), "--header does nothing here"),
+        (("--dialect", "solr"), "--dialect does nothing here"),
+        (("--upstream", "http://h", "--stem"), "--stem does nothing here: --upstream searches"),
+        (("--upstream", "http://h", "--k1", "1"), "--k1 does nothing here"),
+        (("--systems", "stoplist", "--model", "m"), "--model does nothing here: none of"),
+        (("--systems", "stoplist", "--words", "w"), "--words does nothing here"),
+        (("--systems", "stoplist", "--budget-ms", "50"), "--budget-ms does nothing here"),
+        (("--systems", "spelling", "--engine", "warp"), "--engine does nothing here"),
         (("--upstream", "http://h", "--header", "K9"), "--header is not of the form"),
         (("--systems", "replace", "--words", "none.txt"), "words ('none.txt')"),
         (("--compare", "a", "b"), "cannot be read"),
