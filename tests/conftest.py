@@ -18,6 +18,7 @@ MARKERS = {
     "dialects/test_field_schemas.py": "net",
     "dialects/test_groonga_reads.py": "process",
     "dialects/test_one_text.py": "net",
+    "differential": "process",
     "engines/t5": "model",
     "engines/test_connectivity.py": "net",
     "engines/test_hub_revision.py": "net",

@@ -180,9 +180,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._count(len(name) + len(value) + 4)  # with ": " and the end of the line
             if len(self.headers) == MAX_HEADERS:
                 raise ValueError("too many headers")
-            super().on_header(
-                b"upgrade" if name.lower() == OFFER else name, value.rstrip(b" \t")
-            )
+            super().on_header(b"upgrade" if name.lower() == OFFER else name, value.rstrip(b" \t"))
 
     def on_headers_complete(self) -> None:
         """Check the head, and start the application.

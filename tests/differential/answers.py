@@ -11,7 +11,7 @@ _OK = answer(_TWO, body=b"ok")
 
 def _to_head(by: Plan) -> Case:
     """Return a request by HEAD that is answered so."""
-    return Case("", "", (head(method=b"HEAD"),), by, heads=frozenset({0}))
+    return Case((head(method=b"HEAD"),), by, heads=frozenset({0}))
 
 
 def _status(line: bytes, *, then: str = "keep") -> Plan:
@@ -38,17 +38,25 @@ INTERIMS = cases(
         "100 with lines": plan(b"HTTP/1.1 100 Continue\r\nX-A: 1\r\n\r\n" + _OK, then="close"),
         "three of 100": plan(_INTERIM * 3 + _OK, then="close"),
         "102": plan(b"HTTP/1.1 102 Processing\r\n\r\n" + _OK, then="close"),
-        "103": plan(b"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n" + _OK, then="close"),
-        "103 on its own": plan(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", _OK, then="close"),
+        "103": plan(
+            b"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n" + _OK, then="close"
+        ),
+        "103 on its own": plan(
+            b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", _OK, then="close"
+        ),
         "199": plan(b"HTTP/1.1 199 Odd\r\n\r\n" + _OK, then="close"),
-        "100 with a length": plan(b"HTTP/1.1 100 Continue\r\nContent-Length: 2\r\n\r\n" + _OK, then="close"),
+        "100 with a length": plan(
+            b"HTTP/1.1 100 Continue\r\nContent-Length: 2\r\n\r\n" + _OK, then="close"
+        ),
         "101 that nobody asked for": plan(
             b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n",
             then="close",
         ),
         "100 and then nothing": plan(_INTERIM, then="close"),
-        "twenty of 103": plan(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 20 + _OK, then="close"),
-        "100 to POST": Case("", "", (post(b"Content-Length: 5"),), plan(_INTERIM + _OK, then="close")),
+        "twenty of 103": plan(
+            b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 20 + _OK, then="close"
+        ),
+        "100 to POST": Case((post(b"Content-Length: 5"),), plan(_INTERIM + _OK, then="close")),
         "100 to HEAD": _to_head(plan(_INTERIM + _OK[:-2], then="close")),
     },
 )
@@ -72,9 +80,7 @@ BODILESS = cases(
         ),
         "304 with coding alone": plan(answer(_TE, status=b"HTTP/1.1 304 Not Modified")),
         "205 with a body": plan(answer(_TWO, status=b"HTTP/1.1 205 Reset Content", body=b"ok")),
-        "205 without a length": plan(
-            answer(status=b"HTTP/1.1 205 Reset Content"), then="close"
-        ),
+        "205 without a length": plan(answer(status=b"HTTP/1.1 205 Reset Content"), then="close"),
         "HEAD": _to_head(plan(answer(_TWO))),
         "HEAD with a large length": _to_head(plan(answer(b"Content-Length: 99999999999"))),
         "HEAD with a body": _to_head(plan(_OK)),
@@ -117,12 +123,10 @@ LENGTHS = cases(
         "none and a large body": _length(body=b"0123456789" * 20_000),
         "none and no body": _length(body=b""),
         "none in HTTP/1.0": plan(answer(status=b"HTTP/1.0 200 OK", body=b"ok"), then="close"),
-        "large body": _length(
-            b"Content-Length: 200000", body=b"0123456789" * 20_000, then="keep"
-        ),
-        "to HTTP/1.0": Case("", "", (head(version=b"HTTP/1.0"),), plan(_OK)),
+        "large body": _length(b"Content-Length: 200000", body=b"0123456789" * 20_000, then="keep"),
+        "to HTTP/1.0": Case((head(version=b"HTTP/1.0"),), plan(_OK)),
         "none, to HTTP/1.0": Case(
-            "", "", (head(version=b"HTTP/1.0"),), plan(answer(body=b"ok"), then="close")
+            (head(version=b"HTTP/1.0"),), plan(answer(body=b"ok"), then="close")
         ),
     },
 )
@@ -148,12 +152,8 @@ CODINGS = cases(
         "blanks around": _length(
             b"Transfer-Encoding:   chunked  ", body=chunked(b"ok"), then="keep"
         ),
-        "HTTP/1.0": plan(
-            answer(_TE, status=b"HTTP/1.0 200 OK", body=chunked(b"ok")), then="close"
-        ),
-        "to HTTP/1.0": Case(
-            "", "", (head(version=b"HTTP/1.0"),), plan(answer(_TE, body=chunked(b"ok")))
-        ),
+        "HTTP/1.0": plan(answer(_TE, status=b"HTTP/1.0 200 OK", body=chunked(b"ok")), then="close"),
+        "to HTTP/1.0": Case((head(version=b"HTTP/1.0"),), plan(answer(_TE, body=chunked(b"ok")))),
         "a large chunk": _length(_TE, body=chunked(b"0123456789" * 20_000), then="keep"),
         "a thousand chunks": _length(_TE, body=chunked(*[b"xyz"] * 1000), then="keep"),
         "chunks on their own": plan(answer(_TE), b"1\r\no\r\n", b"1\r\nk\r\n", b"0\r\n\r\n"),
@@ -216,12 +216,12 @@ CUTS = cases(
             answer(b"Content-Length: 200000", body=b"0123456789" * 10_000), then="close"
         ),
         "blank line alone": plan(b"\r\n", then="close"),
-        "at once, to POST": Case("", "", (post(b"Content-Length: 5"),), plan(then="close")),
+        "at once, to POST": Case((post(b"Content-Length: 5"),), plan(then="close")),
         "in the status line, to POST": Case(
-            "", "", (post(b"Content-Length: 5"),), plan(b"HTTP/1.1 2", then="close")
+            (post(b"Content-Length: 5"),), plan(b"HTTP/1.1 2", then="close")
         ),
         "in a body, to POST": Case(
-            "", "", (post(b"Content-Length: 5"),), plan(answer(_TWO, body=b"o"), then="close")
+            (post(b"Content-Length: 5"),), plan(answer(_TWO, body=b"o"), then="close")
         ),
     },
 )
@@ -413,22 +413,18 @@ _EARLY: dict[str, Plan] = {
         then="close",
     ),
     "200": plan(answer(_TWO, body=b"ok"), early=True, then="close"),
-    "503 to the end": plan(
-        answer(status=b"HTTP/1.1 503 Busy", body=b"ok"), early=True, then="end"
-    ),
+    "503 to the end": plan(answer(status=b"HTTP/1.1 503 Busy", body=b"ok"), early=True, then="end"),
     "nothing": plan(early=True, then="close"),
 }
 EARLY = cases(
     "early",
     {
         **{
-            f"{name}, length": Case("", "", (_LARGE,), by, loose=True, varies=by.then in _RESETS)
+            f"{name}, length": Case((_LARGE,), by, loose=True, varies=by.then in _RESETS)
             for name, by in _EARLY.items()
         },
         **{
-            f"{name}, chunks": Case(
-                "", "", (_LARGE_CHUNKS,), by, loose=True, varies=by.then in _RESETS
-            )
+            f"{name}, chunks": Case((_LARGE_CHUNKS,), by, loose=True, varies=by.then in _RESETS)
             for name, by in _EARLY.items()
         },
     },

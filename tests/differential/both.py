@@ -17,7 +17,7 @@ from .wire import Upstream, talk, upstream
 
 __all__ = ["Both", "run_both"]
 
-_PLAIN = Case("", "", ())
+_PLAIN = Case(())
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,6 @@ class Case:
     shows whether the connection was kept.
     """
 
-    kind: str
-    name: str
     pieces: tuple[bytes, ...]
     plan: Plan = field(default_factory=Plan)
     awaits: bytes = b""
@@ -48,6 +46,8 @@ class Case:
     """Whether it is up to timing if the connection is kept, as a part of a body may be unread."""
     varies: bool = False
     """Whether it is up to timing what nginx answers; then all that ours comes to is listed."""
+    kind: str = ""
+    name: str = ""
 
 
 def head(
@@ -87,13 +87,14 @@ def plan(*pieces: bytes, early: bool = False, then: str = "keep") -> Plan:
 def cases(
     kind: str, table: Mapping[str, bytes | tuple[bytes, ...] | Case | Plan]
 ) -> tuple[Case, ...]:
-    """Return the cases of a table: name -> the bytes, or the case, or how a plain GET is answered."""
+    """Return the cases of a table: name -> bytes, a case, or how a plain GET is answered."""
     made = []
     for name, given in table.items():
         if isinstance(given, Case):
             made.append(replace(given, kind=kind, name=name))
         elif isinstance(given, Plan):
-            made.append(Case(kind, name, (head(),), given))
+            made.append(Case((head(),), given, kind=kind, name=name))
         else:
-            made.append(Case(kind, name, (given,) if isinstance(given, bytes) else given))
+            pieces = (given,) if isinstance(given, bytes) else given
+            made.append(Case(pieces, kind=kind, name=name))
     return tuple(made)

@@ -11,7 +11,7 @@ _EXPECT = b"Expect: 100-continue"
 
 def _waiting(*lines: bytes, body: bytes, method: bytes = b"POST") -> Case:
     """Return a client that sends its body once it is told to."""
-    return Case("", "", (post(*lines, method=method, body=b""), body), awaits=_GO_ON)
+    return Case((post(*lines, method=method, body=b""), body), awaits=_GO_ON)
 
 
 EXPECTATIONS = cases(
@@ -60,8 +60,7 @@ UPGRADES = cases(
     {
         **{f"{name}, GET": head(*offer) for name, offer in _OFFERS.items()},
         **{
-            f"{name}, length": post(*offer, b"Content-Length: 5")
-            for name, offer in _OFFERS.items()
+            f"{name}, length": post(*offer, b"Content-Length: 5") for name, offer in _OFFERS.items()
         },
         **{f"{name}, chunks": post(*offer, TE, body=FIVE) for name, offer in _OFFERS.items()},
         **{
@@ -71,23 +70,17 @@ UPGRADES = cases(
         "HTTP/1.0": head(*_OFFERS["h2c"], version=b"HTTP/1.0"),
         "expects, too": _waiting(*_OFFERS["h2c"], _EXPECT, TE, body=FIVE),
         "accepted by the upstream": Case(
-            "",
-            "",
             (head(*_OFFERS["websocket"]),),
             plan(
-                b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+                b"HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
                 then="close",
             ),
         ),
         "offered by the upstream": Case(
-            "",
-            "",
             (head(),),
             plan(answer(b"Connection: upgrade", b"Upgrade: h2c", b"Content-Length: 0")),
         ),
         "demanded by the upstream": Case(
-            "",
-            "",
             (head(),),
             plan(
                 answer(
@@ -117,10 +110,8 @@ PIPELINES = cases(
         "two blank lines between": b"\r\n\r\n".join([head(), head(), head()]),
         "bare LF between": b"\n".join([head(), head()]),
         "byte too many between": head() + b"x" + head(target=b"/2"),
-        "HEAD in the middle": Case(
-            "", "", (head() + head(method=b"HEAD") + head(),), heads=frozenset({1})
-        ),
-        "many of HEAD": Case("", "", (head(method=b"HEAD") * 5,), heads=frozenset(range(5))),
+        "HEAD in the middle": Case((head() + head(method=b"HEAD") + head(),), heads=frozenset({1})),
+        "many of HEAD": Case((head(method=b"HEAD") * 5,), heads=frozenset(range(5))),
         "close in the middle": head() + head(b"Connection: close") + head(target=b"/late"),
         "HTTP/1.0 in the middle": head() + head(version=b"HTTP/1.0") + head(target=b"/late"),
         "HTTP/1.0 kept": head(b"Connection: keep-alive", version=b"HTTP/1.0") * 2,
@@ -206,7 +197,7 @@ _FAILED = plan(answer(b"Content-Length: 0", status=b"HTTP/1.1 412 Precondition F
 
 
 def _asked(*lines: bytes, by: Plan = _VALID, method: bytes = b"GET") -> Case:
-    return Case("", "", (head(*lines, method=method),), by)
+    return Case((head(*lines, method=method),), by)
 
 
 CONDITIONS = cases(
@@ -253,7 +244,9 @@ PASSED = cases(
         "Authorization": head(b"Authorization: Basic eDp5"),
         "Authorization twice": head(b"Authorization: a", b"Authorization: b"),
         "User-Agent that is empty": head(b"User-Agent:"),
-        "Content-Type twice": post(b"Content-Type: a/b", b"Content-Type: c/d", b"Content-Length: 5"),
+        "Content-Type twice": post(
+            b"Content-Type: a/b", b"Content-Type: c/d", b"Content-Length: 5"
+        ),
         "Content-Encoding": post(b"Content-Encoding: gzip", b"Content-Length: 5"),
         "X-Forwarded-For": head(b"X-Forwarded-For: 1.2.3.4", b"X-Forwarded-For: 5.6.7.8"),
         "Forwarded": head(b"Forwarded: for=1.2.3.4"),

@@ -155,7 +155,7 @@ METHODS = cases(
         "PATCH": _method(b"PATCH", b"abcde"),
         "DELETE": _method(b"DELETE"),
         "OPTIONS": _method(b"OPTIONS"),
-        "HEAD": Case("", "", (_method(b"HEAD"),), heads=frozenset({0})),
+        "HEAD": Case((_method(b"HEAD"),), heads=frozenset({0})),
         "TRACE": _method(b"TRACE"),
         "TRACE with a body": _method(b"TRACE", b"abcde"),
         "PROPFIND": _method(b"PROPFIND", b"abcde"),
@@ -216,9 +216,7 @@ VERSIONS = cases(
         "0.1": head(version=b"HTTP/0.1"),
         "1.0": head(version=b"HTTP/1.0"),
         "1.0 without headers": b"GET /x HTTP/1.0\r\n\r\n",
-        "1.0 for HEAD": Case(
-            "", "", (head(method=b"HEAD", version=b"HTTP/1.0"),), heads=frozenset({0})
-        ),
+        "1.0 for HEAD": Case((head(method=b"HEAD", version=b"HTTP/1.0"),), heads=frozenset({0})),
         "1.2": head(version=b"HTTP/1.2"),
         "1.9": head(version=b"HTTP/1.9"),
         "1.10": head(version=b"HTTP/1.10"),

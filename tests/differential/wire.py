@@ -29,7 +29,7 @@ _APART = 0.0005  # seconds between pieces, so that most are read one by one
 
 @dataclass(frozen=True)
 class Arrived:
-    """A request that reached the upstream whole: its body without framing, and names in lower case."""
+    """A request that reached the upstream whole: its body without framing, names in lower case."""
 
     method: bytes
     target: bytes
@@ -100,11 +100,15 @@ class Upstream:
 
     def _exchange(self, stream: _Stream, connection: socket.socket) -> bool:
         first, *rest = stream.until(b"\r\n\r\n")[:-4].split(b"\r\n")
-        lines = tuple((name.lower(), value[1:]) for name, _, value in (r.partition(b":") for r in rest))
+        lines = tuple(
+            (name.lower(), value[1:]) for name, _, value in (r.partition(b":") for r in rest)
+        )
         method, _, target = first.partition(b" ")
         target = target.rpartition(b" ")[0]
         if method == b"GET" and target == b"/end":
-            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(LAST), LAST))
+            connection.sendall(
+                b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(LAST), LAST)
+            )
             return True
         plan = self.plan
         found = Arrived(method, target, lines, b"" if plan.early else stream.body(dict(lines)))
