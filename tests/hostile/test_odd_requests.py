@@ -21,14 +21,13 @@ POST = b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 async def sent(data: bytes, step: int = 10**6) -> tuple[bytes, RawUpstream]:
     """Return all answers to data that comes in segments, and what the upstream got."""
-    async with upstream() as raw:
-        async with front(ReverseProxy(raw.url, rules=[]), BoundedProtocol) as port:
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            for at in range(0, len(data), step):
-                writer.write(data[at : at + step])
-                await asyncio.sleep(0)
-            answer = await asyncio.wait_for(reader.read(), 20)
-            writer.close()
+    async with upstream() as raw, front(ReverseProxy(raw.url, rules=[]), BoundedProtocol) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for at in range(0, len(data), step):
+            writer.write(data[at : at + step])
+            await asyncio.sleep(0)
+        answer = await asyncio.wait_for(reader.read(), 20)
+        writer.close()
     return answer, raw
 
 
@@ -186,9 +185,11 @@ OTHERS += [b"HTP/1.1", b"http/1.1", b"HTTPS/1.1", b"\r\nRTSP/1.0", b""]
 async def test_an_answer_in_another_protocol_is_none(protocol: bytes, step: int) -> None:
     data = protocol + OK
     pieces = [data[at : at + step] for at in range(0, len(data), step)]
-    async with upstream(_answering(*pieces)) as raw:
-        async with front(ReverseProxy(raw.url, rules=[]), BoundedProtocol) as port:
-            assert split(await exchange(port, END))[0] == 502
+    async with (
+        upstream(_answering(*pieces)) as raw,
+        front(ReverseProxy(raw.url, rules=[]), BoundedProtocol) as port,
+    ):
+        assert split(await exchange(port, END))[0] == 502
 
 
 @pytest.mark.parametrize("step", [1, 4, 10**6])
@@ -196,7 +197,9 @@ async def test_an_answer_in_another_protocol_is_none(protocol: bytes, step: int)
 async def test_answers_of_http_1_are_taken(protocol: bytes, step: int) -> None:
     data = protocol + OK
     pieces = [data[at : at + step] for at in range(0, len(data), step)]
-    async with upstream(_answering(*pieces)) as raw:
-        async with front(ReverseProxy(raw.url, rules=[]), BoundedProtocol) as port:
-            status, _, body = split(await exchange(port, END))
+    async with (
+        upstream(_answering(*pieces)) as raw,
+        front(ReverseProxy(raw.url, rules=[]), BoundedProtocol) as port,
+    ):
+        status, _, body = split(await exchange(port, END))
     assert (status, body) == (200, b"ok")
