@@ -21,6 +21,7 @@ MARKERS = {
     "dialects/test_groonga_reads.py": "process",
     "dialects/test_one_text.py": "net",
     "dialects/test_related.py": "net",
+    "differential": "process",
     "engines/t5": "model",
     "engines/test_connectivity.py": "net",
     "engines/test_hub_revision.py": "net",

@@ -13,6 +13,8 @@ _AFTER_LINE = re.compile(rb"(?<=\n)upgrade(?=:)", re.IGNORECASE)
 _AT_START = re.compile(rb"(?:\A|(?<=\n))upgrade(?=:)", re.IGNORECASE)
 _HOST = re.compile(rb"(?:\[[0-9A-Za-z.:%_~-]+\]|[^\x00-\x20\x7f/?#@\[\]\\:]+)(?::[0-9]*)?")
 
+_NO_PATH = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]+(?=[?#]|\Z)")
+
 
 class OfferMask:
     """Renames ``Upgrade`` in the bytes of a head, however they are cut into pieces.
@@ -69,6 +71,17 @@ def is_host(value: bytes) -> bool:
 def speaks_http(line: bytes) -> bool:
     """Return whether a request line names HTTP/1, and not RTSP, ICE or nothing."""
     return line.rstrip(b"\r\n ").rpartition(b" ")[2].startswith(b"HTTP/1.")
+
+
+def with_path(target: bytes, method: bytes) -> bytes:
+    """Return a target in absolute form with the path that it lacks (RFC 9112, 3.2)."""
+    bare = None if target.startswith(b"/") else _NO_PATH.match(target)
+    if bare is None:
+        return target
+    query = target[bare.end() :]
+    if method == b"OPTIONS" and not query:
+        return b"*"
+    return b"%b/%b" % (bare[0], query)
 
 
 def escape(line: bytes) -> bytes:

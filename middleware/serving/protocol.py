@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Any, cast
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
 from ..http.extensions import BARE_QUERY
+from .chunks import ChunkLines
 from .exchange import HoldingFlow, UnframedCycle
-from .heads import OFFER, OfferMask, check_head, escape, speaks_http
+from .heads import OFFER, OfferMask, check_head, escape, speaks_http, with_path
 from .timers import TimedProtocol
 
 if TYPE_CHECKING:
@@ -50,7 +51,6 @@ MAX_PIECES = 200
 _TOO_LARGE = "The request's head is too large."
 _BLANK_LINES = re.compile(rb"[\r\n]+")
 _MAX_BLANK = 64  # bytes of blank lines before a request
-_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]+)[;\s]")
 
 
 class BoundedProtocol(TimedProtocol):
@@ -68,7 +68,6 @@ class BoundedProtocol(TimedProtocol):
     _last = False  # the last request is complete
     _foreign = False  # the request line names another protocol than HTTP
     _blank = 0  # bytes of blank lines before the head
-    _size_line = b""  # the beginning of a chunk's first line
 
     _running: RequestResponseCycle | None = None  # the next to respond; ``cycle`` came last
     _refusal: str | None = None  # the error for a malformed request, until its turn to respond
@@ -78,6 +77,7 @@ class BoundedProtocol(TimedProtocol):
         super().connection_made(transport)
         self.flow = self._flow = HoldingFlow(transport)
         self._offers = OfferMask()
+        self._chunks = ChunkLines()
         self._line = bytearray()
 
     def data_received(self, data: bytes) -> None:
@@ -107,10 +107,12 @@ class BoundedProtocol(TimedProtocol):
                 piece = self._offers.apply(self._escaped(piece, self._line))
             elif self._reading_head:
                 piece = self._offers.apply(piece)
+            elif chunks:
+                piece = self._chunks.masked(piece)
             if piece:
                 self._feed(piece)
             if chunks and self._line is None and not self._reading_head:
-                self._read_chunk_size(piece)
+                self._body_left = self._chunks.length_after(piece)
 
     def _go_on(self) -> None:
         """Feed what is left of data, and read on once nothing is."""
@@ -127,14 +129,6 @@ class BoundedProtocol(TimedProtocol):
         if self._blank > _MAX_BLANK:
             self.send_400_response("Too many blank lines.")
         return end
-
-    def _read_chunk_size(self, piece: bytes) -> None:
-        """Read a chunk's length from its first line, or the end of it: a chunk is one piece."""
-        self._size_line += piece[: max(0, 64 - len(self._size_line))]
-        if piece.endswith(b"\n"):
-            size = _CHUNK_SIZE.match(self._size_line)
-            self._body_left = int(size[1], 16) if size else 0
-            self._size_line = b""
 
     def _feed(self, data: bytes) -> None:
         """Feed the parser, and refuse a head that it buffers without an end."""
@@ -175,7 +169,7 @@ class BoundedProtocol(TimedProtocol):
             self._count(len(name) + len(value) + 4)  # with ": " and the end of the line
             if len(self.headers) == MAX_HEADERS:
                 raise ValueError("too many headers")
-            super().on_header(b"upgrade" if name.lower() == OFFER else name, value)
+            super().on_header(b"upgrade" if name.lower() == OFFER else name, value.rstrip(b" \t"))
 
     def on_headers_complete(self) -> None:
         """Check the head, and start the application.
@@ -195,6 +189,7 @@ class BoundedProtocol(TimedProtocol):
             raise ValueError("too many pipelined requests")
         if version == "1.0":  # RFC 9110, 10.1.1
             self.expect_100_continue = False
+        self.url = with_path(self.url, self.parser.get_method())
         super().on_headers_complete()
         # The application's task exists now but has not run: its scope may still be changed.
         scope = cast("dict[str, Any]", self.scope)
@@ -219,6 +214,7 @@ class BoundedProtocol(TimedProtocol):
         # After the last request of a connection, no more is read.
         self._last = not self.parser.should_keep_alive()
         self._offers.reset()
+        self._chunks.reset()
         self._line = None if self._last else bytearray()
         super().on_message_complete()
         if self.cycle.response_complete:  # before the body was
@@ -236,7 +232,8 @@ class BoundedProtocol(TimedProtocol):
     def on_response_complete(self) -> None:
         """Start the next pipelined request, or refuse a malformed one."""
         super().on_response_complete()
-        last = self._running is None or self._running.response_complete
+        running = self._running
+        last = running is None or running.response_complete or running.more_body
         if self._refusal is not None and last and not self.transport.is_closing():
             super().send_400_response(self._refusal)
 

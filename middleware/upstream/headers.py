@@ -147,9 +147,9 @@ class RequestHeaders:
             return lines, "chunked", 0  # a Content-Length beside it is void (RFC 9112, 6.3)
         if length is not None:
             length = length.strip(b" \t")
-            if not length.isdigit() or len(length) > 19:
+            if not length.isdigit() or len(length.lstrip(b"0")) > 19:
                 raise RequestRefusedError("Content-Length is not a number")
-            return lines, "length", int(length)
+            return lines, "length", int(length.lstrip(b"0") or b"0")
         return lines, "none", 0
 
     def _with_forwarded(self, lines: HeaderLines, scope: Mapping[str, Any]) -> HeaderLines:

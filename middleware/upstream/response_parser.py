@@ -8,7 +8,9 @@ from ..errors import UpstreamError, UpstreamProtocolError, UpstreamUnreachableEr
 
 _MAX_HEAD = 100 * 1024
 _OVERHEAD = 48  # bytes that an object of bytes takes beside its content
+_MAX_BLANK = 64  # bytes of blank lines and of the protocol's name that are looked at
 _BODYLESS = frozenset({204, 304})
+_PROTOCOL = b"HTTP/1."
 
 STEP = 256 * 1024
 """Bytes of a body that are held before its reader takes them."""
@@ -34,9 +36,9 @@ class ResponseParser:
     """
 
     __slots__ = (
-        "_bodyless", "_head_size", "_interim", "_parser", "_until_close", "allowed", "buffered",
-        "cause", "charged", "chunks", "complete", "error", "excess", "head_done", "headers",
-        "keep_alive", "length", "received", "status",
+        "_bodyless", "_head_size", "_interim", "_parser", "_start", "_until_close", "allowed",
+        "buffered", "cause", "charged", "chunks", "complete", "error", "excess", "head_done",
+        "headers", "keep_alive", "length", "received", "status",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -52,6 +54,7 @@ class ResponseParser:
         self._parser: httptools.HttpResponseParser | None = None
         self._bodyless = self._interim = self._until_close = False
         self._head_size = 0
+        self._start = b""  # the first bytes, until it is known what protocol they speak
 
     def expect(self, *, bodyless: bool) -> None:
         """Expect the response now; ``bodyless`` is set for HEAD, whose response has no body."""
@@ -66,6 +69,11 @@ class ResponseParser:
             return
         if not self.head_done:
             self._head_size += len(data)
+            if len(self._start) < len(_PROTOCOL):
+                self._start = (self._start + data[:_MAX_BLANK]).lstrip(b"\r\n")[: len(_PROTOCOL)]
+                if not _PROTOCOL.startswith(self._start):  # the parser takes RTSP for HTTP, too
+                    self._fail(UpstreamProtocolError(NOT_HTTP))
+                    return
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:

@@ -113,6 +113,13 @@ def _text(rng: Random) -> str:
     return rng.choice(TEXTS)
 
 
+def _filter(rng: Random, again: str) -> str:
+    """Return a filter of Solr, which may repeat the text of the query."""
+    text = again if rng.random() < 0.7 else _text(rng)
+    forms = ("%s", "{!edismax}%s", "{!edismax qf=t}%s", "{!term f=t}%s", "t:(%s)", 't:"%s"', "(%s)")
+    return rng.choice(forms) % text
+
+
 def _page(rng: Random, *names: str) -> dict[str, Any]:
     return (
         {rng.choice(names): rng.choice((0, 1, 2, 10, -1, "x", None))} if rng.random() < 0.3 else {}
@@ -120,21 +127,16 @@ def _page(rng: Random, *names: str) -> dict[str, Any]:
 
 
 def _form_pairs(rng: Random, name: str, *pages: str) -> bytes:
-    pairs = [f"{name}=".encode() + _url(rng, _text(rng))]
+    again = _text(rng)
+    pairs = [f"{name}=".encode() + _url(rng, again)]
     pairs += [f"{key}={value}".encode() for key, value in _page(rng, *pages).items()]
     odd = (
-        b"fq=a",
-        b"fq=b",
-        b"x",
-        b"",
-        b"y=",
-        b"z=%zz",
-        b"n=\xe9",
-        b"%E9=1",
-        b"size=3",
-        b"q.op=AND",
+        *(b"fq=a", b"fq=b", b"x", b"", b"y=", b"z=%zz", b"n=\xe9", b"%E9=1", b"size=3"),
+        *(b"q.op=AND", b"defType=edismax", b"rows=0"),
     )
     pairs += rng.choices(odd, k=rng.randint(0, 3))
+    if rng.random() < 0.3:
+        pairs += [b"fq=" + _url(rng, _filter(rng, again)) for _ in range(rng.randint(1, 3))]
     rng.shuffle(pairs)
     return b"&".join(pairs)
 
@@ -143,9 +145,10 @@ JSON = (b"content-type", b"application/json")
 FORM = (b"content-type", b"application/x-www-form-urlencoded")
 
 
-def _clause(rng: Random, depth: int = 0) -> dict[str, Any]:
-    text = _text(rng)
-    kind = rng.randrange(9 if depth < 4 else 6)
+def _clause(rng: Random, depth: int = 0, again: str | None = None) -> dict[str, Any]:
+    """Return a query; with a text ``again`` to repeat, it often does."""
+    text = _text(rng) if again is None or rng.random() < 0.5 else again
+    kind = rng.randrange(10 if depth < 4 else 6)
     simple: tuple[dict[str, Any], ...] = (
         {"match": {"title": text}},
         {"match": {"title": {"query": text, "boost": 1.50}}},
@@ -156,18 +159,36 @@ def _clause(rng: Random, depth: int = 0) -> dict[str, Any]:
     )
     if kind < len(simple):
         return simple[kind]
-    inner = [_clause(rng, depth + 1) for _ in range(rng.randint(1, 3))]
+    inner = [_clause(rng, depth + 1, text) for _ in range(rng.randint(1, 3))]
     compound: tuple[dict[str, Any], ...] = (
         {"bool": {"must": inner, "filter": {"term": {"query": text}}}},
+        {"bool": {"must": inner, "filter": _filters(rng, text), "must_not": _filters(rng, text)}},
         {"function_score": {"query": inner[0], "functions": []}},
         {"dis_max": {"queries": inner, "tie_breaker": 0.10}},
     )
     return compound[kind - len(simple)]
 
 
+def _filters(rng: Random, text: str) -> dict[str, Any] | list[dict[str, Any]]:
+    """Return filters of Elasticsearch, which may repeat the text of the query."""
+    forms: tuple[dict[str, Any], ...] = (
+        {"match": {"title": text}},
+        {"match": {"user.id": text}},
+        {"term": {"title.keyword": text}},
+        {"terms": {"tag": [text, "b"]}},
+        {"constant_score": {"filter": {"match": {"body": {"query": text}}}}},
+        {"simple_query_string": {"query": f"{text} -b"}},
+        {"range": {"price": {"gte": 1}}},
+    )
+    return rng.choice(forms) if rng.random() < 0.5 else rng.choices(forms, k=rng.randint(0, 3))
+
+
 def _elasticsearch(rng: Random) -> Case:
     path = rng.choice((b"/_search", b"/i/_search", b"/i,j/_search", b"/i/_async_search"))
-    search = {"query": _clause(rng), **_page(rng, "from", "search_after"), "size": 3}
+    text = _text(rng)
+    search = {"query": _clause(rng, 0, text), **_page(rng, "from", "search_after"), "size": 3}
+    if rng.random() < 0.2:
+        search["post_filter"] = _filters(rng, text)
     kind = rng.choice((JSON[1], b"application/vnd.elasticsearch+json; compatible-with=8"))
     where = rng.randrange(4)
     if where == 0:
@@ -272,7 +293,29 @@ def _elsewhere(rng: Random) -> Case:
     return Case(method, rng.choice(paths), [])
 
 
+_PAGED = ("please show me red shoes", "wireles headphones", "red lamp")
+
+
+def _pages(rng: Random) -> Case:
+    """Return a page of one of few searches, of which clients turn the pages."""
+    text, page = rng.choice(_PAGED), rng.randint(1, 3)
+    spelled = quote_plus(text).encode()
+    where = rng.randrange(5)
+    if where == 0:
+        return Case(b"GET", b"/search?q=%b&page=%d" % (spelled, page), [])
+    if where == 1:
+        return Case(b"GET", b"/solr/c/select?q=%b&start=%d" % (spelled, page * 10 - 10), [])
+    if where == 2:
+        body = {"q": text, "offset": page * 10 - 10, "limit": 10}
+        return Case(b"POST", b"/indexes/m/search", [JSON], _said(rng, body))
+    if where == 3:
+        target = b"/collections/c/documents/search?query_by=t&q=%b&page=%d" % (spelled, page)
+        return Case(b"GET", target, [])
+    body = {"query": {"match": {"title": text}}, "from": page * 10 - 10, "size": 10}
+    return Case(b"POST", b"/i/_search", [JSON], _said(rng, body))
+
+
 TEMPLATES: tuple[Callable[[Random], Case], ...] = (
     *(_elasticsearch, _elasticsearch, _many, _solr, _meilisearch, _typesense, _algolia),
-    *(_groonga, _plain, _plain, _order, _elsewhere),
+    *(_groonga, _plain, _plain, _order, _elsewhere, _pages),
 )

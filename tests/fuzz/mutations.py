@@ -31,7 +31,13 @@ def make(seed: int, number: int) -> Case:
     case.answer = rng.choice((b"200", b"200", b"200", b"404", b"500", b"503", b"204")) + (
         b" " + rng.choice((b"length", b"chunked", b"close"))
     )
-    if rng.random() < 0.02 and case.body:
+    if any(name.lower().startswith(b"if-") for name, _ in case.headers) and rng.random() < 0.3:
+        case.answer = b"304 length"
+    elif rng.random() < 0.05:
+        case.answer = rng.choice((b"413", b"401", b"307", b"503", b"200")) + (
+            b" " + rng.choice((b"early", b"early drain"))
+        )
+    elif rng.random() < 0.02 and case.body:
         head, body = case.wire(number)
         case.cut = rng.randint(1, len(head) + len(body) - 1)
     return case
@@ -112,11 +118,35 @@ _LINES: tuple[tuple[bytes, bytes], ...] = (
         (b"Content-Type", b"application/x-www-form-urlencoded; charset=latin-1"),
         (b"Upgrade", b"websocket"),
     ),
+    *((b"If-None-Match", b'"x"'), (b"if-none-match", b"*"), (b"If-Match", b'W/"x", "y"')),
+    *((b"If-Modified-Since", b"x"), (b"If-Unmodified-Since", b"x"), (b"If-Range", b'"x"')),
+    *((b"Range", b"bytes=0-0,5-"), (b"RANGE", b"items=1")),
+)
+_OFFERS: tuple[tuple[tuple[bytes, bytes], ...], ...] = (
+    (
+        (b"Connection", b"Upgrade, HTTP2-Settings"),
+        (b"Upgrade", b"h2c"),
+        (b"HTTP2-Settings", b"AAMAAABkAAQAAP__"),
+    ),
+    (
+        (b"Connection", b"Upgrade"),
+        (b"Upgrade", b"websocket"),
+        (b"Sec-WebSocket-Key", b"dGhlIHNhbXBsZSBub25jZQ=="),
+        (b"Sec-WebSocket-Version", b"13"),
+    ),
+    ((b"connection", b"keep-alive, upgrade"), (b"UPGRADE", b"foo/2, bar")),
+    ((b"Connection", b"upgrade"), (b"Upgrade", b"TLS/1.0"), (b"Upgrade", b"h2c")),
 )
 
 
 def _add_header(rng: Random, case: Case) -> None:
     case.headers.insert(rng.randint(0, len(case.headers)), rng.choice(_LINES))
+
+
+def _offer(rng: Random, case: Case) -> None:
+    """Offer another protocol."""
+    at = rng.randint(0, len(case.headers))
+    case.headers[at:at] = rng.choice(_OFFERS)
 
 
 def _odd_header(rng: Random, case: Case) -> None:
@@ -139,5 +169,5 @@ def _mutate_method(rng: Random, case: Case) -> None:
 
 _MUTATIONS: tuple[Callable[[Random, Case], None], ...] = (
     *(_mutate_target, _mutate_target, _mutate_body, _mutate_body, _grow_body, _add_header),
-    *(_add_header, _odd_header, _mutate_method),
+    *(_add_header, _odd_header, _mutate_method, _offer),
 )

@@ -1,4 +1,4 @@
-"""Sends requests through a proxy to an upstream that records, and holds what has to hold."""
+"""Sends requests through a proxy to an upstream that records, and has each one judged."""
 
 from __future__ import annotations
 
@@ -8,50 +8,24 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote
 
-from middleware import (
-    Part,
-    PlainDialect,
-    QuerySpan,
-    Reformulator,
-    ReverseProxy,
-    SearchRequest,
-    SearchRule,
-)
+from middleware import PlainDialect, Reformulator, ReverseProxy, SearchRule
 from middleware.dialects.registry import dialect_names, load_dialect
-from middleware.http.matching import canonical_path, first_match
 from middleware.serving.protocol import BoundedProtocol
 from middleware.testing import ScriptedEngine
 from tests.upstream.wire import front
 
 from .cases import Case, pieces
+from .judge import RESULT, wrongs
 from .mutations import make
-from .wire import Answered, Record, Upstream, read_answer
+from .wire import Answered, Upstream, read_answer
 
-__all__ = ["Figures", "fuzz", "rules", "wrongs"]
+__all__ = ["Figures", "fuzz", "rules"]
 
 _PATIENCE = 20.0  # seconds until a request without an answer counts as one that hangs
-_RESULT = b"query-reformulation"
-# What is between two neighbours only, or written by the one who sends.
-_HOPS = frozenset(
-    {b"host", b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade"}
-    | {b"transfer-encoding", b"content-length", b"expect", b"query-reformulation-control"}
-    | {b"proxy-authenticate", b"proxy-authorization", b"x-drop"}
-)
-_CONDITIONS = frozenset(
-    {
-        b"if-match",
-        b"if-none-match",
-        b"if-modified-since",
-        b"if-unmodified-since",
-        b"if-range",
-        b"range",
-    }
-)
 
 
 def rules() -> list[SearchRule]:
@@ -184,18 +158,24 @@ class _Run:
             self._upstream.cut.add(number)
             data = data[: case.cut]
         sizes = case.sizes if len(data) < 3000 else [*case.sizes, 60_000]
+        # The answer is read meanwhile, as it may come before all is sent.
+        reading = asyncio.ensure_future(read_answer(reader, head=case.method == b"HEAD"))
         try:
             for part in pieces(data, sizes)[:200]:
                 writer.write(part)
                 await asyncio.sleep(0)
             sent = sum(len(part) for part in pieces(data, sizes)[:200])
             writer.write(data[sent:])
-            if case.cut is not None:
-                return None
-            await writer.drain()
-            return await read_answer(reader, head=case.method == b"HEAD")
+            if case.cut is None:
+                with suppress(ConnectionError):
+                    await writer.drain()
+                return await reading
         except (ConnectionError, asyncio.IncompleteReadError):
-            return None  # broken HTTP may be answered by closing, while it is still being sent
+            pass  # broken HTTP may be answered by closing, while it is still being sent
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+        return None
 
     def _judge(self, case: Case, number: int, answer: Answered | None) -> None:
         figures, record = self._figures, self._upstream.records.pop(number, None)
@@ -211,127 +191,10 @@ class _Run:
             return
         figures.statuses[answer.status] += 1
         figures.refused += record is None
-        said = [value for name, value in answer.headers if name == _RESULT]
+        said = [value for name, value in answer.headers if name == RESULT]
         if said:
             word = re.sub(rb";dur=.*", b"", said[0]).decode("latin-1")
             figures.outcomes[word] += 1
-
-
-def wrongs(
-    case: Case,
-    answer: Answered | None,
-    record: Record | None,
-    searches: list[SearchRule],
-    *,
-    expands: bool,
-) -> Iterator[str]:
-    """Yield what must not be; the proxy that ``expands`` is behind the server of ``serve``."""
-    odd_coding = case.coding == b"gzip, chunked" or any(
-        name.lower() == b"transfer-encoding" for name, _ in case.headers
-    )
-    if answer is None:
-        if not case.breaks(typed=expands) and not odd_coding:
-            yield "no answer"
-        return
-    if record is None:
-        if answer.status >= 500 and not (answer.status == 501 and odd_coding):
-            yield f"{answer.status} of the proxy's own"
-        elif not case.breaks(typed=expands) and not odd_coding and not _refusable(case):
-            yield f"{answer.status} for a request that can be forwarded"
-        return
-    if answer.status != record.status:
-        yield f"{answer.status} for the upstream's {record.status}"
-    if answer.body is not None and answer.body != record.answered:
-        yield "another body than the upstream's"
-    if record.times > 1:
-        yield f"sent {record.times} times"
-    if record.method != case.method:
-        yield f"method {record.method!r}"
-    said = [value for name, value in answer.headers if name == _RESULT]
-    if len(said) > 1:
-        yield "two result headers"
-    # The conditions of a search go on only if its text is never edited.
-    free = _CONDITIONS if said else frozenset[bytes]()
-    if _end_to_end(case.headers, free) != _end_to_end(record.headers, free):
-        yield f"other headers: {_end_to_end(record.headers)!r}"
-    target = _origin_form(case.target, bare=expands)
-    if b"#" in target:  # a client must not send it, and servers differ in what they make of it
-        whole = target.partition(b"#")[0]
-        if not record.target.startswith(whole.partition(b"?")[0]):
-            yield f"target {record.target!r}"
-    elif said and said[0].startswith(b"rewritten"):
-        yield from _edited(case, target, record, searches, expands=expands)
-    elif record.target != target:
-        yield f"target {record.target!r}"
-    elif not odd_coding and record.body != (case.body or b""):
-        yield "another body"
-
-
-def _edited(
-    case: Case, target: bytes, record: Record, searches: list[SearchRule], *, expands: bool
-) -> Iterator[str]:
-    """Yield what is wrong with a rewritten request: all but the texts has to be as it was."""
-    path, mark, query = target.partition(b"?")
-    plain = canonical_path({"path": unquote(path.decode("latin-1"), "utf-8"), "root_path": ""})
-    method = case.method.decode("latin-1")
-    rule = first_match(searches, method, plain)
-    if rule is None:
-        yield "rewritten where there is no search"
-        return
-    headers = [(name.lower(), value) for name, value in case.headers]
-    spans = rule.dialect.spans(SearchRequest(method, plain, query, headers, case.body))
-    if not _around(spans, Part.QUERY_STRING, path + mark, query, expands).fullmatch(record.target):
-        yield f"target {record.target!r}"
-    if not _around(spans, Part.BODY, b"", case.body or b"", expands).fullmatch(record.body):
-        yield "a body changed outside of its texts"
-    if b"lifted" not in record.target + record.body:
-        yield "rewritten to something else"
-
-
-def _around(spans: Any, part: Part, before: bytes, data: bytes, expands: bool) -> re.Pattern[bytes]:
-    """Return the pattern of all that may become of bytes with texts in them."""
-    pattern, at = re.escape(before), 0
-    wide = [_wide(span, expands) for span in spans if span.part is part]
-    for start, stop in sorted(wide):
-        pattern += re.escape(data[at:start]) + rb".*"
-        at = stop
-    return re.compile(pattern + re.escape(data[at:]), re.DOTALL)
-
-
-def _wide(span: QuerySpan, expands: bool) -> tuple[int, int]:
-    expansion = span.expansion if expands else None
-    return (span.start, span.stop) if expansion is None else (expansion.start, expansion.stop)
-
-
-def _end_to_end(
-    lines: list[tuple[bytes, bytes]], free: frozenset[bytes] = frozenset()
-) -> list[tuple[bytes, bytes]]:
-    drop = _HOPS | free | {b"x-fuzz", b"x-answer"}
-    return [(name.lower(), value.strip()) for name, value in lines if name.lower() not in drop]
-
-
-def _origin_form(target: bytes, *, bare: bool = False) -> bytes:
-    """Return the target as it goes to an origin: without an authority, or a ``bare`` mark."""
-    target = b"*" if target == b"*?" else target.rstrip(b" ")  # as parsers forgive them
-    short = re.sub(rb"^[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*", b"", target) or b"/"
-    if short != target:  # what it goes on as is the proxy's own to say
-        target = re.sub(rb"[\x80-\xff]", lambda byte: b"%%%02X" % byte[0][0], short)
-    if not bare and target.endswith(b"?") and target.count(b"?") == 1:
-        target = target[:-1]
-    return b"/" + target if target[:1] in (b"?", b"") else target
-
-
-def _refusable(case: Case) -> bool:
-    """Tell whether a request can rightly be answered without asking the upstream."""
-    target = _origin_form(case.target)
-    return (
-        not target.startswith(b"/")
-        or target.startswith(b"/-/querylift")
-        or any(name.lower() == b"expect" for name, _ in case.headers)
-        or case.method in (b"CONNECT",)
-        # uvicorn with httptools takes no absolute form without a path.
-        or re.match(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*(?:[?#]|$)", case.target) is not None
-    )
 
 
 @contextmanager

@@ -9,6 +9,12 @@ from typing import Self
 __all__ = ["Answered", "Record", "Upstream", "read_answer"]
 
 _BODY = b"0123456789" * 20
+_VALIDATORS = (
+    frozenset[bytes](),
+    frozenset((b"etag", b"last-modified")),
+    frozenset((b"etag", b"accept-ranges")),
+    frozenset((b"last-modified",)),
+)
 
 
 @dataclass
@@ -22,6 +28,10 @@ class Record:
     status: int
     answered: bytes
     times: int = 1
+    early: bool = False
+    """Whether it was answered before its body was read."""
+    validators: frozenset[bytes] = frozenset()
+    """Names of the validators that it was answered with."""
 
 
 @dataclass
@@ -69,21 +79,27 @@ class Upstream:
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         first, headers = await _head(reader)
         known = dict(headers)
-        body = await _body(reader, headers) or b""
         number = int(known[b"x-fuzz"])
         status, _, kind = known[b"x-answer"].partition(b" ")
+        early = kind in (b"early", b"early drain")
+        body = b"" if early else await _body(reader, headers) or b""
         method, target = first.split(b" ", 1)[0], first.split(b" ", 1)[1].rsplit(b" ", 1)[0]
         if number in self.cut:
             self.late.append(number)
-        bare = method == b"HEAD" or status == b"204"
+        bare = method == b"HEAD" or status in (b"204", b"304")
+        validators = _VALIDATORS[number // 2 % len(_VALIDATORS)]
         content = b"" if bare else _BODY[: number % len(_BODY)]
         if number in self.records:
             self.records[number].times += 1
         else:
-            record = Record(method, target, headers, body, int(status), content)
+            record = Record(method, target, headers, body, int(status), content, early=early)
+            record.validators = validators
             self.records[number] = record
         lines = [b"HTTP/1.1 " + status + b" Said", b"Date: now", b"X-From: upstream"]
-        if kind == b"close":
+        lines += [name + b": x" for name in sorted(validators)]
+        if early and status != b"204":
+            lines.append(b"Content-Length: %d" % len(content))
+        if kind == b"close" or early:
             lines.append(b"Connection: close")
         elif kind == b"chunked" and not bare:
             lines.append(b"Transfer-Encoding: chunked")
@@ -96,7 +112,9 @@ class Upstream:
             lines.append(b"Content-Length: %d" % len(content))
         writer.write(b"\r\n".join(lines) + b"\r\n\r\n" + content)
         await writer.drain()
-        return kind != b"close"
+        if kind == b"early drain":
+            await reader.read()
+        return not (kind == b"close" or early)
 
 
 async def read_answer(reader: asyncio.StreamReader, *, head: bool) -> Answered:

@@ -20,8 +20,15 @@ from typing import Any
 
 PARTS = ("core", "policy", "dialects", "http", "upstream", "instrumentation")
 MODULES = (
-    *("serving.protocol", "serving.exchange", "asgi", "proxy", "decorator", "runtime.reformulator"),
-    *("engines.spelling_hints", "engines.t5.tokenizer"),
+    *("serving.protocol", "serving.exchange", "serving.heads", "serving.chunks"),
+    *(
+        "asgi",
+        "proxy",
+        "decorator",
+        "runtime.reformulator",
+        "engines.spelling_hints",
+        "engines.t5.tokenizer",
+    ),
 )
 _METHODS = ("fullmatch", "match", "search", "finditer", "sub")
 _CLASSES = {

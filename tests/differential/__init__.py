@@ -1,0 +1,1 @@
+"""Odd requests and answers through ``querylift serve`` and through nginx, compared."""
