@@ -15,7 +15,9 @@ import middleware  # noqa: F401  # before any test: then ``import querylift`` gi
 ROOT = Path(__file__).parent
 MARKERS = {
     "clients": "net",
+    "core/test_bounded_tables.py": "slow",
     "demo/test_browser.py": "browser",
+    "demo/test_narrow.py": "browser",
     "demo/test_run.py": "process",
     "dialects/test_field_schemas.py": "net",
     "dialects/test_groonga_reads.py": "process",
@@ -36,16 +38,20 @@ MARKERS = {
     "project/test_cli.py": "process",
     "project/test_examples.py": "process",
     "project/test_shim.py": "process",
+    "project/test_terminal.py": "process",
     "runtime/test_cleanup.py": "slow",
     "runtime/test_forking.py": "process",
     "servers": "process",
     "serving": "process",
     "upstream": "net",
     "ways/test_event_loop.py": "model",
+    "ways/test_leaving.py": "net",
+    "ways/test_no_text.py": "net",
     "ways/test_proxy.py": "net",
     "ways/test_proxy_answers.py": "net",
     "ways/test_proxy_decisions.py": "net",
     "ways/test_proxy_live.py": "net",
+    "ways/test_standing.py": "net",
 }
 """Folder or file below ``tests`` -> the marker of all tests in it; what is not here is fast.
 

@@ -95,6 +95,7 @@ def test_a_quotation_keeps_what_it_holds(before: str, quoted: str) -> None:
     assert normalize(f"{before}  {phrase}  x").endswith(f"{phrase} x")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mark", MARKS)
 @pytest.mark.parametrize("unit", ["{0}", "{0}a", "a{0}", " {0}a", "{0} ", "{0}a{0}  ", "1{0}a"])
 def test_its_time_is_linear(mark: str, unit: str) -> None:
