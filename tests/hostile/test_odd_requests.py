@@ -80,6 +80,29 @@ def test_the_length_of_a_chunk_does_not_depend_on_segments(line: bytes, step: in
     assert found == [0] * (len(found) - 1) + [5]
 
 
+SPACED = [
+    b"5 ;a=b", b"5; a=b", b"5\t;a", b"5 \t ; a = b ; c", b"5;a = \"b c\"", b"5 ;a=\"x\ty\" ; b",
+    b"05  ;a", b"5 ; a\t", b"5;a;  b=c  ;d", b'5 ; a="b;c" ',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", SPACED)
+@pytest.mark.parametrize("step", [1, 3, 100])
+async def test_blanks_around_extensions_are_taken(line: bytes, step: int) -> None:
+    """However the line is parted (RFC 9112, 7.1.1)."""
+    request = POST + line + b"\r\nabcde\r\n0 ; last\r\n\r\n" + END
+    answer, raw = await sent(request, step)
+    assert answer.count(b"HTTP/1.1 200") == 2
+    assert content(raw.requests[0]) == b"abcde"
+
+
+@pytest.mark.parametrize("line", [b"5 ", b"5\t", b"5 5", b"5 a", b"5 a;b", b" 5", b"5 \x0b;a"])
+async def test_blanks_of_no_extension_are_refused(line: bytes) -> None:
+    answer, raw = await sent(POST + line + b"\r\nabcde\r\n0\r\n\r\n" + END)
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"/end" not in [found.target for found in raw.requests]
+
+
 GET = b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n"
 BROKEN: dict[str, bytes] = {
     "size": POST + b"z\r\n",
