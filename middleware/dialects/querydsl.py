@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from ..core.outcome import Reason
 from .base import Part, QuerySpan
+from .comparisons import Comparisons
 from .expansion import boosted_should
 from .jsonspans import JsonValue, Path, Reader, encode_json, items_of
 from .operators import LUCENE, SIMPLE, QuerySyntax
@@ -64,7 +65,7 @@ _EXPANDS = frozenset(
     {"combined_fields", "match", "multi_match", "query_string", "simple_query_string"}
 )
 _CONTAINERS = [f'{kind}"' for kind in CONTAINING]
-_MOST_COMPARED = 1024 * 1024  # characters of a part, times the texts that are looked for in it
+_MOST_IN_PARTS = 2_000_000  # comparisons, a millisecond
 _MOST_ESCAPED = 16 * 1024  # characters of parts with escapes that are compared in plain spelling
 NEVER_ENTERED = frozenset(
     {"_source", "docvalue_fields", "fields", "ids", "indices_boost", "query_vector"}
@@ -80,9 +81,11 @@ class Repeated:
 
     def __init__(self, texts: frozenset[str]) -> None:
         self.texts = texts
-        self._written = [encode_json(text).decode("latin-1") for text in texts] + _CONTAINERS
-        self._spelled = [json.dumps(text, ensure_ascii=False) for text in texts] + _CONTAINERS
+        self._written = [encode_json(text).decode("latin-1") for text in texts]
+        self._spelled = [json.dumps(text, ensure_ascii=False) for text in texts]
         self._left = _MOST_ESCAPED
+        self._in_parts = Comparisons(_MOST_IN_PARTS)
+        self.in_values = Comparisons()
 
     def holds_only(self, data: bytes, decided: list[tuple[int, int]]) -> bool:
         """Return whether only places with these bounds can hold a text; never wrongly so."""
@@ -101,17 +104,20 @@ class Repeated:
 
         If it has escapes, it is ``parsed`` to see what they spell.
         """
-        if len(part) * len(self.texts) > _MOST_COMPARED:
-            return True
         if "\\" not in part:
-            return any(each in part for each in self._written)
+            return self._finds_any(part, self._written)
         if not parsed:
             return True
         self._left -= len(part)
         if self._left < 0:
             return True
         spelled = json.dumps(json.loads(part.encode("latin-1")), ensure_ascii=False)
-        return any(each in spelled for each in self._spelled)
+        return self._finds_any(spelled, self._spelled)
+
+    def _finds_any(self, part: str, written: list[str]) -> bool:
+        return any(each in part for each in _CONTAINERS) or any(
+            self._in_parts.may_hold(part, each) for each in written
+        )
 
 
 def _enter_all(path: Path) -> bool | None:
@@ -252,10 +258,11 @@ class Finder:
 
     def _contained(self, kind: str, value: JsonValue) -> Iterator[QuerySpan]:
         """Yield the texts that stand among the operators of another one, where they must stay."""
-        if kind not in CONTAINING or value.text is None:
+        if kind not in CONTAINING or value.text is None or self._repeated is None:
             return
+        may_hold = self._repeated.in_values.may_hold
         for text in self._texts:
-            if len(text) >= _SHORTEST and text != value.text and text in value.text:
+            if len(text) >= _SHORTEST and text != value.text and may_hold(value.text, text):
                 yield kept(text)
 
     def _kept_in(self, value: JsonValue, contained: bool) -> Iterator[QuerySpan]:
