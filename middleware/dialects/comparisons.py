@@ -20,11 +20,16 @@ class Comparisons:
     def __init__(self, most: int = _MOST) -> None:
         self._left = most
 
+    def spend(self, comparisons: int) -> bool:
+        """Count comparisons; return whether there may be so many."""
+        self._left -= comparisons
+        return self._left >= 0
+
     def allow(self, value: str, text: str) -> bool:
         """Count a search for ``text`` in ``value``; return whether it may be made."""
-        if len(text) <= len(value):
-            self._left -= len(value) * (len(text) if len(value) < _LONG else _OF_LONG)
-        return self._left >= 0
+        if len(text) > len(value):
+            return self.spend(0)
+        return self.spend(len(value) * (len(text) if len(value) < _LONG else _OF_LONG))
 
     def may_hold(self, value: str, text: str) -> bool:
         """Return whether ``value`` holds ``text``; true as well if that would take too long."""
