@@ -214,9 +214,11 @@ class Finder:
         """Yield the texts that stand among the operators of another one, where they must stay."""
         if kind not in CONTAINING or value.text is None or self._repeated is None:
             return
-        may_hold = self._repeated.in_values.may_hold
-        for text in self._texts:
-            if len(text) >= _SHORTEST and text != value.text and may_hold(value.text, text):
+        within = value.text
+        shorter = [text for text in self._texts if _SHORTEST <= len(text) < len(within)]
+        allowed = self._repeated.in_values.spend(len(within) * sum(map(len, shorter)))
+        for text in shorter:
+            if not allowed or text in within:
                 yield kept(text)
 
     def _kept_in(self, value: JsonValue, contained: bool) -> Iterator[QuerySpan]:
