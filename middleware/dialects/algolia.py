@@ -13,12 +13,13 @@ from base64 import b64decode
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 from ..core.outcome import Reason
 from .base import Part, QuerySpan, SearchRequest
 from .expansion import in_place
 from .jsonspans import JsonValue, MalformedError, Path, encode_json, items_of, read
-from .layers import json_layer
+from .layers import Layer, json_layer
 from .operators import WORDS
 from .repeats import kept_by, spelled
 from .search_api import SearchApi, Texts, about, is_past_first, is_zero, json_span, param_span
@@ -27,6 +28,7 @@ from .urlencoded import Params, url_encoder
 _INDEX = re.compile(r"/1/indexes/([^/]+)(/facets/)?")
 _HITS = ("hitsPerPage", "length")
 _FILTERS = ("filters", "facetFilters")
+_SEARCHED = ("optionalWords", "similarQuery")  # what follows the query
 _MOST_PACKED = 2000  # ampersands of packed parameters, or escapes, in a body
 _SECURED = re.compile(rb"[0-9a-f]{64}")
 
@@ -57,7 +59,7 @@ class AlgoliaDialect(SearchApi):
         key = params.get("x-algolia-api-key") or ""
         header = request.header(b"x-algolia-api-key").decode("latin-1")
         fixed = any("query" in _restrictions(sent) for sent in (key, header))
-        searches: tuple[JsonValue, ...] = ()
+        searches: list[_Search] = []
         index = _INDEX.match(request.path)
         place = index[1] if index else None
         if request.method == "GET":
@@ -71,15 +73,16 @@ class AlgoliaDialect(SearchApi):
             root = read(body, _enter)
             fixed = fixed or bool(_restrictions(root.get("apiKey").text or "").data)
             many = request.path.rstrip("/").endswith("/queries")
-            searches = root.get("requests").items if many else (root,)
+            all_searches = root.get("requests").items if many else (root,)
+            searches = [_Search.of(body, search) for search in all_searches]
             found = (
                 span
                 for search in searches
-                if self._searches_prose(search)
+                if self._searches_prose(search.own)
                 for span in about(
-                    _body(body, search),
-                    [search.get("indexName").text if many else place],
-                    counts=bool(index and index[2]) or _counts(body, search),
+                    _body(search),
+                    [search.own.get("indexName").text if many else place],
+                    counts=bool(index and index[2]) or _counts(search),
                 )
             )
         else:
@@ -87,18 +90,54 @@ class AlgoliaDialect(SearchApi):
         for span in found:
             yield replace(span, skip=Reason.SIGNED) if fixed else span
         texts = repeated()
-        filters = [params.get("filters"), params.get("facetFilters")]
-        filters += [spelled(body, search.get(name)) for search in searches for name in _FILTERS]
-        yield from kept_by(filters, texts)
-        for search in searches:
-            words = json_span(search.get("optionalWords"))
-            if words is not None and words.text in texts:
-                yield replace(words, follows=True)
+        if texts:
+            yield from kept_by(_filters(params, body, searches), texts)
+            for span in _repeating(params, searches):
+                if span.text in texts:
+                    yield replace(span, follows=True)
 
     def _searches_prose(self, search: JsonValue) -> bool:
         attributes = search.get("restrictSearchableAttributes")
         names = [name.text for name in items_of(attributes) if name.text]
         return not names or any(map(self.fields.of(), names))
+
+
+class _Search(NamedTuple):
+    """One search of a body, and the parameters that older clients pack in a string of it."""
+
+    own: JsonValue
+    packed: Params
+    layer: Layer | None
+
+    @classmethod
+    def of(cls, body: bytes, own: JsonValue) -> _Search:
+        """Return a search of a body. Errors: ``MalformedError``."""
+        packed = own.get("params")
+        if not packed.text:
+            return cls(own, Params(b""), None)
+        layer = json_layer(body, packed)
+        return cls(own, Params(layer.data), layer)
+
+
+def _filters(params: Params, body: bytes, searches: list[_Search]) -> Iterator[str | None]:
+    """Yield the filters of all searches, also those among packed parameters."""
+    for name in _FILTERS:
+        yield params.get(name)
+        for search in searches:
+            yield spelled(body, search.own.get(name))
+            yield search.packed.get(name)
+
+
+def _repeating(params: Params, searches: list[_Search]) -> Iterator[QuerySpan]:
+    """Yield the spans of what must follow the query."""
+    for name in _SEARCHED:
+        found = [param_span(Part.QUERY_STRING, params, name)]
+        for search in searches:
+            found.append(json_span(search.own.get(name)))
+            span = param_span(Part.BODY, search.packed, name)
+            if span is not None and search.layer is not None:
+                found.append(search.layer.to_outer(span, Part.BODY))
+        yield from (span for span in found if span is not None)
 
 
 def _restrictions(key: str) -> Params:
@@ -141,25 +180,21 @@ def _param(
     yield span
 
 
-def _counts(body: bytes, search: JsonValue) -> bool:
+def _counts(search: _Search) -> bool:
     """Return whether a search asks for values of a facet, or for no hits."""
-    packed = search.get("params")
-    params = Params(json_layer(body, packed).data if packed.text else b"")
-    hits = [each for name in _HITS for each in (search.get(name).value, params.get(name))]
-    return search.get("type").value == "facet" or any(map(is_zero, hits))
+    own, params = search.own, search.packed
+    hits = [each for name in _HITS for each in (own.get(name).value, params.get(name))]
+    return own.get("type").value == "facet" or any(map(is_zero, hits))
 
 
-def _body(body: bytes, search: JsonValue) -> Iterator[QuerySpan]:
+def _body(search: _Search) -> Iterator[QuerySpan]:
     """Yield the span of one search in a body: of ``query``, or of ``query`` in ``params``."""
-    if search.get("type").value not in (None, "default", "facet"):
+    own, params, layer = search
+    if own.get("type").value not in (None, "default", "facet"):
         return
-    query, packed = search.get("query"), search.get("params")
-    params, layer = Params(b""), None
-    if packed.text:  # older clients pack all parameters but the query
-        layer = json_layer(body, packed)
-        params = Params(layer.data)
-    paged = any(is_past_first(search.get(name).value) for name in ("page", "offset"))
-    optional = any(name == "optionalWords" for name, _ in search.members)
+    query = own.get("query")
+    paged = any(is_past_first(own.get(name).value) for name in ("page", "offset"))
+    optional = any(name == "optionalWords" for name, _ in own.members)
     if layer is not None and "query" in params:
         if query.value is not None:
             return  # there are two, and the API does not document which one counts

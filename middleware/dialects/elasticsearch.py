@@ -19,7 +19,7 @@ from .fields.schemas import Place
 from .jsonspans import MalformedError, allowance, items_of, read
 from .layers import url_layer
 from .operators import LUCENE
-from .querydsl import Repeated
+from .repeated import Repeated
 from .repeats import kept
 from .search_api import SearchApi, Texts, about, is_json, is_past_first, is_zero, param_span
 from .searchbody import SearchBody

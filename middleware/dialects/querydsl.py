@@ -9,7 +9,6 @@ keeps nothing.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 
 from ..core.outcome import Reason
@@ -17,6 +16,7 @@ from .base import Part, QuerySpan
 from .expansion import boosted_should
 from .jsonspans import JsonValue, Path, Reader, encode_json, items_of
 from .operators import LUCENE, SIMPLE, QuerySyntax
+from .repeated import CONTAINING, NEVER_ENTERED, Repeated
 from .repeats import kept
 from .search_api import json_span
 
@@ -28,13 +28,14 @@ _INNER = {
     "function_score": {"query": True},
     "has_child": {"query": True},
     "has_parent": {"query": True},
-    "hybrid": {"queries": True},
+    "hybrid": {"queries": True, "filter": False},
     "nested": {"query": True},
     "pinned": {"organic": True},
     "rule": {"organic": True},
     "rule_query": {"organic": True},
     "script_score": {"query": True},
 }
+_WITH_INNER_HITS = frozenset({"has_child", "has_parent", "nested"})
 _ALTERNATIVES = {"bool": "should", "dis_max": "queries"}
 # Queries with a text: those that have it below the name of a field, by the key of the text, and
 # those that have it in ``query``.
@@ -56,69 +57,12 @@ _FOLLOWING = {
     "match_bool_prefix": "query",
     **dict.fromkeys(("term", "fuzzy", "prefix", "span_term"), "value"),
 }
-CONTAINING = ("wildcard", "regexp", "query_string", "simple_query_string")
-"""Queries whose text may contain another text among operators."""
 _SYNTAXES: dict[str, QuerySyntax] = {"query_string": LUCENE, "simple_query_string": SIMPLE}
 # Queries of which a copy can search for the added terms.
 _EXPANDS = frozenset(
     {"combined_fields", "match", "multi_match", "query_string", "simple_query_string"}
 )
-_CONTAINERS = [f'{kind}"' for kind in CONTAINING]
-_MOST_COMPARED = 1024 * 1024  # characters of a part, times the texts that are looked for in it
-_MOST_ESCAPED = 16 * 1024  # characters of parts with escapes that are compared in plain spelling
-NEVER_ENTERED = frozenset(
-    {"_source", "docvalue_fields", "fields", "ids", "indices_boost", "query_vector"}
-    | {"runtime_mappings", "script", "script_fields", "search_after", "sort", "stored_fields"}
-    | {"vector"}
-)
-"""Keys of what holds no query text, and may be large."""
 _SHORTEST = 3  # characters of a text that is looked for within others
-
-
-class Repeated:
-    """The texts whose other places are looked for, and what may hold them."""
-
-    def __init__(self, texts: frozenset[str]) -> None:
-        self.texts = texts
-        self._written = [encode_json(text).decode("latin-1") for text in texts] + _CONTAINERS
-        self._spelled = [json.dumps(text, ensure_ascii=False) for text in texts] + _CONTAINERS
-        self._left = _MOST_ESCAPED
-
-    def holds_only(self, data: bytes, decided: list[tuple[int, int]]) -> bool:
-        """Return whether only places with these bounds can hold a text; never wrongly so."""
-        rest, at = [], 0
-        for start, stop in sorted(decided):
-            rest.append(data[at:start])
-            at = stop
-        return not self._may_hold((b"".join(rest) + data[at:]).decode("latin-1"), parsed=False)
-
-    def opened(self, reader: Reader, value: JsonValue) -> JsonValue:
-        """Return a value with its members, if it was not entered and may hold a text."""
-        return reader.open(value, _enter_all, self._may_hold)
-
-    def _may_hold(self, part: str, parsed: bool = True) -> bool:
-        """Return whether JSON, read as Latin-1, may hold a text as a string; never wrongly not.
-
-        If it has escapes, it is ``parsed`` to see what they spell.
-        """
-        if len(part) * len(self.texts) > _MOST_COMPARED:
-            return True
-        if "\\" not in part:
-            return any(each in part for each in self._written)
-        if not parsed:
-            return True
-        self._left -= len(part)
-        if self._left < 0:
-            return True
-        spelled = json.dumps(json.loads(part.encode("latin-1")), ensure_ascii=False)
-        return any(each in spelled for each in self._spelled)
-
-
-def _enter_all(path: Path) -> bool | None:
-    if not path or path[-1] in NEVER_ENTERED:
-        return not path or path[-2:-1] == ("highlight",)
-    # Lists of values are long; each is looked through once.
-    return None if path[-1] == "terms" and "terms" not in path[:-1] else True
 
 
 def _enter_filters(path: Path) -> bool:
@@ -180,6 +124,7 @@ class Finder:
                     prose = kind in _OF_VECTORS or self._holds_prose(name)
                     decided = decides and kind in BY_FIELD and not _completes(field)
                     yield from self._leaf(kind, clause, text, prose, decided)
+                    yield from self._filter(field)
             elif self._texts:
                 yield from self._kept_in(body, kind in CONTAINING)
 
@@ -187,8 +132,16 @@ class Finder:
         """Yield the text of which a model makes the query vector, and those of the filter."""
         text = body.get("query_vector_builder").get("text_embedding").get("model_text")
         yield from self._leaf("knn", body, text, True, decides)
-        if self._texts:
-            yield from self.queries(body.get("filter"), False)
+        for searched in (body, *(field for _, field in body.named())):  # OpenSearch names the field
+            yield from self._filter(searched)
+
+    def highlight(self, value: JsonValue) -> Iterator[QuerySpan]:
+        """Yield the texts that are highlighted in place of those of the query."""
+        body = self.opened(value)
+        fields = self.opened(body.get("fields"))
+        named = [fields, *fields.items]
+        for each in (body, *(field for group in named for _, field in group.named())):
+            yield from optional(self.query(each.get("highlight_query"), False))
 
     def queries(self, value: JsonValue, decides: bool = True) -> Iterator[QuerySpan]:
         """Yield the texts of a query, or of a list of them."""
@@ -219,9 +172,16 @@ class Finder:
             found = list(self.queries(body.get(_ALTERNATIVES[kind]), decides))
             yield from optional(found) if required or any(map(_changes, found)) else found
         if self._texts:
+            if kind in _WITH_INNER_HITS:
+                yield from self.highlight(self.opened(body.get("inner_hits")).get("highlight"))
             yield from optional(self.queries(body.get("negative"), False))
             for function in self.opened(body.get("functions")).items:
                 yield from optional(self.queries(function.get("filter"), False))
+
+    def _filter(self, body: JsonValue) -> Iterator[QuerySpan]:
+        """Yield the texts that restrict what a query of vectors finds."""
+        if self._texts:
+            yield from self.queries(body.get("filter"), False)
 
     def _leaf(
         self, kind: str, clause: JsonValue, text: JsonValue, prose: bool, decides: bool
@@ -252,10 +212,13 @@ class Finder:
 
     def _contained(self, kind: str, value: JsonValue) -> Iterator[QuerySpan]:
         """Yield the texts that stand among the operators of another one, where they must stay."""
-        if kind not in CONTAINING or value.text is None:
+        if kind not in CONTAINING or value.text is None or self._repeated is None:
             return
-        for text in self._texts:
-            if len(text) >= _SHORTEST and text != value.text and text in value.text:
+        within = value.text
+        shorter = [text for text in self._texts if _SHORTEST <= len(text) < len(within)]
+        allowed = self._repeated.in_values.spend(len(within) * sum(map(len, shorter)))
+        for text in shorter:
+            if not allowed or text in within:
                 yield kept(text)
 
     def _kept_in(self, value: JsonValue, contained: bool) -> Iterator[QuerySpan]:
@@ -264,6 +227,7 @@ class Finder:
             yield from self._contained(CONTAINING[0], value)
         if value.text is not None and value.text in self._texts:
             yield kept(value.text)
+        value = self.opened(value)
         for inner in (*value.items, *(member for _, member in value.members)):
             yield from self._kept_in(inner, contained)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from ..core.outcome import Reason
 from .base import MAX_TEXT, Part, QuerySpan
+from .comparisons import Comparisons
 from .jsonspans import JsonValue, encode_json
 from .layers import Layer
 from .operators import LUCENE
@@ -22,13 +23,17 @@ _BREAKS = re.compile(r"[\s()+!-]")
 
 
 def occurrences(
-    value: str, text: str, holds_prose: Callable[[str], bool]
+    value: str, text: str, holds_prose: Callable[[str], bool], compared: Comparisons
 ) -> Iterator[tuple[int, int] | None]:
     """Yield where a query of Solr holds a text, so that another text may stand there.
 
     ``None`` stands for a place where the text must stay: an exact value, or a part of something
-    else. ``holds_prose`` tells whether a field holds prose.
+    else. ``holds_prose`` tells whether a field holds prose. A text that ``compared`` does not allow
+    to look for is taken for one that must stay.
     """
+    if not compared.allow(value, text):
+        yield None
+        return
     at = value.find(text) if len(text) >= _SHORTEST or value == text else -1
     for _ in range(_MOST):
         if at < 0:
@@ -42,9 +47,10 @@ def occurrences(
 
 def kept_by(filters: Iterable[str | None], texts: frozenset[str]) -> Iterator[QuerySpan]:
     """Yield a span that keeps a text for each text that a filter holds as a value of its own."""
+    compared = Comparisons()
     for value in filters:
         for text in texts if value else ():
-            if any(True for _ in occurrences(value or "", text, bool)):
+            if any(True for _ in occurrences(value or "", text, bool, compared)):
                 yield kept(text)
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 from .base import QuerySpan
 from .jsonspans import JsonValue, Path, Reader, items_of
-from .querydsl import BY_FIELD, DIRECT, NEVER_ENTERED, Finder, Repeated, optional
+from .querydsl import BY_FIELD, DIRECT, Finder, optional
+from .repeated import NEVER_ENTERED, Repeated
 from .search_api import is_past_first, is_zero
 
 # Keys that are entered only to see what they repeat.
@@ -114,22 +115,14 @@ def _rescore(stages: JsonValue, finder: Finder) -> Iterator[QuerySpan]:
 def _beside(root: JsonValue, finder: Finder) -> Iterator[QuerySpan]:
     """Yield the texts that are shown, counted or suggested beside the hits."""
     yield from finder.queries(root.get("post_filter"), False)
-    yield from _highlight(root.get("highlight"), finder)
+    yield from finder.highlight(root.get("highlight"))
     yield from _suggest(finder.opened(root.get("suggest")), finder)
     for name in _AGGREGATIONS:
         yield from optional(_aggregations(finder.opened(root.get(name)), finder))
     for hits in items_of(finder.opened(root.get("collapse")).get("inner_hits")):
-        yield from _highlight(hits.get("highlight"), finder)
+        yield from finder.highlight(hits.get("highlight"))
     reranked = finder.opened(root.get("ext")).get("rerank").get("query_context")
     yield from finder.repeated(reranked.get("query_text"))
-
-
-def _highlight(value: JsonValue, finder: Finder) -> Iterator[QuerySpan]:
-    body = finder.opened(value)
-    fields = finder.opened(body.get("fields"))
-    named = [fields, *fields.items]
-    for each in (body, *(field for group in named for _, field in group.named())):
-        yield from optional(finder.query(each.get("highlight_query"), False))
 
 
 def _suggest(body: JsonValue, finder: Finder) -> Iterator[QuerySpan]:
@@ -153,4 +146,4 @@ def _aggregations(body: JsonValue, finder: Finder) -> Iterator[QuerySpan]:
                     yield from finder.query(query, False)
             else:
                 yield from finder.query(inside.get("background_filter"), False)
-                yield from _highlight(inside.get("highlight"), finder)
+                yield from finder.highlight(inside.get("highlight"))

@@ -8,11 +8,12 @@ places is left alone, because the handler decides which one counts.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from urllib.parse import quote
 
 from .base import MAX_TEXT, Part, QuerySpan, SearchRequest
+from .comparisons import Comparisons
 from .expansion import WEIGHT, in_place, or_encoder
 from .fields.names import looks_exact
 from .fields.schemas import Place
@@ -122,6 +123,7 @@ def _repeated(
     part: Part, params: Params, texts: frozenset[str], holds_prose: Callable[[str], bool]
 ) -> Iterator[QuerySpan]:
     """Yield the places in other parameters that repeat a text."""
+    compared = Comparisons()
     referred = set(_REFERENCE.findall(params.data.replace(b"%24", b"$"))) if texts else ()
     for name, start, stop in params.named() if texts else ():
         if name == "q" or not (name in _QUERIES or name.encode() in referred):
@@ -131,9 +133,8 @@ def _repeated(
             continue
         value = decode_value(params.data[start:stop]) or ""
         for text in texts:
-            if text in value:
+            if found := list(occurrences(value, text, holds_prose, compared)):
                 layer = url_layer(params.data, start, stop)
-                found = occurrences(value, text, holds_prose)
                 yield from _places(part, layer, value, text, found, name in _RESTRICTING)
 
 
@@ -144,18 +145,18 @@ def _repeated_json(
     decided: set[int],
 ) -> Iterator[QuerySpan]:
     """Yield the places in a JSON request that repeat a text."""
+    in_parts, compared = Comparisons(), Comparisons()
     written = [encode_json(text)[1:-1].decode("latin-1") for text in texts]
 
     def may_hold(part: str) -> bool:
-        return "\\" in part or any(each in part for each in written)
+        return "\\" in part or any(in_parts.may_hold(part, each) for each in written)
 
     for path, value in _strings(reader, reader.document, (), may_hold):
         string = value.text or ""
         if value.start in decided or (path[0] == "params" and path[-1] not in _QUERIES):
             continue
         for text in texts:
-            if text in string:
-                found = occurrences(string, text, holds_prose)
+            if found := list(occurrences(string, text, holds_prose, compared)):
                 restricts = not _RESTRICTING.isdisjoint(path)
                 layer = json_layer(reader.data, value)
                 yield from _places(Part.BODY, layer, string, text, found, restricts)
@@ -166,7 +167,7 @@ def _places(
     layer: Layer,
     value: str,
     text: str,
-    found: Iterator[tuple[int, int] | None],
+    found: Iterable[tuple[int, int] | None],
     restricts: bool,
 ) -> Iterator[QuerySpan]:
     for bounds in found:

@@ -547,3 +547,17 @@ def test_an_empty_name_of_a_field_is_refused(name: str) -> None:
     upstream = UpstreamSettings(url="http://127.0.0.1:1")
     with pytest.raises(ConfigurationError, match="must not be empty"):
         build_proxy(Settings(upstream=upstream, dialect="solr", **{name: ("",)}))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "secret", ["ApiKey secret=\n", "a\r\nx: y", "ApiKey é", " Basic x", "Basic x ", "a\0b", "a\x7f"]
+)
+def test_credentials_that_no_header_can_hold_are_refused_and_not_shown(secret: str) -> None:
+    with pytest.raises(ConfigurationError, match="authorization") as caught:
+        SchemaReader("http://127.0.0.1:9", Schemas(), authorization=secret)
+    assert secret.strip() not in str(caught.value)
+
+
+@pytest.mark.parametrize("secret", ["", "a", "ApiKey VnVhQ2ZHY0JDZGJrU==", "Basic dTpw", "a b c"])
+def test_other_credentials_are_taken(secret: str) -> None:
+    SchemaReader("http://127.0.0.1:9", Schemas(), authorization=secret)

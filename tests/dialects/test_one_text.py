@@ -87,6 +87,22 @@ FOLLOWING: dict[str, dict[str, Any]] = {
     },
     "function": {"query": {"function_score": {"query": M, "functions": [{"filter": M}]}}},
     "negative": {"query": {"boosting": {"positive": M, "negative": M, "negative_boost": 0.2}}},
+    "hits of nested documents": {
+        "query": {"nested": {"query": M, "inner_hits": {"highlight": {"highlight_query": M}}}}
+    },
+    "hits of children": {
+        "query": {
+            "has_child": {
+                "query": M,
+                "inner_hits": {"highlight": {"fields": {"t": {"highlight_query": M}}}},
+            }
+        }
+    },
+    "hybrid": {"query": {"hybrid": {"queries": [M], "filter": M}}},
+    "vectors of a model": {
+        "query": {"neural": {"v": {"query_text": CHATTY, "filter": {"bool": {"must": M}}}}}
+    },
+    "vectors below a field": must_and(should=[{"knn": {"v": {"vector": [1, 2], "filter": M}}}]),
     "knn": {"query": M, "knn": {"field": "v", "query_vector": [1, 2], "filter": [M]}},
     "retriever": {"retriever": {"standard": {"query": M, "filter": M}}},
     "reranker": {
@@ -123,6 +139,10 @@ FIXED: dict[str, dict[str, Any]] = {
     "regexp": must_and(filter=[{"regexp": {"title": f".*{CHATTY}.*"}}]),
     "syntax": must_and(filter=[{"query_string": {"query": f"title:({CHATTY}) AND stock:1"}}]),
     "intervals": must_and(filter=[{"intervals": {"t": {"match": {"query": CHATTY}}}}]),
+    "script": must_and(filter=[{"script": {"script": {"params": {"typed": CHATTY}}}}]),
+    "filter of an unknown query": must_and(must=[M, {"plugin": {"filter": {"terms": [CHATTY]}}}]),
+    "neural": must_and(must=[M, {"neural": {"v": {"filter": {"term": {"sku": CHATTY}}}}}]),
+    "below a field": must_and(must=[M, {"knn": {"v": {"filter": {"term": {"sku": CHATTY}}}}}]),
     "unknown": must_and(filter=[{"percolate": {"document": {"title": CHATTY}}}]),
     "post_filter": {"query": M, "post_filter": {"term": {"code": CHATTY}}},
     "too large to know": must_and(filter=[{"match": {"a": f"x {n}"}} for n in range(600)] + [M]),
@@ -306,6 +326,12 @@ def test_json_requests_of_solr_follow(proxies: dict[str, Standing], body: Any) -
         ("typesense", "/multi_search", {"searches": [{"q": CHATTY, "filter_by": f"a:={CHATTY}"}]}),
         ("algolia", "/1/indexes/p/query", {"query": CHATTY, "facetFilters": [f"tag:{CHATTY}"]}),
         ("algolia", "/1/indexes/p/query", {"query": CHATTY, "filters": f'tag:"{CHATTY}"'}),
+        ("algolia", "/1/indexes/p/query",
+         {"params": f"query={quote(CHATTY)}&filters=tag:%22{quote(CHATTY)}%22"}),
+        ("algolia", "/1/indexes/p/query",
+         {"query": CHATTY, "params": f"facetFilters=%5B%22tag:{quote(CHATTY)}%22%5D"}),
+        ("algolia", "/1/indexes/*/queries",
+         {"requests": [{"query": CHATTY}, {"params": f"filters=tag:'{quote(CHATTY)}'"}]}),
     ],
 )  # fmt: skip
 def test_filters_of_other_apis_keep_the_text(
@@ -317,10 +343,30 @@ def test_filters_of_other_apis_keep_the_text(
     assert sent == written
 
 
-def test_words_that_may_be_missing_follow(proxies: dict[str, Standing]) -> None:
-    body = json.dumps({"query": CHATTY, "optionalWords": CHATTY})
-    _, sent, _ = proxies["algolia"].sent("/1/indexes/p/query", body)
-    assert sent == body.replace(CHATTY, PLAIN)
+@pytest.mark.parametrize(
+    "search",
+    [
+        {"query": "#", "optionalWords": "#"},
+        {"query": "#", "similarQuery": "#"},
+        {"query": "#", "params": "optionalWords=#&hitsPerPage=3"},
+        {"params": "query=#&similarQuery=#"},
+        {"params": "optionalWords=#&query=#", "optionalWords": "#"},
+    ],
+)
+def test_other_queries_of_algolia_follow(
+    proxies: dict[str, Standing], search: dict[str, str]
+) -> None:
+    asked, wanted = (
+        json.dumps(
+            {
+                name: value.replace("#", quote(text) if name == "params" else text)
+                for name, value in search.items()
+            }
+        )
+        for text in (CHATTY, PLAIN)
+    )
+    _, sent, _ = proxies["algolia"].sent("/1/indexes/p/query", asked)
+    assert sent == wanted
 
 
 def test_a_filter_of_groonga_keeps_the_text(proxies: dict[str, Standing]) -> None:

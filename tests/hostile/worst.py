@@ -140,6 +140,7 @@ def worst_requests(name: str) -> Iterator[SearchRequest]:
         yield from _repeated()
     if name == "algolia":
         yield from _packed()
+    yield from nearly_filtered(name)
 
 
 def _searches() -> Iterator[SearchRequest]:
@@ -183,6 +184,7 @@ def _repeated() -> Iterator[SearchRequest]:
         ):  # fmt: skip
             for size in (MAX_BODY, 60_000, 20_000):
                 yield _request("/i/_search", b"", filled(unit, start, end, size=size))
+    yield from _nearly_repeated()
     for text in ("a", "ab" * 10, "a" * 4000, '\\"' * 100):
         clauses = "".join(f'{{"match":{{"a":"{text}{n}"}}}},' for n in range(16))
         start = f'{{"query":{{"bool":{{"must":[{clauses}{{}}],"filter":['
@@ -193,6 +195,62 @@ def _repeated() -> Iterator[SearchRequest]:
         lines = "".join(f'{{}}\n{{"query":{{"match":{{"a":"{text}{n}"}}}}}}\n' for n in range(20))
         yield _request("/_msearch", b"", (lines * 6).encode()[:MAX_BODY], LINES)
         yield _request("/_msearch", b"", (lines + lines).encode()[:MAX_BODY], LINES)
+
+
+def nearly(length: int, count: int = 16) -> list[str]:
+    """Return texts that a search compares with nearly each position of ``aaaa`` in vain."""
+    return ["a" * (length // 2 - n) + "b" + "a" * (length // 2 + n) for n in range(count)]
+
+
+def _nearly_repeated() -> Iterator[SearchRequest]:
+    """Yield texts next to values that nearly hold them, of all lengths."""
+    for length, longest, many in ((40, 2400, 90), (600, 2400, 90), (1200, 2490, 80), (99, 999, 90)):
+        must = [{"match": {"t": text}} for text in nearly(length)]
+        values = ["a" * longest] * many
+        for kind in ("query_string", "simple_query_string"):
+            strings = [{kind: {"query": value}} for value in values]
+            query = {"query": {"bool": {"must": must, "filter": strings}}}
+            yield _request("/i/_search", b"", json.dumps(query).encode())
+        for kind in ("regexp", "wildcard", "term", "match"):
+            filters = [{kind: {"x": value}} for value in values]
+            query = {"query": {"bool": {"must": must, "must_not": filters}}}
+            yield _request("/i/_search", b"", json.dumps(query).encode())
+            body = {"query": {"bool": {"must": must}}, "aggs": {"a": {"filter": filters[0]}}}
+            for part in ("post_filter", "suggest", "rescore"):
+                body[part] = filters
+            yield _request("/i/_search", b"", json.dumps(body)[:MAX_BODY].encode())
+    for size in (2400, 29_000, 31_000, 60_000):
+        must = [{"match": {"t": text}} for text in nearly(3900)]
+        parts = [{"terms": {"x": ["a" * size]}}] * (180_000 // size)
+        clauses = {"must": must, "filter": parts}
+        yield _request("/i/_search", b"", json.dumps({"query": {"bool": clauses}}).encode())
+
+
+def nearly_filtered(name: str) -> Iterator[SearchRequest]:
+    """Yield texts beside filters that nearly hold them, in the other dialects."""
+    for length, longest in ((40, 2400), (600, 2400), (1200, 2490), (3900, 29_000), (3900, 250_000)):
+        first, *others = nearly(length)
+        value, many = "a" * longest, max(1, 200_000 // longest)
+        texts = [first, *others][: max(1, 200_000 // (longest + length))]
+        if name == "solr":
+            form = "&".join([f"q={first}", *[f"fq={value}"] * many]).encode()
+            yield _request("/solr/c/select", b"", form[:MAX_BODY], FORM)
+            must = [{"edismax": {"query": text}} for text in nearly(length)]
+            query = {"query": {"bool": {"must": must}}, "filter": [value] * many}
+            yield _request("/solr/c/select", b"", json.dumps(query).encode())
+        elif name == "meilisearch":
+            queries = [{"q": text, "filter": value} for text in texts]
+            yield _request("/multi-search", b"", json.dumps({"queries": queries}).encode())
+        elif name == "typesense":
+            searches = [{"q": text, "filter_by": value} for text in texts]
+            yield _request("/multi_search", b"", json.dumps({"searches": searches}).encode())
+        elif name == "algolia":
+            searches = [{"query": text, "filters": value} for text in texts]
+            body = json.dumps({"requests": searches}).encode()
+            yield _request("/1/indexes/*/queries", b"", body)
+        elif name == "groonga":
+            form = f"query={first}&filter={value}".encode()
+            yield _request("/d/select", b"", form, FORM)
 
 
 def _packed() -> Iterator[SearchRequest]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 
+from ...errors import ConfigurationError
 from ..detection.client import ProbeError, SendProbe, probe_client, tls_context
 from . import elasticsearch, solr
 from .documents import MAX_ANSWER
@@ -21,6 +23,7 @@ _APIS: Mapping[str, tuple[tuple[str, ...], Callable[[Mapping[str, bytes]], Schem
 }
 _BETWEEN = 0.1  # seconds between two places
 _FAILED = 5.0  # seconds after an unexpected exception
+_IN_HEADER = re.compile(r"(?:[!-~](?:[\t -~]*[!-~])?)?")
 _REFUSED = frozenset({401, 403})
 
 _log = logging.getLogger("querylift.fields")
@@ -40,7 +43,8 @@ class SchemaReader:
     At most one place is read at a time, in a connection of its own, with a time-out of 5 s and
     1 MiB for each answer. A place of which nothing is told is asked about again after some minutes.
 
-    Concurrency: one event loop at a time. Errors: none; a failure is logged.
+    Concurrency: one event loop at a time. Errors: ``ConfigurationError`` for an ``authorization``
+    that no header can hold; any later failure is logged.
     """
 
     def __init__(
@@ -54,6 +58,11 @@ class SchemaReader:
         connect: Connect | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        if not _IN_HEADER.fullmatch(authorization):  # it is not shown, as it is a secret
+            raise ConfigurationError(
+                "upstream.authorization has a line break, a character that is not ASCII, or blanks "
+                "around it, which no header may have; write it like 'ApiKey abc='"
+            )
         self._upstream = upstream.rstrip("/")
         self._schemas = schemas
         self._headers = {"authorization": authorization} if authorization else {}
