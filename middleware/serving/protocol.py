@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
-from ..http.extensions import BARE_QUERY
+from ..http.extensions import BARE_QUERY, OFFER_IGNORED
 from .chunks import ChunkLines
 from .exchange import HoldingFlow, UnframedCycle
 from .heads import OFFER, OfferMask, check_head, escape, speaks_http, with_path
@@ -67,6 +67,7 @@ class BoundedProtocol(TimedProtocol):
     _received = 0  # bytes of the head that came, reported or not
     _last = False  # the last request is complete
     _foreign = False  # the request line names another protocol than HTTP
+    _offered = False  # the head offers an upgrade
     _blank = 0  # bytes of blank lines before the head
 
     _running: RequestResponseCycle | None = None  # the next to respond; ``cycle`` came last
@@ -169,7 +170,9 @@ class BoundedProtocol(TimedProtocol):
             self._count(len(name) + len(value) + 4)  # with ": " and the end of the line
             if len(self.headers) == MAX_HEADERS:
                 raise ValueError("too many headers")
-            super().on_header(b"upgrade" if name.lower() == OFFER else name, value.rstrip(b" \t"))
+            if name.lower() == OFFER:
+                name, self._offered = b"upgrade", True
+            super().on_header(name, value.rstrip(b" \t"))
 
     def on_headers_complete(self) -> None:
         """Check the head, and start the application.
@@ -195,6 +198,8 @@ class BoundedProtocol(TimedProtocol):
         scope = cast("dict[str, Any]", self.scope)
         if self.url.endswith(b"?"):
             scope[BARE_QUERY] = True
+        if self._offered:
+            scope[OFFER_IGNORED], self._offered = True, False
         typed, self._typed = self._typed, None
         if typed is not None and typed.startswith(b"/") and escape(typed) == self.url:
             path, _, query = typed.partition(b"#")[0].partition(b"?")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from starlette.types import Receive, Scope, Send
 
 from ..errors import RequestRefusedError
-from ..http.extensions import RETRY_SAFE
+from ..http.extensions import OFFER_IGNORED, RETRY_SAFE
 from ..http.limits import OnError
 from ..http.responses import answer_nobody, error_response
 from .client import UpstreamClient
@@ -125,4 +125,6 @@ class Forwarder:
 
 
 def _offers_upgrade(scope: Scope) -> bool:
+    if OFFER_IGNORED in scope:
+        return False
     return any(name == b"upgrade" for name, _ in scope["headers"])

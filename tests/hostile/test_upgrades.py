@@ -88,6 +88,16 @@ async def test_the_body_goes_on(offer: str, framing: str, step: int) -> None:
     assert found == [(b"/doc", expected)] * len(METHODS) + [(b"/end", b"")]
 
 
+@pytest.mark.parametrize("step", [1, 10**6])
+@pytest.mark.parametrize("offer", OFFERS)
+async def test_an_empty_body_in_chunks_goes_on(offer: str, step: int) -> None:
+    """It is no body that was lost."""
+    data = request(b"POST", offer, "chunked").removesuffix(CHUNKED) + b"0\r\n\r\n"
+    answer, arrived = await sent_through(data * 2 + END, step)
+    assert answer.count(b"HTTP/1.1 200") == 3
+    assert arrived == [(b"/doc", b""), (b"/doc", b""), (b"/end", b"")]
+
+
 @pytest.mark.parametrize("offer", OFFERS)
 async def test_a_search_that_offers_is_rewritten(offer: str) -> None:
     engine = ScriptedEngine({"red lamp": "red table lamp"})
