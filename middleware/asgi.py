@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, TypedDict
@@ -44,6 +45,8 @@ _CONDITIONS = frozenset(
 _RESULT_ONLY = frozenset((_RESULT,))
 _RESULT_AND_VALIDATORS = frozenset((_RESULT, b"accept-ranges", b"etag", b"last-modified"))
 # What a client sends so that its write is not applied to another state (RFC 9110, 13.1).
+# Segments of unreserved characters and others that no server has to decode (RFC 3986, 3.3).
+_PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~!$&'()*+,;=:@-]+)*")
 _GUARDS = frozenset((b"if-match", b"if-unmodified-since"))
 
 _log = logging.getLogger("querylift.asgi")
@@ -94,8 +97,11 @@ class ReformulationMiddleware:
         clients: Clients | None = None,
         metrics: Metrics | None = None,
     ) -> None:
-        if prefix and (not prefix.startswith("/") or prefix.endswith("/")):
-            raise ConfigurationError(f"prefix {prefix!r} must start with '/' and not end with one")
+        if prefix and not _PREFIX.fullmatch(prefix):
+            raise ConfigurationError(
+                f"prefix {prefix!r} must be a path that starts with '/' and does not end with one; "
+                "write it like '/-/querylift'"
+            )
         if max_body < 0:
             raise ConfigurationError(f"max_body ({max_body}) is in bytes and cannot be negative")
         self.app = app

@@ -205,7 +205,8 @@ def _check(
     parameter = signature.parameters.get(param)
     hints = _hints(handler)
     if parameter is None or parameter.kind in _VARIADIC:
-        known = ", ".join(signature.parameters) or "none"
+        single = [p.name for p in signature.parameters.values() if p.kind not in _VARIADIC]
+        known = ", ".join(single) or "none"
         inside = [f"{each}.{param}" for each in hints if param in (fields_of(hints[each]) or ())]
         raise ConfigurationError(
             f"{name} has no parameter {param!r} to reformulate (it has: {known}); name one with "

@@ -73,7 +73,12 @@ class Reason(_Word):
 
     DISABLED = "disabled", _SKIPPED, "rewriting is switched off for this request"
     EMPTY = "empty", _SKIPPED, "the text has no words to rewrite"
-    NO_TEXT = "no_text", _SKIPPED, "the request holds no text in the places that were looked at"
+    NO_TEXT = (
+        "no_text",
+        _SKIPPED,
+        "the request holds no user's text in the places that were looked at; what is searched in "
+        "fields of exact values alone, filters and exclusions are none",
+    )
     TOO_SHORT = "too_short", _SKIPPED, "the text is too short to say anything about"
     TOO_LONG = (
         "too_long",

@@ -10,7 +10,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from ..errors import ConfigurationError
 
-_FIELDLESS = (str, bytes, int, float, bool, type(None))
+_FIELDLESS = (str, bytes, int, float, bool, type(None), list, tuple, set, frozenset)
 
 
 class TextPlace:
@@ -35,8 +35,14 @@ class TextPlace:
 
     def check(self, annotation: Any, owner: str, param: str) -> None:
         """Raise ``ConfigurationError`` if an annotation says that no text can be there."""
+        if not all(self.fields):
+            path = ".".join((param, *self.fields))
+            raise ConfigurationError(
+                f"{owner}: param={path!r} names an empty field; write it like 'body.query'"
+            )
         for field in self.fields:
-            inner = {} if annotation in _FIELDLESS else fields_of(annotation)
+            fieldless = (get_origin(annotation) or annotation) in _FIELDLESS
+            inner = {} if fieldless else fields_of(annotation)
             if inner is None:
                 return
             if field not in inner:
@@ -49,7 +55,7 @@ class TextPlace:
             texts = text_fields(annotation)
             hint = f"; name a field of it, such as param='{param}.{texts[0]}'" if texts else ""
             kind = getattr(annotation, "__name__", annotation)
-            raise ConfigurationError(f"{owner}: {param} is a {kind}, not a text{hint}")
+            raise ConfigurationError(f"{owner}: {param} is of type {kind}, not a text{hint}")
 
 
 def text_fields(annotation: Any) -> list[str]:

@@ -41,7 +41,10 @@ def own_corpus(
             raise CorpusError(f"{path}: a corpus is a folder or a .jsonl file")
         found, notes = _from_lines(path, document_limit, progress)
     else:
-        raise CorpusError(f"{path}: no such file or folder")
+        told = (
+            "a corpus is a folder or a .jsonl file" if path.exists() else "no such file or folder"
+        )
+        raise CorpusError(f"{path}: {told}")
     if not found:
         kinds = ", ".join(sorted(_READ))
         raise CorpusError(f"{path}: no documents in it (a folder may hold {kinds} files)")

@@ -121,13 +121,14 @@ def _announce(console: Console, url: str, upstream: str, examples: Sequence[Exam
     console.print(f"  Page and search API   [bold]{url}[/]")
     console.print(f"  Search backend        {upstream}")
     console.print()
-    console.print("Try (the header [bold]Query-Reformulation[/] has the decision):")
-    for example in examples:
-        if example.label in _ON_TERMINAL:
-            console.print(Text(f"\n  # {example.label.lower()}: {printable(example.hint)}", "dim"))
-            line = f"curl -i {shlex.quote(f'{url}/search?size=3&q={quote(example.query)}')}"
-            # Not wrapped, so that it can be pasted.
-            console.print(Text("  " + line), soft_wrap=True)
+    shown = [example for example in examples if example.label in _ON_TERMINAL]
+    if shown:  # few documents may yield none
+        console.print("Try (the header [bold]Query-Reformulation[/] has the decision):")
+    for example in shown:
+        console.print(Text(f"\n  # {example.label.lower()}: {printable(example.hint)}", "dim"))
+        line = f"curl -i {shlex.quote(f'{url}/search?size=3&q={quote(example.query)}')}"
+        # Not wrapped, so that it can be pasted.
+        console.print(Text("  " + line), soft_wrap=True)
     console.print("\nThe model loads in the background. Ctrl-C stops everything.\n")
 
 

@@ -39,6 +39,11 @@ def _pattern(glob: str) -> str:
     """
     if not glob.startswith("/"):
         raise ConfigurationError(f"path {glob!r} must start with '/'; write it like '/search'")
+    if unmatched := _UNMATCHED.search(glob):
+        raise ConfigurationError(
+            f"path {glob!r} has {unmatched[0]!r}, and would match no path: paths are compared "
+            "without query string, decoded, and with '.', '..' and repeated slashes resolved"
+        )
     first, *others = "".join(
         _segment(segment, glob) for segment in glob.rstrip("/").split("/")[1:]
     ).split(_ANY_SEGMENTS)
@@ -50,6 +55,7 @@ def _pattern(glob: str) -> str:
 
 
 _ANY_SEGMENTS = "\0"  # in no path
+_UNMATCHED = re.compile(r"[?#\0]|%[0-9A-Fa-f]{2}|//|/\.\.?(?=/|\Z)")
 _SKIPPED = r"(?:/[^/]*+)*?"
 
 

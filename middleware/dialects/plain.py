@@ -48,6 +48,8 @@ class PlainDialect(Dialect):
         pages: Iterable[str] = PAGES,
     ) -> None:
         self.params = frozenset(params)
+        if "" in self.params:
+            raise ConfigurationError("the name of a parameter must not be empty; write it like q")
         self._pages = frozenset(pages)
         self.pages = bool(self._pages)
         self._pointers = frozenset(parse_pointer(pointer) for pointer in pointers)

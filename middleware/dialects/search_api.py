@@ -69,7 +69,9 @@ class SearchApi(Dialect):
         """Return in which places of a request there was no text."""
         if not self.searches(request):
             return f"nothing, as method and path are no search of {self.name}"
-        return places_looked_in(*self.looks_for, request, self.wants_body(request))
+        places = places_looked_in(*self.looks_for, request, self.wants_body(request))
+        # Whoever sees a text there has to learn why it is none.
+        return f"{places}; only what is searched in fields of prose"
 
     def spans(self, request: SearchRequest) -> Sequence[QuerySpan]:
         """Return the spans of a request; none if any part of it is malformed."""

@@ -17,6 +17,11 @@ Key = TypeVar("Key", bound=Callable[..., Any])
 # Browsers send it, no page's script can set it, and programs have no reason to (Fetch Metadata).
 _FETCH_METADATA = b"sec-fetch-site"
 _FORWARDED = frozenset((b"forwarded", b"x-forwarded-for", b"x-real-ip"))
+# Headers of one hop (RFC 9110, 7.6.1), of the framing, and the one that controls rewriting.
+_OF_A_MESSAGE = frozenset(
+    "connection content-length expect keep-alive proxy-connection query-reformulation-control te "
+    "trailer transfer-encoding upgrade".split()
+)
 _PERSONAL = frozenset((b"accept-language", b"authorization", b"cookie", b"origin", b"user-agent"))
 
 
@@ -141,5 +146,10 @@ def _header_name(header: str) -> bytes:
     if not header.isascii() or not header.replace("-", "").replace("_", "").isalnum():
         raise ConfigurationError(
             f"{header!r} is not the name of a header; write it like X-Forwarded-For"
+        )
+    if header.lower() in _OF_A_MESSAGE:
+        raise ConfigurationError(
+            f"{header!r} tells about one message or connection, and not who sent it; name a "
+            "header such as X-Forwarded-For"
         )
     return header.lower().encode()

@@ -28,6 +28,7 @@ from ..errors import ConfigurationError
 _FORMAT = "querylift-memo/1"
 _LONGEST = 2**30  # bytes; no memo writes a larger file
 _LONGEST_HEAD = 1000  # bytes of the first line
+_HEAD = b'{"format":'  # how each snapshot starts, of whatever format
 _REASONS = {reason.value: reason for reason in Reason}
 
 _log = logging.getLogger("querylift.runtime")
@@ -86,19 +87,30 @@ def _clear(file: Path) -> None:
 def load(file: Path, memo: Memo, *, now: float) -> int:
     """Put a snapshot's entries into a memo, and return how many there were.
 
-    Nothing is taken from a file that is damaged, of another format, or no snapshot: a warning
-    says so. Entries of another model or policy have other keys, and are never found.
-    Errors: ``ConfigurationError`` for what is no file, such as a FIFO, and never can be.
+    Nothing is taken from a file that is empty, damaged, or of another format: a warning says so,
+    and one says that a snapshot cannot be written there. Entries of another model or policy have
+    other keys, and are never found.
+    Errors: ``ConfigurationError`` for what is no file, such as a FIFO, and never can be, and for
+    a file of another kind, which ``save`` would destroy.
     """
     if kind := _irregular(file):
         raise ConfigurationError(f"memo snapshot {file} is {kind}; name a file")
     try:
-        if b"\n" not in _start(file):  # before a gigabyte of something else is read
-            raise ValueError("it is no snapshot")
+        _warn_unless_writable(file.parent, file)
+        start = _start(file)
+        if start and not start.startswith(_HEAD):
+            raise ConfigurationError(
+                f"memo snapshot {file} holds something else, which would be lost; name another "
+                "file, or remove this one"
+            )
+        if b"\n" not in start:  # before a gigabyte of something else is read
+            raise ValueError("it is not whole")
         head, _, body = read_bounded(file, _LONGEST).partition(b"\n")
         entries = list(_entries(head, body))
     except FileNotFoundError:
         return 0  # the first run
+    except ConfigurationError:  # a ValueError, too
+        raise
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         told = (error.strerror if isinstance(error, OSError) else None) or error
         _log.warning("memo snapshot %s is ignored: %s", file, told)
@@ -106,6 +118,18 @@ def load(file: Path, memo: Memo, *, now: float) -> int:
     for key, verdict, left in entries:
         memo.put(key, verdict, now, left=left)
     return len(entries)
+
+
+def _warn_unless_writable(folder: Path, file: Path) -> None:
+    """Tell at the start what otherwise nobody learns before the end, when the memo is lost."""
+    fault: object = "its folder cannot be written to"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK | os.X_OK):
+            return
+    except OSError as error:
+        fault = error.strerror or error
+    _log.warning("memo snapshot %s cannot be written: %s", file, fault)
 
 
 def _irregular(file: Path) -> str:

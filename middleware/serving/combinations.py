@@ -27,6 +27,11 @@ _IDLE: list[tuple[tuple[str, ...], _Holds, str]] = [
         "the dialect {s.named_dialect} has no fields",
     ),
     (
+        ("field",),
+        lambda s: set(s.field) <= set(s.not_field),
+        "not_field names the same, and wins",
+    ),
+    (
         ("json_pointer",),
         lambda s: s.max_body_kib == 0,
         "max_body_kib is 0, so that no body is looked at",

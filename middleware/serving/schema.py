@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ConfigurationError
+
+_LARGEST = 1_000_000_000
+"""Nobody means more of anything, and clocks and queues of the system take no more."""
 
 
 def setting(default: Any, description: str, **more: Any) -> Any:
@@ -66,7 +68,14 @@ class Setting:
         return getattr(getattr(settings, self.table) if self.table else settings, self.key)
 
     def check(self, value: Any) -> None:
-        """Raise ``ConfigurationError`` if the value is out of bounds."""
+        """Raise ``ConfigurationError`` if the value is out of bounds, or no printable text."""
+        for text in value if isinstance(value, tuple) else (value,):
+            # A line break in credentials would write a header of its own.
+            if isinstance(text, str) and not text.isprintable():
+                raise ConfigurationError(
+                    f"setting {self.name} must hold no line breaks or control characters, "
+                    f"not {text!r}"
+                )
         if self.choices and value not in self.choices:
             raise ConfigurationError(
                 f"setting {self.name} must be one of {', '.join(self.choices)}, not {value!r}"
@@ -80,8 +89,10 @@ class Setting:
         for bound, holds in bounds:
             if not holds:
                 raise ConfigurationError(f"setting {self.name} must be {bound}, not {value}")
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ConfigurationError(f"setting {self.name} must be a finite number, not {value}")
+        if isinstance(value, int | float) and not value <= _LARGEST:
+            raise ConfigurationError(
+                f"setting {self.name} must be at most {_LARGEST:,}, not {value}"
+            )
 
 
 def list_settings(table: Any, name: str = "") -> Iterator[Setting]:

@@ -90,7 +90,7 @@ class EngineSettings:
         "then it is killed and another one is started",
         above=0,
     )
-    threads: int = _setting(0, "threads of the engine; 0 takes the CPU quota", least=0)
+    threads: int = _setting(0, "threads of the engine; 0 takes the CPU quota", least=0, most=256)
     max_queue: int = _setting(24, "texts that may wait for the engine", above=0)
     breaker_cooldown: float = _setting(
         5.0,
@@ -114,7 +114,7 @@ class Settings:
         choices=tuple(mode.value for mode in Mode),
     )
     budget_ms: float = _setting(
-        100.0, "milliseconds that a rewrite may take, 1 or more", above=0, below=60_000
+        100.0, "milliseconds that a rewrite may take, 1 or more", least=0, below=60_000
     )
     model: str = _setting(
         "bundled",
@@ -274,7 +274,7 @@ class Settings:
                     f"setting {name} must not be empty; 0.0.0.0 and :: are all addresses"
                 )
         for name, milliseconds in (("budget_ms", self.budget_ms), ("typing_ms", self.typing_ms)):
-            if 0 < milliseconds < 1:
+            if milliseconds < 1 and (milliseconds or name == "budget_ms"):
                 raise ConfigurationError(
                     f"setting {name} must be at least 1, not {milliseconds:g}: it is in "
                     "milliseconds, and 100 is a tenth of a second"

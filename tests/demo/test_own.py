@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,8 @@ def test_paths_that_are_no_collection_are_named(tmp_path: Path) -> None:
     """A missing path, another kind of file and an empty folder are each told apart."""
     with pytest.raises(CorpusError, match="absent: no such file or folder"):
         own_corpus(tmp_path / "absent")
+    with pytest.raises(CorpusError, match="null: a corpus is a folder or a"):
+        own_corpus(Path(os.devnull))
     (tmp_path / "table.csv").write_text("a,b")
     with pytest.raises(CorpusError, match=r"table\.csv: a corpus is a folder or a \.jsonl"):
         own_corpus(tmp_path / "table.csv")

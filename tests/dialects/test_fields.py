@@ -41,6 +41,12 @@ def test_an_empty_glob_is_refused() -> None:
             Fields(prose, exact)
 
 
+def test_a_text_in_place_of_a_list_is_refused() -> None:
+    """Its letters would be the globs."""
+    with pytest.raises(ConfigurationError, match="prose must be a list of texts, not 'title'"):
+        Fields("title")
+
+
 def test_only_what_a_name_does_not_say_is_kept() -> None:
     told = {"title": True, "sku": False, "part.sku": True, "name": False, "a" * 300: True}
     assert condensed(told.items()) == {"part.sku": True, "name": False}

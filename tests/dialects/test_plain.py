@@ -159,3 +159,9 @@ def test_what_is_skipped_anyway_keeps_its_reason() -> None:
     ]
     signed = b"q=a&page=2&oauth_signature=x"
     assert [s.skip for s in PlainDialect().spans(request("GET", "/", signed))] == [Reason.SIGNED]
+
+
+def test_the_empty_name_is_no_parameter() -> None:
+    """It comes of a variable that is not set, or of a comma too many."""
+    with pytest.raises(ConfigurationError, match="must not be empty; write it like q"):
+        PlainDialect(["q", ""])

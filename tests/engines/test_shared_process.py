@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -186,7 +187,8 @@ def test_a_client_that_comes_while_another_waits_is_served(make: Make) -> None:
 
 
 def test_a_socket_that_a_dead_process_left_is_replaced(make: Make, folder: Path) -> None:
-    (folder / "engine").write_text("left behind")
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(folder / "engine"))
     engine = make()
     engine.load()
     assert engine.generate(["a"], never) == ["lifted a"]

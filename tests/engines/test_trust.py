@@ -338,3 +338,16 @@ def test_a_start_that_takes_long_is_waited_for(folder: Path) -> None:
             assert not held
         assert time.monotonic() - began < 5
     end_all([engine] if loaded(engine) else [])
+
+
+@pytest.mark.parametrize("make", [Path.touch, os.mkfifo, Path.mkdir, lambda p: p.symlink_to("x")])
+def test_what_is_no_socket_is_refused_and_kept(folder: Path, make: Callable[[Path], None]) -> None:
+    """At the start, and if it is put there later: it may be somebody's file."""
+    engine = ProcessEngine(CommandEngine, folder / "engine")
+    make(folder / "engine")
+    before = os.lstat(folder / "engine")
+    with pytest.raises(ConfigurationError, match="something else lies there; name a path"):
+        ProcessEngine(CommandEngine, folder / "engine")
+    with pytest.raises(EngineError, match="something else lies there"):
+        engine.load()
+    assert os.lstat(folder / "engine").st_ino == before.st_ino

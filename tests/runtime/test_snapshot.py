@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from middleware import Memo, MemoKey, Mode, Reason, Verdict
+from middleware import ConfigurationError, Memo, MemoKey, Mode, Reason, Verdict
 from middleware.runtime.snapshot import load, save
 from tests.conftest import at_most
 
@@ -104,10 +104,9 @@ def _head(**changes: object) -> Callable[[bytes], bytes]:
         lambda content: content[:-1],
         lambda content: content[: len(content) // 2],
         lambda content: content.replace(b"lamp", b"lump"),
-        lambda content: b"\x80\x04}\x94." + content,
-        lambda content: b"[" * 100_000 + content,
-        lambda content: b"null\n",
-        lambda content: os.urandom(1000),
+        lambda content: b'{"format":\n' + content,
+        lambda content: b'{"format":' + b"[" * 100_000 + content,
+        lambda content: b'{"format":' + bytes(1000),
         _head(format="querylift-memo/0"),
         _head(format=7),
         _head(entries=2),
@@ -122,6 +121,29 @@ def test_what_is_damaged_old_or_foreign_is_passed_over_with_a_warning(
     assert len(memo) == 0
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert "is ignored" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b'mode = "replace"\n', b"\x80\x04}\x94.\n", b"null\n", b"x", b"[" * 100_000, b"{}\n", b"\n",
+     bytes(5000), b' {"format": "querylift-memo/1"}\n'],
+)  # fmt: skip
+def test_a_file_of_another_kind_is_refused_and_kept(content: bytes, tmp_path: Path) -> None:
+    """Somebody's settings or words, by a slip of the hand: it would be overwritten at the end."""
+    file = tmp_path / "s"
+    file.write_bytes(content)
+    with pytest.raises(ConfigurationError, match="holds something else, which would be lost"):
+        load(file, Memo(), now=0.0)
+    assert file.read_bytes() == content
+
+
+def test_a_place_that_cannot_be_written_is_told_at_the_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A file stands where the folder has to be."""
+    (tmp_path / "file").touch()
+    assert load(tmp_path / "file" / "s", Memo(), now=0.0) == 0
+    assert "cannot be written" in caplog.text
 
 
 @pytest.mark.parametrize(

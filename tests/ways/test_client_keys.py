@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from middleware import ConfigurationError, by_address, by_browser, by_tenant
+from middleware import ConfigurationError, by_address, by_browser, by_header, by_tenant
 
 from .driving import http_scope
 
 BROWSER = (b"sec-fetch-site", b"same-origin")
 BEHIND = (BROWSER, (b"x-forwarded-for", b"192.0.2.1"))
 ME = (*BEHIND, (b"cookie", b"session=a"), (b"user-agent", b"A"))
+
+
+@pytest.mark.parametrize("key_of", [by_tenant, by_header, by_address, by_browser])
+@pytest.mark.parametrize(
+    "header", ["Connection", "content-length", "TE", "Upgrade", "Query-Reformulation-Control"]
+)
+def test_a_header_that_tells_of_no_client_is_refused(
+    key_of: Callable[[str], object], header: str
+) -> None:
+    """All clients, or none, would be the same."""
+    with pytest.raises(ConfigurationError, match="not who sent it"):
+        key_of(header)
 
 
 def test_a_header_tells_tenants_apart() -> None:

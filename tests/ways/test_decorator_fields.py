@@ -132,24 +132,30 @@ def takes_list(query: list[str]) -> None: ...
 def takes_asked(query: Asked | None) -> None: ...
 def takes_both(size: int, request: SearchBody) -> None: ...
 def takes_query(query: str) -> None: ...
+def takes_untyped(query): ...  # type: ignore[no-untyped-def]
+def takes_several(*query: str) -> None: ...
 
 
 @pytest.mark.parametrize(
     ("handler", "param", "said"),
     [
-        (takes_body, "body", "body is a SearchBody, not a text; name a field of it, such as "
+        (takes_body, "body", "body is of type SearchBody, not a text; name a field of it, such as "
          "param='body.query'"),
         (takes_body, "query", "name one with reformulated(..., param='body.query')"),
         (takes_both, "query", "param='request.query'"),
         (takes_body, "body.qury", "body has no field 'qury' (it has: query, size, filters)"),
-        (takes_body, "body.size", "body.size is a int, not a text"),
+        (takes_body, "body.size", "body.size is of type int, not a text"),
         (takes_body, "body.filters", "such as param='body.filters.text'"),
-        (takes_body, "body.filters.year", "body.filters.year is a int"),
-        (takes_number, "query", "query is a int, not a text"),
-        (takes_list, "query", "query is a list"),
-        (takes_asked, "query.more", "query.more is a list"),
+        (takes_body, "body.filters.year", "body.filters.year is of type int"),
+        (takes_number, "query", "query is of type int, not a text"),
+        (takes_list, "query", "query is of type list"),
+        (takes_list, "query.first", "has no field 'first' (it has: none)"),
+        (takes_body, "body..query", "names an empty field"),
+        (takes_asked, "query.more", "query.more is of type list"),
         (takes_asked, "query.x", "has no field 'x' (it has: q, more)"),
-        (takes_query, "query.", "no field ''"),
+        (takes_query, "query.", "param='query.' names an empty field"),
+        (takes_untyped, "query.", "param='query.' names an empty field"),
+        (takes_several, "query", "has no parameter 'query' to reformulate (it has: none)"),
         (takes_query, "q", "has no parameter 'q'"),
     ],
 )  # fmt: skip

@@ -52,7 +52,10 @@ async def test_without_a_prefix_every_path_is_the_apps(build: Build) -> None:
     assert len(app.scopes) == 4
 
 
-@pytest.mark.parametrize("prefix", ["ops", "/ops/", "/", "ops/"])
+@pytest.mark.parametrize(
+    "prefix",
+    ["ops", "/ops/", "/", "ops/", "/a b", "/a?b", "/a#b", "/%41", "//a", "/a//b", "/../a", "/a/."],
+)
 def test_a_malformed_prefix_is_told_at_once(prefix: str) -> None:
     with pytest.raises(ConfigurationError, match="prefix"):
         ReformulationMiddleware(App(), Reformulator(ScriptedEngine()), rules=[], prefix=prefix)

@@ -36,6 +36,8 @@ JSON = "application/json"
 ROUTED = {"routed": PlainDialect(["q", "text"], ["/query", "/a/b"])}
 NAMES = ("algolia", "elasticsearch", "groonga", "meilisearch", "solr", "typesense")
 
+PROSE = "; only what is searched in fields of prose"
+
 # dialect, target, body, its type: where a text was looked for
 NOTHING: list[tuple[str, str, bytes, str, str]] = [
     ("routed", "/search", b"", JSON, "q or text in the URL"),
@@ -50,18 +52,23 @@ NOTHING: list[tuple[str, str, bytes, str, str]] = [
     ("routed", "/search", b'{"query":"%s"}' % (b"red " * 90_000), JSON,
      "q or text in the URL, not in the body (it is too long)"),
     ("routed", "/i/_bulk", b"{}", JSON, "nothing, as the path is a command and no search"),
-    ("elasticsearch", "/i/_search", b"", JSON, "q or source in the URL"),
+    ("elasticsearch", "/i/_search", b"", JSON, "q or source in the URL" + PROSE),
     ("elasticsearch", "/i/_search", b'{"query":{"match_all":{}}}', JSON,
-     "q or source in the URL, query, sub_searches, knn, retriever or rescore in the body"),
+     "q or source in the URL, query, sub_searches, knn, retriever or rescore in the body" + PROSE),
     ("elasticsearch", "/i/_doc/_search", b"{}", JSON,
      "nothing, as method and path are no search of elasticsearch"),
-    ("solr", "/solr/c/select?rows=3", b"", JSON, "q in the URL"),
-    ("solr", "/solr/c/query", b"{}", JSON, "q in the URL, q, query or params.q in the body"),
-    ("meilisearch", "/indexes/m/search", b'{"q":null}', JSON, "q in the URL, q in the body"),
-    ("typesense", "/multi_search", b'{"searches":[]}', JSON, "q in the URL, q in the body"),
+    ("solr", "/solr/c/select?rows=3", b"", JSON, "q in the URL" + PROSE),
+    ("solr", "/solr/c/query", b"{}", JSON,
+     "q in the URL, q, query or params.q in the body" + PROSE),
+    ("meilisearch", "/indexes/m/search", b'{"q":null}', JSON,
+     "q in the URL, q in the body" + PROSE),
+    ("typesense", "/multi_search", b'{"searches":[]}', JSON, "q in the URL, q in the body" + PROSE),
     ("algolia", "/1/indexes/p/query", b"{}", FORM,
-     "query in the URL, query, or query in params in the body"),
-    ("groonga", "/d/select?table=a", b"", JSON, "query in the URL"),
+     "query in the URL, query, or query in params in the body" + PROSE),
+    ("elasticsearch", "/i/_search", b'{"query":{"match":{"user.id":"red lamp"}}}', JSON,
+     "q or source in the URL, query, sub_searches, knn, retriever or rescore in the body" + PROSE),
+    ("solr", "/solr/c/select?q=red+lamp&df=maker_s", b"", JSON, "q in the URL" + PROSE),
+    ("groonga", "/d/select?table=a", b"", JSON, "query in the URL" + PROSE),
 ]  # fmt: skip
 
 
@@ -101,7 +108,7 @@ def test_a_compressed_body_was_not_looked_into(proxies: dict[str, Standing]) -> 
     client = proxies["elasticsearch"].client
     headers = {"content-type": JSON, "content-encoding": "gzip"}
     said = client.post("/i/_search", content=body, headers=headers).headers["query-reformulation"]
-    looked = "q or source in the URL, not in the body (it is compressed)"
+    looked = "q or source in the URL, not in the body (it is compressed)" + PROSE
     assert result(said) == ("skipped", {"reason": "no_text", "looked": looked})
 
 

@@ -161,6 +161,23 @@ def test_globs(glob: str, matches: list[str], not_: list[str]) -> None:
     assert [path for path in not_ if first_match([rule], "GET", path) is not None] == []
 
 
+@pytest.mark.parametrize(
+    "glob",
+    ["/search?q=*", "/?", "/a#b", "/a%20b", "/%2fa", "//a", "/a//b", "/a//", "/./a", "/a/../b",
+     "/a/.", "/**/../a", "/a\0b"],
+)  # fmt: skip
+def test_globs_that_match_no_canonical_path_are_told(glob: str) -> None:
+    """A rule that never matches rewrites nothing, and says nothing."""
+    with pytest.raises(ConfigurationError, match="would match no path"):
+        SearchRule(glob)
+
+
+@pytest.mark.parametrize("glob", ["/...", "/a.", "/.well-known/x", "/100%", "/a b", "/é", "/a/"])
+def test_globs_that_only_look_odd_are_taken(glob: str) -> None:
+    rule = SearchRule(glob)
+    assert first_match([rule], "GET", canonical_path({"path": glob})) is rule
+
+
 SEGMENTS = st.lists(st.text(st.sampled_from("ab.*"), min_size=1, max_size=4), max_size=4)
 
 
@@ -168,6 +185,7 @@ SEGMENTS = st.lists(st.text(st.sampled_from("ab.*"), min_size=1, max_size=4), ma
 def test_globs_mean_what_a_walk_over_them_says(glob: list[str], path: list[str]) -> None:
     """An independent matcher, one segment and character at a time, comes to the same."""
     assume(all("**" not in segment or segment == "**" for segment in glob))
+    assume(not {".", ".."} & set(glob))  # in no canonical path
     rule = SearchRule("/" + "/".join(glob))
     for end in ("", "/"):
         found = first_match([rule], "GET", "/" + "/".join(path) + end)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from fnmatch import translate
 
+from ...core.arguments import checked
 from ...errors import ConfigurationError
 from .names import MAX_NAME, looks_exact
 from .schemas import Place, Schemas
@@ -18,9 +19,11 @@ class Fields:
     ``schemas`` has what the upstream told, if it is given. What that does not know is judged by
     the name.
 
-    Errors: ``ConfigurationError`` for an empty glob. Concurrency: that of ``schemas``.
+    Errors: ``ConfigurationError`` for an empty glob, and for a text in place of a list.
+    Concurrency: that of ``schemas``.
     """
 
+    @checked
     def __init__(
         self,
         prose: Iterable[str] = (),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -42,6 +43,11 @@ def checked_address(path: str | os.PathLike[str]) -> str:
         raise ConfigurationError(f"engine socket {address}: its folder does not exist; make it")
     if fault := folder_fault(Path(address).parent):
         raise ConfigurationError(f"engine socket {address}: {fault}")
+    if _is_taken(address):
+        raise ConfigurationError(
+            f"engine socket {address}: something else lies there; name a path where there is "
+            "nothing, or the socket of other `serve` processes"
+        )
     return address
 
 
@@ -58,6 +64,8 @@ def connect_shared(parts: Parts, address: str, idle_timeout: float) -> tuple[Con
         try:
             return _connect(address)
         except (ConnectionRefusedError, FileNotFoundError):
+            if _is_taken(address):  # put there since the start
+                raise EngineError(f"engine socket {address}: something else lies there") from None
             with suppress(FileNotFoundError):
                 os.unlink(address)  # left behind by a process that died
             _start_shared(parts, address, idle_timeout)
@@ -190,6 +198,14 @@ def run_shared() -> None:
                 if held and not host.read(0):  # nobody is connecting
                     _remove(address, bound)
                     return
+
+
+def _is_taken(address: str) -> bool:
+    """Return whether a file that is no socket lies at a path; it must not be removed."""
+    try:
+        return not stat.S_ISSOCK(os.lstat(address).st_mode)
+    except OSError:
+        return False
 
 
 def _identity(address: str) -> tuple[int, int]:

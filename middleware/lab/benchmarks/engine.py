@@ -46,12 +46,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="bundled",
         help=f"a folder, a hub id, bundled, or {', '.join(RANDOM)} (default bundled)",
     )
-    forced = "input length; random tokens and forced lengths, for times only (16)"
+    forced = "input length; random tokens and forced lengths, for times only (default: 16)"
     parser.add_argument("--tokens-in", type=int, metavar="N", help=forced)
-    parser.add_argument("--tokens-out", type=int, metavar="N", help="output length, likewise (16)")
-    parser.add_argument("--batch", type=int, default=1, help="texts per call (1)")
+    parser.add_argument(
+        "--tokens-out", type=int, metavar="N", help="output length, likewise (default: 16)"
+    )
+    parser.add_argument("--batch", type=int, default=1, help="texts per call")
     parser.add_argument("--threads", type=int, default=default_threads(), help="of each engine")
-    parser.add_argument("--rounds", type=int, default=20, help="timed calls of each engine (20)")
+    parser.add_argument("--rounds", type=int, default=20, help="timed calls of each engine")
     parser.add_argument(
         "--memory",
         type=int,
@@ -94,7 +96,9 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
     names = [name.strip() for name in options.engines.split(",") if name.strip()]
     unknown = [name for name in names if name not in ENGINES_UNDER_TEST]
     if unknown or not names:
-        raise ConfigurationError(f"--engines: no {unknown}; known: {', '.join(ENGINES_UNDER_TEST)}")
+        raise ConfigurationError(
+            f"--engines: no {', '.join(unknown) or 'names'}; known: {', '.join(ENGINES_UNDER_TEST)}"
+        )
     for option in ("tokens_in", "tokens_out", "batch", "threads", "rounds", "memory"):
         value = getattr(options, option)
         if value is not None and value < 1:

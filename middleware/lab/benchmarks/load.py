@@ -22,6 +22,7 @@ from cachetools import LRUCache
 from rich.table import Table
 
 from ...core.outcome import Source
+from ...errors import ConfigurationError
 from ...serving.command_line import milliseconds
 from .closed_loop import quantile
 from .instrumented_proxy import STATS_PATH, running_proxy
@@ -70,6 +71,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the benchmark, print its figures, and return the exit status."""
+    for name in ("seconds", "warm", "rate"):
+        value = getattr(options, name)
+        if value is not None and not 0 < value < 86_400:
+            raise ConfigurationError(f"--{name} must be above 0 and below 86400, not {value:g}")
     # A garbage collection of a quarter of a million records would delay the clients.
     gc.set_threshold(10_000, 100, 1_000)
     facts = machine_facts("querylift", "uvicorn", "h11", "torch")

@@ -8,6 +8,7 @@ import random
 
 import pytest
 
+from middleware.cli import main
 from middleware.lab.benchmarks.load import ideal_lru_hits
 from middleware.lab.benchmarks.open_loop import Client
 from middleware.lab.benchmarks.slo import missed_objectives
@@ -151,3 +152,13 @@ def test_each_kind_of_load_has_its_own_bars() -> None:
         "threads_growth": 0,
     }  # fmt: skip
     assert missed_objectives(soak) == ["rss_growth is at most 0.03"]
+
+
+@pytest.mark.parametrize("option", ["--seconds", "--warm", "--rate"])
+@pytest.mark.parametrize("value", ["0", "-1", "nan", "inf"])
+def test_a_load_of_nothing_is_refused(
+    option: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And not taken for the default."""
+    assert main(["bench", "load", f"{option}={value}"]) == 1
+    assert f"{option} must be above 0" in capsys.readouterr().err
