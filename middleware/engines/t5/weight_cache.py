@@ -12,7 +12,6 @@ import hashlib
 import logging
 import os
 import tempfile
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -136,9 +135,9 @@ def write(path: Path, tensors: Mapping[str, Tensor]) -> bool:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists() and (kind := irregular(path)):
             raise OSError(errno.EINVAL, f"{path} is {kind}, and not a file")
-        _remove_old_parts(path.parent)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=_PART)
         os.close(handle)
+        _remove_parts_before(Path(temporary))
         save_file(dict(tensors), temporary, metadata={"sha256": _digest(tensors)})
         os.replace(temporary, path)
     except Exception as error:  # the library has errors of its own for a full disk
@@ -150,10 +149,12 @@ def write(path: Path, tensors: Mapping[str, Tensor]) -> bool:
     return True
 
 
-def _remove_old_parts(folder: Path) -> None:
-    for left in folder.glob(f".*{_PART}"):
+def _remove_parts_before(part: Path) -> None:
+    """Remove parts that are far older than this one, by the clock of their file system."""
+    now = part.stat().st_mtime
+    for left in part.parent.glob(f".*{_PART}"):
         with suppress(OSError):
-            if time.time() - left.stat().st_mtime > _PART_TIMEOUT:
+            if now - left.stat().st_mtime > _PART_TIMEOUT:
                 left.unlink()
 
 
