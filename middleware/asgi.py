@@ -210,14 +210,15 @@ class ReformulationMiddleware:
         lines = result_headers(result, expose_query=self._expose_query, timing=self._server_timing)
 
         async def send_with_result(message: Message) -> None:
-            # A result from the upstream would be about another rewrite.
             kind = message["type"]
-            more = lines if kind == "http.response.start" else []
-            if more or (editable and kind == "http.response.trailers"):
-                headers = list(message.get("headers", ()))
+            if kind == "http.response.start" or (editable and kind == "http.response.trailers"):
+                # A result from the upstream would be about another rewrite.
+                headers = message.get("headers", ())
                 kept = [line for line in headers if line[0].lower() not in replaced]
-                if more or len(kept) < len(headers):
-                    message = {**message, "headers": [*kept, *more]}
+                if kind == "http.response.start":
+                    message = {**message, "headers": kept + lines}
+                elif len(kept) < len(list(headers)):
+                    message = {**message, "headers": kept}
             await send(message)
 
         await self.app(scope, replay(read, receive) if read else receive, send_with_result)

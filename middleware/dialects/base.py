@@ -226,16 +226,28 @@ def apply_edits(
     Every byte outside of the spans is kept.
     """
     edits = list(edits)
-    texts = {Part.QUERY_STRING: request.query_string, Part.BODY: request.body or b""}
-    for part in Part:
-        mine = [edit for edit in edits if edit[0].part is part]
-        if len(mine) > 1:
-            mine.sort(key=lambda edit: edit[0].start)
-        pieces: list[bytes] = []
-        kept = 0
-        for span, text in mine:
-            pieces += (texts[part][kept : span.start], span.encode(text))
-            kept = span.stop
-        if mine:
-            texts[part] = b"".join([*pieces, texts[part][kept:]])
-    return texts[Part.QUERY_STRING], texts[Part.BODY]
+    query_string, body = request.query_string, request.body or b""
+    if len(edits) == 1:  # as nearly always
+        [(span, text)] = edits
+        if span.part is Part.QUERY_STRING:
+            query_string = (
+                query_string[: span.start] + span.encode(text) + query_string[span.stop :]
+            )
+        else:
+            body = body[: span.start] + span.encode(text) + body[span.stop :]
+        return query_string, body
+    return (
+        _edited(query_string, [edit for edit in edits if edit[0].part is Part.QUERY_STRING]),
+        _edited(body, [edit for edit in edits if edit[0].part is Part.BODY]),
+    )
+
+
+def _edited(data: bytes, edits: list[tuple[QuerySpan, str]]) -> bytes:
+    """Return data with all spans replaced, in one pass."""
+    edits.sort(key=lambda edit: edit[0].start)
+    pieces: list[bytes] = []
+    kept = 0
+    for span, text in edits:
+        pieces += (data[kept : span.start], span.encode(text))
+        kept = span.stop
+    return b"".join([*pieces, data[kept:]])

@@ -107,24 +107,26 @@ class SearchRewriter:
                 mine = [span for span in texts if span.skip is None]
                 ended = self._underway.begin(clients.page_keys(mine, scope, tenant, request.path))
             results = await self._resolved(found, scope) if waits else decided
-            sent = {
-                result.original: result for result in results if result.outcome is Outcome.REWRITTEN
-            }
-            edits = [
-                (span.expanding(result.added) if result.added else span, result.query)
-                for span in spans
-                if (result := sent.get(span.text)) is not None
+            decided_by = None if len(results) < 2 else {each.original: each for each in results}
+            edits = []
+            for span in spans:
+                result = results[0] if decided_by is None else decided_by[span.text]
+                if result.outcome is not Outcome.REWRITTEN:
+                    continue
+                if not result.added:
+                    edits.append((span, result.query))
                 # A place that cannot say added terms keeps the text that they are added to.
-                and not (result.added and span.expansion is None)
-            ]
+                elif span.expansion is not None:
+                    edits.append((span.expanding(result.added), result.query))
             edited = apply_edits(request, edits) if edits else None
             if rule.pages:
                 clients.remember_pages(texts, results, scope, tenant, request.path)
             editable = False
-            for result in results if mode not in _NEVER_EDITS else ():
+            for result in results:
                 reason = result.reason
                 if reason is None or reason.outcome is Outcome.FALLBACK or reason in _PASSING:
-                    editable = True
+                    editable = mode not in _NEVER_EDITS
+                    break
             if len(results) == 1:
                 return Rewritten(results[0], edited, True, editable)
             if not results:
