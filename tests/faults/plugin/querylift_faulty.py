@@ -48,5 +48,5 @@ class FaultyEngine:
         if behaviour == "hang":
             while self._behaviour() == "hang":
                 self._pause.wait(0.02)
-        self._pause.wait(0.2 if behaviour == "slow" else 0.01)
+        self._pause.wait(0.6 if behaviour == "slow" else 0.01)
         return [f"lifted {text}" for text in texts]
