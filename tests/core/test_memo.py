@@ -126,6 +126,7 @@ def test_wrong_options(options: dict[str, float]) -> None:
         Memo(**options)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_threads_never_see_an_error() -> None:
     """Eight threads on few keys, with times to live that end all the while."""
     memo = Memo(max_entries=8, ttl=2e-3, rejection_ttl=1e-3)
