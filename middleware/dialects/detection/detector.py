@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 
+from ..background import BackgroundTask
 from ..plain import PlainDialect
 from .client import ProbeError, SendProbe, probe_client, tls_context
 from .probes import PROBES, guess_dialect
@@ -23,7 +23,7 @@ _ALIKE = frozenset({"elasticsearch", "opensearch"})
 _log = logging.getLogger(LOGGER)
 
 
-class DialectDetector:
+class DialectDetector(BackgroundTask):
     """Finds out in a background task which dialect an upstream speaks.
 
     ``upstream`` is a URL, ``http(s)://host[:port][/base]``. ``use`` is called with the name of
@@ -52,6 +52,7 @@ class DialectDetector:
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        super().__init__("detection")
         self._upstream = upstream.rstrip("/")
         if connect is None:
             # Loading the CA bundle takes too long for the event loop.
@@ -64,23 +65,12 @@ class DialectDetector:
         self._now = now
         self._sleep = sleep
         self._schedule = ProbeSchedule()
-        self._task: asyncio.Task[None] | None = None
         self._finished = self._failure_logged = False
 
     def start(self) -> None:
         """Start probing on the running event loop; does nothing if it runs or has finished."""
-        if self._finished:
-            return
-        if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._run(), name="detection")
-
-    async def stop(self) -> None:
-        """Stop probing, and return once the task has ended; ``start`` may be called again."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        if not self._finished:
+            super().start()
 
     async def _run(self) -> None:
         while True:

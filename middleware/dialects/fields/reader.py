@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import re
 import ssl
@@ -12,6 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 
 from ...errors import ConfigurationError
+from ..background import BackgroundTask
 from ..detection.client import ProbeError, SendProbe, probe_client, tls_context
 from . import elasticsearch, solr
 from .documents import MAX_ANSWER
@@ -32,7 +32,7 @@ Connect = Callable[[], AbstractAsyncContextManager[SendProbe]]
 """Opens a connection for questions, which are GETs."""
 
 
-class SchemaReader:
+class SchemaReader(BackgroundTask):
     """A background task that reads the schemas which searches wanted.
 
     ``upstream`` is a URL, ``verify`` True, False, or the path of a CA bundle. ``connect`` replaces
@@ -63,28 +63,15 @@ class SchemaReader:
                 "upstream.authorization has a line break, a character that is not ASCII, or blanks "
                 "around it, which no header may have; write it like 'ApiKey abc='"
             )
+        super().__init__("fields")
         self._upstream = upstream.rstrip("/")
         self._schemas = schemas
         self._headers = {"authorization": authorization} if authorization else {}
         self._verify = verify
         self._connect = connect
         self._sleep = sleep
-        self._task: asyncio.Task[None] | None = None
         self._level = logging.DEBUG if quiet else logging.WARNING
         self._refusal_logged = False
-
-    def start(self) -> None:
-        """Start on the running event loop; does nothing if it runs."""
-        if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._run(), name="fields")
-
-    async def stop(self) -> None:
-        """Stop, and return once the task has ended; ``start`` may be called again."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
 
     async def _run(self) -> None:
         wanted = asyncio.Event()
