@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.small_disk import small_disk
 
 from .running import Served, fresh, serving, until
 from .test_warm import warm
@@ -18,19 +19,8 @@ MOUNTED = 256  # KiB
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own, which is small."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={MOUNTED}k", "none", str(place)]
-    try:
-        done = subprocess.run(command, capture_output=True, check=False).returncode
-    except FileNotFoundError:
-        done = 1
-    if done:
-        pytest.skip("this user cannot mount a file system")
-    try:
+    with small_disk(tmp_path, MOUNTED) as place:
         yield place
-    finally:
-        subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 def fill(disk: Path, leave: int = 0) -> None:

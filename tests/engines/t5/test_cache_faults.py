@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from middleware.engines.t5 import T5Engine, engine, weight_cache
+from tests.small_disk import small_disk
 
 from ..command_engine import never
 
@@ -29,19 +30,8 @@ def _every_model_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     """A file system of so many KiB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={request.param}k", "none", str(place)]
-    try:
-        done = subprocess.run(command, capture_output=True, check=False).returncode
-    except FileNotFoundError:
-        done = 1
-    if done:
-        pytest.skip("this user cannot mount a file system")
-    try:
+    with small_disk(tmp_path, request.param) as place:
         yield place
-    finally:
-        subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 def serves(cache: Path) -> None:
