@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -135,5 +135,10 @@ def serving(
             yield Served(process, client, urlsplit(url).port or 0, inner)
     finally:
         process.kill()
-        with suppress(subprocess.TimeoutExpired):
+        try:
             process.communicate(timeout=10)
+        except subprocess.TimeoutExpired:  # its orphans still hold the pipes
+            for pipe in (process.stdout, process.stderr):
+                assert pipe is not None
+                pipe.close()
+            process.wait()

@@ -124,6 +124,8 @@ def test_one_that_is_stopped_while_it_loads_is_replaced(
     behaviour.write_text("load slowly")
     with running(upstream, behaviour, folder, workers) as served:
         until(lambda: behaviour.with_suffix(".loading").exists())
+        # The process that started a shared one holds its socket until it has ended itself.
+        until(lambda: len(engines(served, folder)) == 1)
         (first,) = engines(served, folder)
         os.kill(first, signal.SIGSTOP)
         behaviour.write_text("well")
