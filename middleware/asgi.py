@@ -215,10 +215,8 @@ class ReformulationMiddleware:
                 # A result from the upstream would be about another rewrite.
                 headers = message.get("headers", ())
                 kept = [line for line in headers if line[0].lower() not in replaced]
-                if kind == "http.response.start":
-                    message = {**message, "headers": kept + lines}
-                elif len(kept) < len(list(headers)):
-                    message = {**message, "headers": kept}
+                more = lines if kind == "http.response.start" else []
+                message = {**message, "headers": kept + more}
             await send(message)
 
         await self.app(scope, replay(read, receive) if read else receive, send_with_result)

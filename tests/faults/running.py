@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -135,10 +135,6 @@ def serving(
             yield Served(process, client, urlsplit(url).port or 0, inner)
     finally:
         process.kill()
-        try:
+        # Its orphans may hold the pipes open for a while: leaving closes them, and waits for it.
+        with process, suppress(subprocess.TimeoutExpired):
             process.communicate(timeout=10)
-        except subprocess.TimeoutExpired:  # its orphans still hold the pipes
-            for pipe in (process.stdout, process.stderr):
-                assert pipe is not None
-                pipe.close()
-            process.wait()
