@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import answers, framing, heads, talks, targets
+from . import answers, framing, heads, heads_of_answers, talks, targets
 from .cases import Case
 
 __all__ = ["ANSWERS", "REQUESTS"]
@@ -35,8 +35,8 @@ ANSWERS: tuple[Case, ...] = (
     *answers.CODINGS,
     *answers.CHUNKS,
     *answers.CUTS,
-    *answers.STATUSES,
-    *answers.HEADS,
-    *answers.GARBAGE,
-    *answers.EARLY,
+    *heads_of_answers.STATUSES,
+    *heads_of_answers.HEADS,
+    *heads_of_answers.GARBAGE,
+    *heads_of_answers.EARLY,
 )
