@@ -213,10 +213,12 @@ class ReformulationMiddleware:
             kind = message["type"]
             if kind == "http.response.start" or (editable and kind == "http.response.trailers"):
                 # A result from the upstream would be about another rewrite.
-                headers = message.get("headers", ())
+                headers = list(message.get("headers", ()))  # an app may give any iterable
                 kept = [line for line in headers if line[0].lower() not in replaced]
-                more = lines if kind == "http.response.start" else []
-                message = {**message, "headers": kept + more}
+                if kind == "http.response.start":
+                    kept += lines
+                if kept != headers:
+                    message = {**message, "headers": kept}
             await send(message)
 
         await self.app(scope, replay(read, receive) if read else receive, send_with_result)
