@@ -213,7 +213,7 @@ class ReformulationMiddleware:
             kind = message["type"]
             if kind == "http.response.start" or (editable and kind == "http.response.trailers"):
                 # A result from the upstream would be about another rewrite.
-                headers = list(message.get("headers", ()))  # an app may give any iterable
+                headers = message.get("headers", [])  # any iterable, which may be read once
                 kept = [line for line in headers if line[0].lower() not in replaced]
                 if kind == "http.response.start":
                     kept += lines

@@ -225,6 +225,27 @@ async def test_whatever_comes_is_kept_where_the_engine_changes_nothing(
     assert client.status == 200
 
 
+@pytest.mark.parametrize("lines", [[], [(b"x-sum", b"1")], [(b"Query-Reformulation", b"rewritten")]])
+async def test_lines_may_be_any_iterable(
+    reformulator: Reformulator, lines: list[tuple[bytes, bytes]]
+) -> None:
+    """An app may give a generator, which can be read once."""
+    client = Client()
+
+    async def app(scope: Scope, receive: Any, send: Any) -> None:
+        start = {"type": "http.response.start", "status": 200, "trailers": True}
+        await send({**start, "headers": iter(lines)})
+        await send({"type": "http.response.body", "body": b"ok"})
+        await send({"type": "http.response.trailers", "headers": iter(lines)})
+
+    middleware = ReformulationMiddleware(app, reformulator, rules=RULES)
+    await middleware(http_scope(query=b"q=red+garden+lamp"), client.receive, client.send)
+    own = [line for line in lines if line[0] == b"x-sum"]
+    assert list(client.sent[0]["headers"])[: len(own)] == own
+    assert client.result[0] == "rewritten"
+    assert list(client.sent[-1]["headers"]) == own
+
+
 async def test_streaming_responses_pass_message_by_message(reformulator: Reformulator) -> None:
     """Nothing is collected: the client has each chunk before the app makes the next one."""
     client = Client()
