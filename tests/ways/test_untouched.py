@@ -225,7 +225,9 @@ async def test_whatever_comes_is_kept_where_the_engine_changes_nothing(
     assert client.status == 200
 
 
-@pytest.mark.parametrize("lines", [[], [(b"x-sum", b"1")], [(b"Query-Reformulation", b"rewritten")]])
+@pytest.mark.parametrize(
+    "lines", [[], [(b"x-sum", b"1")], [(b"Query-Reformulation", b"rewritten")]]
+)
 async def test_lines_may_be_any_iterable(
     reformulator: Reformulator, lines: list[tuple[bytes, bytes]]
 ) -> None:
